@@ -1,0 +1,376 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Compiles hatchet_otel.h in every way that is promised, with every warning of the house an error:
+# ways of including it x compilers x language standards; then what the objects, the programs made of
+# them and the preprocessor show. Only syntax is checked where code would show nothing more.
+# Prints TAP. Works in build/compile; two compilers at a time (COMPILE_JOBS).
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.sh
+
+work=build/compile
+jobs=${COMPILE_JOBS:-2}
+rm -rf "$work"
+mkdir -p "$work" || exit 1
+
+warnings="-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-qual \
+-Werror -I."
+c_warnings="$warnings -Wstrict-prototypes -Wmissing-prototypes"
+cxx_warnings="$warnings -Wold-style-cast"
+
+# ---- the queue: checks are lined up with add, then made by several workers at once ---------------
+
+num_added=0
+num_shown=0
+
+# add NAME COMMAND...: passes if the command exits with 0
+# the house's warnings are left out of the name
+add() {
+    num_added=$((num_added + 1))
+    name=${1%" $c_warnings"}
+    printf '%s\n' "${name%" $cxx_warnings"}" >"$work/$num_added.name"
+    shift
+    printf '%s\n' "$*" >"$work/$num_added.command"
+}
+
+worker() {
+    n=$(($1 + num_shown))
+    while [ "$n" -le "$num_added" ]; do
+        (. "$work/$n.command") >"$work/$n.log" 2>&1 </dev/null
+        echo $? >"$work/$n.status"
+        n=$((n + jobs))
+    done
+}
+
+run_all() {
+    n=1
+    while [ "$n" -le "$jobs" ]; do
+        worker "$n" &
+        n=$((n + 1))
+    done
+    wait
+    while [ "$num_shown" -lt "$num_added" ]; do
+        num_shown=$((num_shown + 1))
+        ok "$(cat "$work/$num_shown.status")" "$(cat "$work/$num_shown.name")" && continue
+        show "$work/$num_shown.command"
+        head -n 12 "$work/$num_shown.log" >"$work/head"
+        show "$work/head"
+    done
+}
+
+# gives_documented_error COMMAND...: fails with an #error that names header and remedy
+gives_documented_error() {
+    if "$@" 2>&1; then
+        echo "compiled, but should not have"
+        return 1
+    fi >"$work/error.$1.$n"
+    cat "$work/error.$1.$n"
+    sed -n 's/.*error://p' "$work/error.$1.$n" | grep 'hatchet_otel\.h' | grep -q '_POSIX_C_SOURCE'
+}
+
+# ---- sources -------------------------------------------------------------------------------------
+
+echo '#include "hatchet_otel.h"' >"$work/interface.c"
+cat >"$work/implementation.c" <<'TEXT'
+#define HATCHET_OTEL_IMPLEMENTATION
+#include "hatchet_otel.h"
+TEXT
+cat >"$work/static.c" <<'TEXT'
+#define HATCHET_OTEL_STATIC
+#define HATCHET_OTEL_IMPLEMENTATION
+#include "hatchet_otel.h"
+TEXT
+cat >"$work/twice.c" <<'TEXT'
+#define HATCHET_OTEL_IMPLEMENTATION
+#include "hatchet_otel.h"
+#include "hatchet_otel.h"
+TEXT
+cat >"$work/late.c" <<'TEXT'
+#include "hatchet_otel.h"
+#define HATCHET_OTEL_IMPLEMENTATION
+#include "hatchet_otel.h"
+TEXT
+cat >"$work/after.c" <<'TEXT'
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#define HATCHET_OTEL_IMPLEMENTATION
+#include "hatchet_otel.h"
+TEXT
+
+# Every public function by name, one a line.
+functions=$(awk '/^\/\* =+ IMPLEMENTATION =+ \*\/$/ { exit }
+    /^HOTEL_API / && match($0, /hotel_[a-z0-9_]+\(/) { print substr($0, RSTART, RLENGTH - 1) }' \
+    hatchet_otel.h | sort -u)
+
+# A function that returns the address of the table of all of them.
+{
+    echo 'typedef void (*any_function)(void);'
+    echo 'any_function *TABLE(void);'
+    echo 'any_function *TABLE(void) {'
+    echo '    static any_function all[] = {'
+    printf '%s\n' "$functions" | sed 's/.*/        (any_function)&,/'
+    echo '        NULL,'
+    echo '    };'
+    echo '    return all;'
+    echo '}'
+} >"$work/table.h"
+for kind in implementation static interface; do
+    { cat "$work/$kind.c"; echo '#include "table.h"'; } >"$work/table_$kind.c"
+done
+{
+    cat "$work/static.c"
+    echo '#if defined(__cplusplus)'
+    echo 'extern "C"'
+    echo '#endif'
+    echo 'const char *copy(void);'
+    echo 'const char *copy(void) { return "a third static copy, C++ where there is a compiler"; }'
+} >"$work/copy.c"
+cat >"$work/program.c" <<'TEXT'
+#include <stdio.h>
+typedef void (*any_function)(void);
+any_function *interface_table(void);
+any_function *static_table(void);
+any_function *other_static_table(void);
+const char *copy(void);
+int main(void) {
+    any_function *one = interface_table();
+    any_function *two = static_table();
+    any_function *three = other_static_table();
+    int i;
+    for (i = 0; one[i] != NULL; i++) {
+        if (one[i] == two[i] || one[i] == three[i] || two[i] == three[i]) {
+            printf("function %d exists once where three copies are expected\n", i);
+            return 1;
+        }
+    }
+    return copy()[0] == 'a' && i > 0 ? 0 : 1;
+}
+TEXT
+
+# ---- the matrix ----------------------------------------------------------------------------------
+
+# accepts COMPILER LANGUAGE FLAGS...
+accepts() {
+    compiler=$1 language=$2
+    shift 2
+    echo 'int hotel_probe;' | "$compiler" -x "$language" "$@" -fsyntax-only - >/dev/null 2>&1
+}
+
+# matrix COMPILER LANGUAGE WARNINGS STANDARD...
+matrix() {
+    compiler=$1 language=$2 flags=$3
+    shift 3
+    for standard; do
+        if ! accepts "$compiler" "$language" "-std=$standard"; then
+            skip "$compiler does not know -std=$standard"
+            continue
+        fi
+        command="$compiler -x $language -std=$standard $flags -fsyntax-only"
+        for kind in interface implementation static twice; do
+            add "$kind: $compiler -std=$standard" "$command $work/$kind.c"
+        done
+        case $standard in
+        c[0-9]*)
+            add "after system headers, the documented #error: $compiler -std=$standard" \
+                "gives_documented_error $command -Wno-error $work/after.c"
+            add "after system headers, POSIX asked for: $compiler -std=$standard" \
+                "$command -D_POSIX_C_SOURCE=200809L $work/after.c"
+            add "interface first, compiles or the documented #error: $compiler -std=$standard" \
+                "$command $work/late.c || gives_documented_error $command -Wno-error $work/late.c"
+            ;;
+        *)
+            add "after system headers: $compiler -std=$standard" "$command $work/after.c"
+            add "interface first: $compiler -std=$standard" "$command $work/late.c"
+            ;;
+        esac
+    done
+}
+
+compilers=
+for pair in gcc:g++ clang:clang++; do
+    compiler=${pair%:*} cxx=${pair#*:}
+    if have "$compiler"; then
+        compilers="$compilers $compiler"
+        matrix "$compiler" c "$c_warnings" c99 c11 c17 c2x gnu99 gnu11 gnu17 gnu2x
+    else
+        skip "no $compiler found"
+    fi
+    if have "$cxx"; then
+        matrix "$cxx" c++ "$cxx_warnings" c++11 c++14 c++17 c++20 c++2b gnu++11 gnu++17 gnu++2b
+    else
+        skip "no $cxx found"
+    fi
+done
+if [ -z "$compilers" ]; then
+    ok 1 "gcc or clang found"
+    done_testing
+fi
+first=${compilers# }
+first=${first%% *}
+first_cxx=g++
+have g++ || first_cxx=clang++
+have "$first_cxx" || first_cxx=
+
+for example in examples/*.c; do
+    add "$example compiles as strict C99" \
+        "$first -std=c99 $c_warnings -fsyntax-only $example"
+done
+
+if have clang && accepts clang c -Werror=unknown-warning-option -Wreserved-macro-identifier; then
+    add "interface has no reserved name: clang -std=c99" \
+        "clang -std=c99 $c_warnings -Wreserved-identifier -Wreserved-macro-identifier \
+            -fsyntax-only $work/interface.c"
+    add "interface has no reserved name: clang -std=c++17" \
+        "clang -x c++ -std=c++17 $cxx_warnings -Wreserved-identifier -Wreserved-macro-identifier \
+            -fsyntax-only $work/interface.c"
+    add "implementation has no reserved name but feature-test macros: clang -std=c99" \
+        "clang -std=c99 $c_warnings -Wreserved-identifier -fsyntax-only $work/implementation.c"
+else
+    skip "reserved names: no clang that looks for them found"
+fi
+
+# ---- objects -------------------------------------------------------------------------------------
+
+# external OBJECT: the defined external symbols; C++ adds references of its own (DW.ref.*)
+external() {
+    nm -g -P "$1" | awk '$2 !~ /^[Uwv]$/ && $1 !~ /^DW\.ref\./ { print $1 }'
+}
+only_hotel() {
+    [ -n "$(external "$1")" ] || { echo "no external symbol in $1"; return 1; }
+    ! external "$1" | grep -v '^_*hotel_[a-z0-9_]*$'
+}
+only_table() {
+    external "$1"
+    [ "$(external "$1")" = the_table ]
+}
+no_external() { ! external "$1" | grep .; }
+
+# object COMPILER FLAGS: both kinds built with optimisation, and their symbols. A compiler leaves
+# out static functions that nobody calls, so that C also builds a table of all of them.
+object() {
+    id=$((num_added + 1))
+    add "external build has only hotel_* symbols: $*" \
+        "$* -c $work/implementation.c -o $work/$id.o && only_hotel $work/$id.o"
+    add "static build has no external symbol: $*" \
+        "$* -c $work/static.c -o $work/$id.s.o && no_external $work/$id.s.o"
+}
+c_object() {
+    object "$@"
+    add "static build has no external symbol, all functions used: $*" \
+        "$* -DTABLE=the_table -c $work/table_static.c -o $work/$id.t.o && only_table $work/$id.t.o"
+}
+if have nm; then
+    for compiler in $compilers; do
+        c_object "$compiler -std=c99 -O0 $c_warnings"
+        c_object "$compiler -std=gnu11 -O2 $c_warnings"
+        c_object "$compiler -std=c99 -Os $c_warnings"
+    done
+    [ -z "$first_cxx" ] || object "$first_cxx -x c++ -std=c++11 -O2 $cxx_warnings"
+    ! have clang++ || object "clang++ -x c++ -std=c++17 -O2 $cxx_warnings"
+else
+    skip "symbols: no nm found"
+fi
+
+# ---- programs ------------------------------------------------------------------------------------
+
+[ "$(printf '%s\n' "$functions" | grep -c .)" -eq "$(awk '/^\/\* =+ IMPLEMENTATION/ { exit }
+    /^HOTEL_API / { n++ } END { print n + 0 }' hatchet_otel.h)" ]
+ok $? "every HOTEL_API line of the interface names its function: $(printf '%s\n' "$functions" |
+    grep -c .) functions"
+
+# program FLAGS: a program with one external and three static copies, one of them in C++
+program() {
+    flags="$*"
+    id=p$((num_added + 1))
+    cc="$first -std=gnu99 -I. -I$work $flags"
+    cxx=${first_cxx:-$first}
+    language=c++
+    [ -n "$first_cxx" ] || language=c
+    add "every public function is defined, externally and in static copies: $first $flags" "
+        $cc -DTABLE=interface_table -c $work/table_interface.c -o $work/$id.1.o &&
+        $cc -c $work/implementation.c -o $work/$id.2.o &&
+        $cc -DTABLE=static_table -c $work/table_static.c -o $work/$id.3.o &&
+        $cc -DTABLE=other_static_table -c $work/table_static.c -o $work/$id.4.o &&
+        $cc -c $work/program.c -o $work/$id.5.o &&
+        $cxx -x $language -I. $flags -c $work/copy.c -o $work/$id.6.o &&
+        $cxx $flags $work/$id.?.o -o $work/$id -pthread &&
+        $work/$id"
+}
+
+# links COMPILER FLAGS...: whether a program can be made and run that way
+links() {
+    echo 'int main(void) { return 0; }' >"$work/links.c"
+    "$@" "$work/links.c" -o "$work/links" -pthread >/dev/null 2>&1 && "$work/links"
+}
+
+program -O0
+if links "$first" -O3 -flto && { [ -z "$first_cxx" ] || links "$first_cxx" -O3 -flto; }; then
+    odr=
+    accepts "$first" c -Werror -Wlto-type-mismatch && odr="-Wlto-type-mismatch"
+    program "-O3 -flto -Werror $odr"
+else
+    skip "link-time optimisation: $first -flto does not work here"
+fi
+
+# elsewhere NAME COMPILER FLAGS...: a whole build for another kind of machine, and a test run there
+elsewhere() {
+    label=$1
+    shift
+    if ! links "$@" 2>/dev/null; then
+        skip "$label: $* does not work here"
+        return
+    fi
+    add "$label: $* -std=c99" \
+        "$* -std=c99 -O2 $c_warnings -c $work/implementation.c -o $work/$label.o"
+    for test in tests/unit/test_w3c.c tests/unit/*.c; do
+        [ -f "$test" ] || continue
+        add "$label: $test passes" \
+            "$* -std=gnu99 -O2 -I. -Itests $test -o $work/$label.test -pthread && $work/$label.test"
+        break
+    done
+}
+elsewhere 32-bit "$first" -m32
+elsewhere musl musl-gcc -static
+
+# ---- the preprocessor ----------------------------------------------------------------------------
+
+# macros FILE COMPILER: the names of all that are defined after it
+macros() {
+    file=$1
+    shift
+    "$@" -I. -dM -E "$file" | awk '{ sub(/\(.*/, "", $2); print $2 }' | sort
+}
+
+# leaks COMPILER: names of macros that the interface leaves behind and that are not its own
+leaks() {
+    printf '#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n' >"$work/plain.c"
+    macros "$work/plain.c" "$@" >"$work/plain.$n"
+    macros "$work/interface.c" "$@" >"$work/after.$n"
+    grep -q HOTEL_VERSION_MAJOR "$work/after.$n" || { echo "nothing was preprocessed"; return 1; }
+    ! comm -13 "$work/plain.$n" "$work/after.$n" | grep -vE '^(HOTEL_|hotel_|HATCHET_OTEL_)'
+}
+
+# includes COMPILER: what the interface includes beyond three small headers
+includes() {
+    "$@" -I. -H -fsyntax-only "$work/interface.c" 2>&1 | grep '^\.\. ' >"$work/includes.$n"
+    grep -q 'stdint\.h$' "$work/includes.$n" || { echo "nothing was included"; return 1; }
+    ! grep -vE '/(stdbool|stddef|stdint)\.h$' "$work/includes.$n"
+}
+
+for compiler in $compilers; do
+    add "interface leaves only macros of its own: $compiler" "leaks $compiler -std=gnu11 -x c"
+    add "interface includes only stdbool, stddef and stdint: $compiler" \
+        "includes $compiler -std=c99"
+done
+if [ -n "$first_cxx" ]; then
+    add "interface leaves only macros of its own: $first_cxx" "leaks $first_cxx -x c++"
+    add "interface includes only stdbool, stddef and stdint: $first_cxx" \
+        "includes $first_cxx -x c++"
+else
+    skip "interface in C++: no C++ compiler found"
+fi
+
+run_all
+done_testing

@@ -1,0 +1,80 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * deliver.c - does what each line on standard input says, and answers with one line:
+ *
+ *     spans N        makes N spans, numbered through     -> ok
+ *     flush MS       hotel_flush                         -> RESULT MILLISECONDS
+ *     shutdown MS    hotel_shutdown                      -> RESULT MILLISECONDS
+ *     books          hotel_get_stats                     -> name=value ...
+ *
+ * The spans go where the environment says.
+ */
+#define HATCHET_OTEL_IMPLEMENTATION
+#include "hatchet_otel.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void make_spans(unsigned long count) {
+    static int64_t number;
+    while (count-- > 0) {
+        hotel_span span = hotel_start("numbered");
+        hotel_set_int(&span, "number", number++);
+        hotel_end(&span);
+    }
+    puts("ok");
+}
+
+static uint64_t now_ms(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+static void wait_for(hotel_result (*fn)(uint32_t timeout_ms), unsigned long timeout_ms) {
+    uint64_t began = now_ms();
+    hotel_result result = fn((uint32_t)timeout_ms);
+    printf("%d %" PRIu64 "\n", (int)result, now_ms() - began);
+}
+
+static void print_books(void) {
+    hotel_stats s;
+    hotel_destination_stats d;
+    hotel_get_stats(&s);
+    if (hotel_get_destination_stats(0, &d) != HOTEL_OK) memset(&d, 0, sizeof d);
+    printf("started=%" PRIu64 " unsampled=%" PRIu64 " not_admitted=%" PRIu64 " live=%" PRIu64
+           " ended=%" PRIu64,
+           s.started, s.unsampled, s.not_admitted, s.live, s.ended);
+    printf(" accepted=%" PRIu64 " rejected=%" PRIu64 " failed=%" PRIu64, d.accepted, d.rejected,
+           d.failed);
+    printf(" dropped_queue_full=%" PRIu64 " dropped_too_large=%" PRIu64
+           " dropped_shutdown=%" PRIu64 " queued=%" PRIu64 "\n",
+           d.dropped_queue_full, d.dropped_too_large, d.dropped_shutdown, d.queued);
+}
+
+static void obey(const char *line) {
+    unsigned long number = strtoul(line + strcspn(line, " "), NULL, 10);
+    if (strncmp(line, "spans ", 6) == 0) {
+        make_spans(number);
+    } else if (strncmp(line, "flush ", 6) == 0) {
+        wait_for(hotel_flush, number);
+    } else if (strncmp(line, "shutdown ", 9) == 0) {
+        wait_for(hotel_shutdown, number);
+    } else {
+        print_books();
+    }
+    (void)fflush(stdout);
+}
+
+int main(void) {
+    char line[100];
+    hotel_config config = {.service_name = "deliver", .log_fn = hotel_log_to_stderr};
+    if (hotel_init(&config) != HOTEL_OK) return 2;
+    while (fgets(line, sizeof line, stdin) != NULL) obey(line);
+    (void)hotel_shutdown(1000);
+    return 0;
+}

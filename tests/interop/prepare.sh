@@ -1,0 +1,76 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Builds what `make interop` compares the library with, once until versions.txt changes:
+#     prepare.sh python DIR      a virtual environment DIR/venv with the pinned PyPI packages
+#     prepare.sh collector DIR   the OpenTelemetry Collector as DIR/collector/otelcol
+# The log of the last build is DIR/<what>.log. Exit code 0: it is there.
+set -eu
+
+what=$1
+mkdir -p "$2"
+dir=$(cd "$2" && pwd)
+versions=$(cd "$(dirname "$0")" && pwd)/versions.txt
+log=$dir/$what.log
+
+# pins KIND: the lines of one kind, "name version".
+pins() {
+    awk -v kind="$1" '$1 == kind { print $2, $3 }' "$versions"
+}
+
+# pin PATTERN: the whole "name version" of the Go module whose name matches.
+pin() {
+    pins go | grep -E "$1"
+}
+
+prepare_python() {
+    rm -rf "$dir/venv"
+    python3 -m venv "$dir/venv"
+    pins pypi | sed 's/ /==/' > "$dir/requirements.txt"
+    "$dir/venv/bin/python" -m pip install --disable-pip-version-check --no-deps \
+        -r "$dir/requirements.txt"
+    "$dir/venv/bin/python" -m pip check
+}
+
+prepare_collector() {
+    mkdir -p "$dir/collector"
+    cat > "$dir/collector.yaml" <<EOT
+dist:
+  name: otelcol
+  description: OpenTelemetry Collector for the interop tests
+  output_path: $dir/collector
+conf_resolver:
+  default_uri_scheme: file
+receivers:
+  - gomod: $(pin /otlpreceiver)
+exporters:
+  - gomod: $(pin /fileexporter)
+  - gomod: $(pin /debugexporter)
+providers:
+  - gomod: $(pin /fileprovider)
+EOT
+    # -e: `go mod tidy` wants what the exporter's own tests import too, which not every module
+    # proxy has. The build does not, and stops by itself on anything that it misses.
+    export GOBIN="$dir/bin" CGO_ENABLED=0 GOFLAGS="${GOFLAGS:-} -e"
+    go install "$(pin /cmd/builder | tr ' ' '@')"
+    "$GOBIN/builder" --config "$dir/collector.yaml"
+}
+
+case $what in
+python) kind=pypi ;;
+collector) kind=go ;;
+*)
+    echo "usage: prepare.sh python|collector DIR" >&2
+    exit 2
+    ;;
+esac
+
+# The stamp says what was built how. It is written last: half a build is never taken for one.
+stamp=$dir/$what.stamp
+recipe=$(pins "$kind" && cksum < "$0")
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$recipe" ]; then
+    exit 0
+fi
+rm -f "$stamp"
+"prepare_$what" > "$log" 2>&1
+echo "$recipe" > "$stamp"
