@@ -1,4 +1,5 @@
-/* hatchet_otel.h - OpenTelemetry tracing for C and C++ in one file, with Hatchet's instrumentation built in.
+/* hatchet_otel.h 0.1.0 - OpenTelemetry tracing for C and C++ in one file, with Hatchet's
+   instrumentation built in.
    SPDX-License-Identifier: MIT
    SPDX-FileCopyrightText: 2026 The hatchet_otel authors
 
@@ -139,6 +140,7 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 
 /* ==== [SECTION 01] VERSION AND LINKAGE ===================================================== */
 
+/* One source of truth for everything that is versioned with this file. */
 #define HOTEL_VERSION_MAJOR 0
 #define HOTEL_VERSION_MINOR 1
 #define HOTEL_VERSION_PATCH 0
@@ -164,6 +166,11 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 #endif
 #define HOTEL_INLINE static inline __attribute__((unused))
 #define HOTEL_MUST_CHECK __attribute__((warn_unused_result))
+#ifdef __cplusplus
+#define HOTEL_CAST(type, value) static_cast<type>(value)
+#else
+#define HOTEL_CAST(type, value) ((type)(value))
+#endif
 
 /* C++14 and later let a struct with member defaults be an aggregate; there, designated
    initialisers that leave members out stay free of -Wmissing-field-initializers. */
@@ -239,6 +246,7 @@ typedef enum hotel_log_level {
     X(31, BAD_METADATA)       /* additional_metadata is not a JSON object, or its traceparent   */ \
     X(32, BAD_TRACEPARENT)    /* a traceparent was refused                                      */
 
+/* HOTEL_LOG_ID_STARTED and so on. */
 typedef enum hotel_log_id {
 #define HOTEL_LOG_ENUM(id, name) HOTEL_LOG_ID_##name = id,
     HOTEL_LOG_IDS(HOTEL_LOG_ENUM)
@@ -259,6 +267,7 @@ HOTEL_API void hotel_log_to_stderr(hotel_log_level level, hotel_log_id id, const
 
 /* ==== [SECTION 03] ATTRIBUTES ============================================================== */
 
+/* The kinds of attribute values (SP-31). */
 typedef enum hotel_type {
     HOTEL_TYPE_EMPTY = 0, /* a value that is there and empty */
     HOTEL_TYPE_STRING,
@@ -306,7 +315,7 @@ typedef struct hotel_attr {
 
 /* Lengths of literals are computed by the compiler. A size above 4 GiB - 1 is cut there. */
 HOTEL_INLINE uint32_t hotel_size32(size_t size) {
-    return size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
+    return size > UINT32_MAX ? UINT32_MAX : HOTEL_CAST(uint32_t, size);
 }
 HOTEL_INLINE size_t hotel_text_size(const char *text) {
     return text ? __builtin_strlen(text) : 0;
@@ -559,7 +568,7 @@ typedef struct hotel_destination {
     const char *endpoint HOTEL_ZERO;
     const hotel_header *headers HOTEL_ZERO; /* replace those of the environment (C-05) */
     size_t num_headers HOTEL_ZERO;
-    uint32_t timeout_ms HOTEL_ZERO;            /* one batch, all attempts; 10000; HOTEL_NONE: none */
+    uint32_t timeout_ms HOTEL_ZERO;            /* one batch, all attempts; 10000       */
     uint32_t schedule_delay_ms HOTEL_ZERO;     /* longest wait of an ended span; 5000             */
     uint32_t max_queue_size HOTEL_ZERO;        /* ended spans that wait; 2048                     */
     uint32_t max_export_batch_size HOTEL_ZERO; /* spans in a request; 512                         */
@@ -576,6 +585,7 @@ typedef enum hotel_sampler_type {
     HOTEL_SAMPLER_ALWAYS_OFF
 } hotel_sampler_type;
 
+/* The sampler of a configuration. */
 typedef struct hotel_sampler {
     hotel_sampler_type type HOTEL_ZERO;
 } hotel_sampler;
@@ -583,7 +593,7 @@ typedef struct hotel_sampler {
 /* Span limits (SP-34 to SP-39). Zero is the default, HOTEL_NONE keeps none. */
 typedef struct hotel_limits {
     uint32_t attribute_count HOTEL_ZERO;        /* 128                                     */
-    uint32_t attribute_value_length HOTEL_ZERO; /* in code points, bytes of a byte string; no limit */
+    uint32_t attribute_value_length HOTEL_ZERO; /* code points, or bytes of a byte string; none */
     uint32_t attribute_value_depth HOTEL_ZERO;  /* 64                                      */
     uint32_t event_count HOTEL_ZERO;            /* 128                                     */
     uint32_t link_count HOTEL_ZERO;             /* 128                                     */
@@ -688,7 +698,7 @@ typedef struct hotel_stats {
     uint64_t not_admitted; /* no chunk was free                                  */
     uint64_t live;         /* recording, not ended                               */
     uint64_t ended;
-    uint64_t limited;             /* attributes, events and links dropped by limits or lack of space */
+    uint64_t limited;      /* attributes, events, links dropped by limits or lack of space */
     uint64_t repaired;            /* spans delivered with repaired UTF-8           */
     uint64_t stale_references;    /* contexts used after their release             */
     uint64_t bad_arguments;       /* calls with unusable arguments                 */
@@ -698,6 +708,7 @@ typedef struct hotel_stats {
     size_t num_destinations;
 } hotel_stats;
 
+/* What became of the spans that were handed to a destination. */
 typedef struct hotel_destination_stats {
     uint64_t accepted; /* by the server                                                  */
     uint64_t rejected; /* by the server: partial success                                 */
@@ -738,6 +749,7 @@ HOTEL_API hotel_tracer hotel_get_tracer(const hotel_tracer_config *config);
 /* True when spans of this tracer may be recorded now (SP-03). Ask each time. */
 HOTEL_API bool hotel_is_enabled(hotel_tracer tracer);
 
+/* Span kinds, by their wire values (SP-14). */
 typedef enum hotel_kind {
     HOTEL_KIND_DEFAULT = 0, /* HOTEL_INTERNAL */
     HOTEL_INTERNAL = 1,
@@ -793,6 +805,7 @@ HOTEL_API bool hotel_is_recording(const hotel_span *span);
 HOTEL_API void hotel_set_attrs(const hotel_span *span, const hotel_attr *attributes,
                                size_t num_attributes);
 
+/* One attribute at a time; value rules as for the hotel_of_* functions above. */
 HOTEL_INLINE void hotel_set_attr(const hotel_span *span, hotel_attr attribute) {
     hotel_set_attrs(span, &attribute, 1);
 }
@@ -848,6 +861,7 @@ HOTEL_INLINE void hotel_set_map(const hotel_span *span, const char *key,
 HOTEL_API void hotel_set_name(const hotel_span *span, const char *name);
 HOTEL_API void hotel_set_name_n(const hotel_span *span, const char *name, size_t size);
 
+/* Status codes, by their wire values. */
 typedef enum hotel_status {
     HOTEL_STATUS_UNSET = 0,
     HOTEL_STATUS_OK = 1,
@@ -861,6 +875,7 @@ HOTEL_API void hotel_set_status(const hotel_span *span, hotel_status status,
 HOTEL_API void hotel_set_status_n(const hotel_span *span, hotel_status status,
                                   const char *description, size_t size);
 
+/* An event to add: a name at a time, with attributes (TR-48). */
 typedef struct hotel_event {
     const char *name HOTEL_ZERO;
     size_t name_size HOTEL_ZERO; /* 0: up to the NUL */
@@ -955,7 +970,7 @@ HOTEL_API size_t hotel_tracestate_set(const char *state, const char *key, const 
    is NULL or empty is left out of the span; numbers are always sent, zero included. A string
    without NUL has its size in the member behind it; 0 there means up to the NUL. */
 typedef struct hotel_step_run {
-    const char *workflow_name HOTEL_ZERO; /* hatchet.workflow_name: the workflow's, not the task's */
+    const char *workflow_name HOTEL_ZERO; /* the workflow's name, not the task's */
     size_t workflow_name_size HOTEL_ZERO;
     const char *step_name HOTEL_ZERO; /* the task's readable name */
     size_t step_name_size HOTEL_ZERO;
@@ -1090,12 +1105,14 @@ HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_siz
 
 /* ==== [SECTION 13] THE SAME FOR C++ ======================================================== */
 
+/* Several attributes at once. */
 template <typename... Attributes>
 inline void hotel_set(const hotel_span *span, const Attributes &...attributes) {
     const hotel_attr list[] = {attributes...};
     hotel_set_attrs(span, list, sizeof list / sizeof list[0]);
 }
 
+/* An event with attributes. */
 template <typename... Attributes>
 inline void hotel_add_event_with(const hotel_span *span, const char *name,
                                  const Attributes &...attributes) {
@@ -1187,7 +1204,7 @@ private:
 #endif
 
 #if !defined(CLOCK_MONOTONIC) || !defined(AF_UNIX) || !defined(POLLIN)
-#error "hatchet_otel.h: with -std=c99, c11, ... include hatchet_otel.h (with HATCHET_OTEL_IMPLEMENTATION) before any system header, or compile with -D_POSIX_C_SOURCE=200809L or -std=gnu11"
+#error "include hatchet_otel.h before system headers, or use -std=gnu11 (_POSIX_C_SOURCE=200809L)"
 #endif
 
 #ifdef __cplusplus
@@ -2771,7 +2788,9 @@ enum {
     HOTELI_HAS_PARENT = 2,
     HOTELI_REMOTE_PARENT = 4,
     HOTELI_HAS_DEAD = 8,     /* the payload has entries to skip */
-    HOTELI_HAS_TICKS = 16    /* ... events whose time is in ticks */
+    HOTELI_HAS_TICKS = 16,   /* ... events whose time is in ticks */
+    HOTELI_UNCHECKED = 32,   /* ... text that may not be UTF-8 */
+    HOTELI_MEASURED = 64     /* the exporter has looked at it: wire_size is right */
 };
 
 /* First chunk of a span: what is not on the wire as it stands, then the payload: finished OTLP
@@ -2804,6 +2823,7 @@ typedef struct hoteli_record {
     uint8_t end_given; /* written by the one that ends the span, beside the owner */
     uint8_t holders;   /* destinations that still have to encode it */
     uint16_t pad;
+    uint32_t wire_size; /* of the exporter */
     hoteli_filter filter; /* keys of the attributes */
 } hoteli_record;
 
@@ -2822,10 +2842,11 @@ typedef struct hoteli_block_head {
 /* Each shard in cache lines of its own. */
 typedef struct hoteli_shard {
     hoteli_word free;
-    hoteli_word started;
+    hoteli_word pops;   /* of free, all of them: the list's own number continued */
+    hoteli_word extra;  /* ... of which did not begin a span */
     hoteli_word unsampled;
     hoteli_word not_admitted;
-    uint8_t pad_a[HOTELI_LINE * 2 - 4 * sizeof(hoteli_word)];
+    uint8_t pad_a[HOTELI_LINE * 2 - 5 * sizeof(hoteli_word)];
     hoteli_word ended;
     uint8_t pad_b[HOTELI_LINE * 2 - sizeof(hoteli_word)];
 } hoteli_shard;
@@ -2843,9 +2864,10 @@ typedef struct hoteli_writer {
     uint32_t index;
     bool owner;
     uint32_t first; /* beside the owner: own chain */
-    uint32_t tail;
-    uint32_t used; /* payload bytes of tail */
-    uint32_t size; /* bytes in the own chain */
+    uint32_t tail;  /* chunk that is being filled, from at to end */
+    uint32_t size;  /* bytes in the own chain */
+    uint8_t *at;
+    uint8_t *end;
 } hoteli_writer;
 
 typedef struct hoteli_slot {
@@ -3151,6 +3173,9 @@ static const char *hoteli_log_sentence(int id) {
                "arena had no free chunk";
     case HOTEL_LOG_ID_LIMIT_REACHED:
         return "attributes, events or links were dropped by the span limits";
+    case HOTEL_LOG_ID_INVALID_UTF8:
+        return "text that is not UTF-8 was delivered repaired: values as bytes, names and keys with "
+               "U+FFFD in place of the bad bytes";
     case HOTEL_LOG_ID_STALE_REFERENCE:
         return "a context was used after its release: its tracestate and values read as empty";
     case HOTEL_LOG_ID_BAD_ARGUMENT:
@@ -3392,6 +3417,14 @@ static uint32_t hoteli_pop(hoteli_shard *shard) {
     }
 }
 
+/* All pops of a shard. The list itself counts them in half a word; the exporter carries that
+   number on before it can come round. */
+static uintptr_t hoteli_pops(const hoteli_shard *shard) {
+    uintptr_t pops = hoteli_load(&shard->pops);
+    uintptr_t now = hoteli_load(&shard->free) >> HOTELI_INDEX_BITS;
+    return pops + ((now - pops) & HOTELI_INDEX_MASK);
+}
+
 /* Gives back a list that is linked by next, last being its end. */
 static void hoteli_push(hoteli_shard *shard, uint32_t first, uint32_t last) {
     uintptr_t head = hoteli_load(&shard->free);
@@ -3405,6 +3438,13 @@ static inline uint32_t hoteli_take(const hoteli_thread *t) {
     uint32_t i, index = hoteli_pop(&hoteli_g.shards[t->shard]);
     for (i = 1; HOTELI_UNLIKELY(!index) && i <= hoteli_g.shard_mask; i++)
         index = hoteli_pop(&hoteli_g.shards[(t->shard + i) & hoteli_g.shard_mask]);
+    return index;
+}
+
+/* The same for what does not begin a span: pops less these are the spans. */
+static uint32_t hoteli_take_extra(void) {
+    uint32_t index = hoteli_take(&hoteli_t);
+    if (index) hoteli_count(&hoteli_shard_of(index)->extra, 1);
     return index;
 }
 
@@ -3425,7 +3465,7 @@ static void hoteli_free_chain(uint32_t index) {
 static uint32_t hoteli_take_chain(uint32_t count) {
     uint32_t first = 0;
     while (count--) {
-        uint32_t index = hoteli_take(&hoteli_t);
+        uint32_t index = hoteli_take_extra();
         hoteli_chunk *chunk;
         if (!index) {
             hoteli_free_chain(first);
@@ -3458,6 +3498,7 @@ static hoteli_cursor hoteli_cursor_flat(const uint8_t *bytes, size_t size) {
 /* Writes across chunks; the caller has made sure of the space. */
 static void hoteli_write(hoteli_cursor *c, const void *bytes, size_t size) {
     const uint8_t *from = (const uint8_t *)bytes;
+    if (HOTELI_UNLIKELY(!size)) return; /* bytes may be NULL then */
     for (;;) {
         size_t room = (size_t)(c->end - c->at);
         if (HOTELI_LIKELY(size <= room)) break;
@@ -3555,13 +3596,14 @@ static hotel_block hoteli_block_new(size_t size, hoteli_cursor *out) {
     hoteli_block_head *head;
     uint32_t index;
     if (size > hoteli_g.max_span_bytes) return block;
-    index = hoteli_take(&hoteli_t);
+    index = hoteli_take_extra();
     if (!index) return block;
     head = hoteli_block_at(index);
     head->more = 0;
     if (size > HOTELI_BLOCK_ROOM) {
         size_t rest = size - HOTELI_BLOCK_ROOM;
-        head->more = hoteli_take_chain((uint32_t)((rest + HOTELI_MORE_ROOM - 1) / HOTELI_MORE_ROOM));
+        rest = (rest + HOTELI_MORE_ROOM - 1) / HOTELI_MORE_ROOM;
+        head->more = hoteli_take_chain((uint32_t)rest);
         if (!head->more) {
             hoteli_free_chunk(index);
             return block;
@@ -3721,16 +3763,45 @@ static hotel_value hoteli_element(const hotel_value *v, uint32_t i) {
     }
 }
 
+static bool hoteli_is_ascii(const uint8_t *bytes, size_t size) {
+    size_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+        uint64_t word;
+        memcpy(&word, bytes + i, 8);
+        if (word & 0x8080808080808080u) return false;
+    }
+    for (; i < size; i++)
+        if (bytes[i] & 0x80) return false;
+    return true;
+}
+
+/* Will the two keys be the same on the wire? Those that are not UTF-8 are repaired there, and
+   different ones may become equal; only keys up to this size are looked at so closely. */
+#define HOTELI_REPAIRED_KEY 256u
+
+static bool hoteli_same_text(const char *a, size_t a_size, const char *b, size_t b_size) {
+    char x[3 * HOTELI_REPAIRED_KEY], y[3 * HOTELI_REPAIRED_KEY];
+    if (a_size == b_size && (a_size == 0 || memcmp(a, b, a_size) == 0)) return true;
+    if (a_size > HOTELI_REPAIRED_KEY || b_size > HOTELI_REPAIRED_KEY) return false;
+    if (hoteli_utf8_valid(a, a_size) && hoteli_utf8_valid(b, b_size)) return false;
+    if (hoteli_utf8_repaired_size(a, a_size) != hoteli_utf8_repaired_size(b, b_size)) return false;
+    a_size = hoteli_utf8_repair(x, a, a_size);
+    (void)hoteli_utf8_repair(y, b, b_size);
+    return memcmp(x, y, a_size) == 0;
+}
+
 static bool hoteli_same_key(const hotel_attr *a, const hotel_attr *b) {
-    return a->key_size == b->key_size &&
-           (a->key_size == 0 || memcmp(a->key, b->key, a->key_size) == 0);
+    return hoteli_same_text(a->key, a->key_size, b->key, b->key_size);
 }
 
 static inline unsigned hoteli_hash_words(uint64_t a, uint64_t b, size_t size) {
     return (unsigned)(((a ^ hoteli_rotate(b, 29) ^ size) * 0x9e3779b97f4a7c15u) >> 56);
 }
 
-static inline unsigned hoteli_key_hash(const uint8_t *key, size_t size) {
+/* For keys of ASCII; all others share one value, so that those which repair makes equal meet. */
+#define HOTELI_OTHER_KEY 255u
+
+static inline unsigned hoteli_ascii_hash(const uint8_t *key, size_t size) {
     uint64_t a = 0, b = 0;
     if (size >= 8) {
         memcpy(&a, key, 8);
@@ -3748,21 +3819,30 @@ static inline unsigned hoteli_key_hash(const uint8_t *key, size_t size) {
     return hoteli_hash_words(a, b, size);
 }
 
+static unsigned hoteli_key_hash(const uint8_t *key, size_t size) {
+    return hoteli_is_ascii(key, size) ? hoteli_ascii_hash(key, size) : HOTELI_OTHER_KEY;
+}
+
 /* The same of a key that may lie in several chunks. */
 static unsigned hoteli_key_hash_at(hoteli_cursor key, size_t size) {
-    uint8_t ends[16];
+    uint8_t piece[64], ends[16];
     uint64_t a, b;
-    hoteli_read(&key, ends, HOTELI_MIN(size, (size_t)8));
-    if (size < 8) return hoteli_key_hash(ends, size);
-    memcpy(&a, ends, 8);
-    if (size >= 16) {
-        hoteli_read(&key, NULL, size - 16);
-        hoteli_read(&key, ends + 8, 8);
-        memcpy(&b, ends + 8, 8);
-    } else {
-        hoteli_read(&key, ends + 8, size - 8);
-        memcpy(&b, ends + size - 8, 8);
+    size_t left = size, n;
+    hoteli_cursor c = key;
+    for (; left; left -= n) {
+        n = HOTELI_MIN(left, sizeof piece);
+        hoteli_read(&c, piece, n);
+        if (!hoteli_is_ascii(piece, n)) return HOTELI_OTHER_KEY;
     }
+    if (size < 16) {
+        hoteli_read(&key, ends, size);
+        return hoteli_ascii_hash(ends, size);
+    }
+    hoteli_read(&key, ends, 8);
+    hoteli_read(&key, NULL, size - 16);
+    hoteli_read(&key, ends + 8, 8);
+    memcpy(&a, ends, 8);
+    memcpy(&b, ends + 8, 8);
     return hoteli_hash_words(a, b, size);
 }
 
@@ -3983,14 +4063,32 @@ static inline uint8_t *hoteli_payload(uint32_t index, const hoteli_writer *w) {
     return (uint8_t *)hoteli_chunk_at(index) +
            (w->owner && index == w->index ? sizeof(hoteli_record) : sizeof(hoteli_chunk));
 }
-static inline uint32_t hoteli_room(uint32_t index, const hoteli_writer *w) {
-    return w->owner && index == w->index ? HOTELI_RECORD_ROOM : HOTELI_MORE_ROOM;
+
+/* Sets the writer on a chunk of which so many bytes are taken. */
+static inline void hoteli_writer_on(hoteli_writer *w, uint32_t index, uint32_t used) {
+    w->tail = index;
+    w->at = hoteli_payload(index, w) + used;
+    w->end = (uint8_t *)hoteli_chunk_at(index) + HATCHET_OTEL_CHUNK_BYTES;
+}
+
+/* As the owner, at the end of the chain. */
+static inline void hoteli_writer_own(hoteli_writer *w, hoteli_record *record, uint32_t index) {
+    w->record = record;
+    w->index = index;
+    w->owner = true;
+    hoteli_writer_on(w, record->tail, hoteli_chunk_at(record->tail)->used);
+}
+
+static inline void hoteli_writer_save(hoteli_writer *w) {
+    w->record->tail = w->tail;
+    hoteli_chunk_at(w->tail)->used = (uint16_t)(w->at - hoteli_payload(w->tail, w));
 }
 
 /* Enters the span that the handle means, if it records still. */
 static inline bool hoteli_enter(const hotel_span *span, hoteli_writer *w) {
     hoteli_record *record;
     uintptr_t state;
+    bool owner;
     if (!span || !span->record || span->epoch != hoteli_epoch() ||
         HOTELI_UNLIKELY(span->record > hoteli_g.num_chunks))
         return false;
@@ -4000,72 +4098,68 @@ static inline bool hoteli_enter(const hotel_span *span, hoteli_writer *w) {
         if (HOTELI_UNLIKELY((uint32_t)(state >> HOTELI_GENERATION_SHIFT) != span->generation ||
                             (state & HOTELI_ENDED) || (state & HOTELI_COUNT) == HOTELI_COUNT))
             return false;
-        w->owner = !(state & HOTELI_OWNED);
+        owner = !(state & HOTELI_OWNED);
     } while (!hoteli_cas(&record->chunk.state, &state, (state + 1) | HOTELI_OWNED));
-    w->record = record;
-    w->index = span->record;
-    if (HOTELI_LIKELY(w->owner)) {
-        w->tail = record->tail;
-        w->used = hoteli_chunk_at(w->tail)->used;
+    if (HOTELI_LIKELY(owner)) {
+        hoteli_writer_own(w, record, span->record);
     } else {
-        w->first = w->tail = w->used = w->size = 0;
+        w->record = record;
+        w->index = span->record;
+        w->owner = false;
+        w->first = w->tail = w->size = 0;
+        w->at = w->end = NULL;
     }
     return true;
 }
 
-/* Links further chunks so that size more bytes fit. */
-static HOTELI_COLD bool hoteli_grow(hoteli_writer *w, size_t size, uint32_t room) {
-    size_t count = (size - room + HOTELI_MORE_ROOM - 1) / HOTELI_MORE_ROOM;
-    uint32_t chain;
-    if (size > hoteli_g.max_span_bytes ||
-        (w->owner ? w->record->size : w->size) + size > hoteli_g.max_span_bytes)
-        return false;
+static uint32_t *hoteli_link_of(hoteli_writer *w) {
+    if (w->owner && w->tail == w->index) return &w->record->more;
+    return &hoteli_chunk_at(w->tail)->next;
+}
+
+/* Moves the end of the chain size bytes on, into chunks that are linked already. */
+static void hoteli_advance(hoteli_writer *w, size_t size) {
+    while (size > (size_t)(w->end - w->at)) {
+        size -= (size_t)(w->end - w->at);
+        w->at = w->end;
+        hoteli_writer_save(w);
+        hoteli_writer_on(w, hoteli_link_get(hoteli_link_of(w)), 0);
+    }
+    w->at += size;
+}
+
+/* Links further chunks so that size more bytes fit. Beside the owner the first chunk begins with
+   its place on the side list. */
+static HOTELI_COLD bool hoteli_grow(hoteli_writer *w, size_t size) {
+    size_t room = (size_t)(w->end - w->at), count;
+    uint32_t chain, taken = w->owner ? w->record->size : w->size;
+    if (size > hoteli_g.max_span_bytes || taken + size > hoteli_g.max_span_bytes) return false;
+    if (!w->tail) size += 8;
+    count = (size - room + HOTELI_MORE_ROOM - 1) / HOTELI_MORE_ROOM;
     chain = hoteli_take_chain((uint32_t)count);
     if (!chain) return false;
-    if (!w->tail) {
-        /* The first chunk beside the owner begins with its place on the side list. */
-        w->first = w->tail = chain;
-        w->used = 8;
-        return true;
+    if (w->tail) {
+        hoteli_link_set(hoteli_link_of(w), chain);
+    } else {
+        w->first = chain;
+        hoteli_writer_on(w, chain, 8);
     }
-    if (w->owner && w->tail == w->index) w->record->more = chain;
-    else hoteli_link_set(&hoteli_chunk_at(w->tail)->next, chain);
     return true;
-}
-
-/* Moves the end of the chain size bytes on. */
-static void hoteli_advance(hoteli_writer *w, size_t size) {
-    uint32_t room = hoteli_room(w->tail, w) - w->used;
-    while (size > room) {
-        hoteli_chunk *chunk = hoteli_chunk_at(w->tail);
-        chunk->used = (uint16_t)(w->used + room);
-        size -= room;
-        w->tail = w->owner && w->tail == w->index ? w->record->more : hoteli_link_get(&chunk->next);
-        w->used = 0;
-        room = HOTELI_MORE_ROOM;
-    }
-    w->used += (uint32_t)size;
 }
 
 /* Space for an entry at the end of the chain. */
 static inline bool hoteli_append(hoteli_writer *w, size_t size, hoteli_cursor *c) {
-    uint32_t room = w->tail ? hoteli_room(w->tail, w) - w->used : 0;
-    hoteli_chunk *chunk;
-    if (HOTELI_UNLIKELY(size > room)) {
-        if (!hoteli_grow(w, w->tail ? size : size + 8, room)) return false;
-        room = hoteli_room(w->tail, w) - w->used;
-    }
-    chunk = hoteli_chunk_at(w->tail);
-    c->at = hoteli_payload(w->tail, w) + w->used;
-    c->end = c->at + room;
+    if (HOTELI_UNLIKELY(size > (size_t)(w->end - w->at)) && !hoteli_grow(w, size)) return false;
+    c->at = w->at;
+    c->end = w->end;
     c->next = 0;
-    if (HOTELI_UNLIKELY(size > room)) {
-        c->next = w->owner && w->tail == w->index ? w->record->more : hoteli_link_get(&chunk->next);
+    if (HOTELI_UNLIKELY(size > (size_t)(w->end - w->at))) {
+        c->next = hoteli_link_get(hoteli_link_of(w));
         hoteli_advance(w, size);
     } else {
-        w->used += (uint32_t)size;
+        w->at += size;
     }
-    if (w->owner) w->record->size += (uint32_t)size;
+    if (HOTELI_LIKELY(w->owner)) w->record->size += (uint32_t)size;
     else w->size += (uint32_t)size;
     return true;
 }
@@ -4106,11 +4200,21 @@ static void hoteli_entry_read(hoteli_cursor *c, hoteli_entry *e) {
     hoteli_read(c, NULL, e->body_size);
 }
 
+static HOTELI_COLD bool hoteli_same_repaired(hoteli_cursor a, size_t a_size, hoteli_cursor b,
+                                             size_t b_size) {
+    char x[HOTELI_REPAIRED_KEY], y[HOTELI_REPAIRED_KEY];
+    if (a_size > sizeof x || b_size > sizeof y) return false;
+    hoteli_read(&a, x, a_size);
+    hoteli_read(&b, y, b_size);
+    return hoteli_same_text(x, a_size, y, b_size);
+}
+
 /* Finds the entry with that tag, and for attributes that key (a place of key_size bytes). */
 static HOTELI_COLD bool hoteli_find(hoteli_record *record, uint8_t tag, const hoteli_cursor *key,
                                     size_t key_size, hoteli_entry *e) {
     hoteli_cursor c = hoteli_record_cursor(record);
     size_t left = record->size;
+    bool other = key && hoteli_key_hash_at(*key, key_size) == HOTELI_OTHER_KEY;
     while (left) {
         hoteli_entry_read(&c, e);
         left -= e->size;
@@ -4118,8 +4222,11 @@ static HOTELI_COLD bool hoteli_find(hoteli_record *record, uint8_t tag, const ho
         if (!key) return true;
         {
             hoteli_cursor at = e->body;
+            size_t size;
             (void)hoteli_read_byte(&at);
-            if (hoteli_read_varint(&at) == key_size && hoteli_same(at, *key, key_size)) return true;
+            size = (size_t)hoteli_read_varint(&at);
+            if (size == key_size && hoteli_same(at, *key, key_size)) return true;
+            if (other && hoteli_same_repaired(at, size, *key, key_size)) return true;
         }
     }
     return false;
@@ -4157,8 +4264,7 @@ static HOTELI_COLD void hoteli_compact(hoteli_writer *w) {
     size_t left = record->size;
     uint32_t chain;
     record->size = 0;
-    w->tail = w->index;
-    w->used = 0;
+    hoteli_writer_on(w, w->index, 0);
     while (left) {
         hoteli_entry e;
         hoteli_entry_read(&from, &e);
@@ -4170,13 +4276,8 @@ static HOTELI_COLD void hoteli_compact(hoteli_writer *w) {
     }
     record->dead = 0;
     record->flags = (uint8_t)(record->flags & ~HOTELI_HAS_DEAD);
-    if (w->tail == w->index) {
-        chain = record->more;
-        record->more = 0;
-    } else {
-        chain = hoteli_link_get(&hoteli_chunk_at(w->tail)->next);
-        hoteli_link_set(&hoteli_chunk_at(w->tail)->next, 0);
-    }
+    chain = hoteli_link_get(hoteli_link_of(w));
+    hoteli_link_set(hoteli_link_of(w), 0);
     hoteli_free_chain(chain);
 }
 
@@ -4209,6 +4310,7 @@ static bool hoteli_place_attribute(hoteli_writer *w, const hoteli_cursor *key, s
         hoteli_entry old;
         if (HOTELI_UNLIKELY(hoteli_filter_has(&record->filter, hash)) &&
             hoteli_find(record, HOTELI_TAG_ATTRIBUTE, key, key_size, &old)) {
+            record->flags |= HOTELI_UNCHECKED;
             if (hoteli_replace(w, &old, size, c)) return true;
             hoteli_drop(&record->dropped_attributes, HOTEL_LOG_ID_SPAN_TOO_LARGE);
             return false;
@@ -4224,8 +4326,83 @@ static bool hoteli_place_attribute(hoteli_writer *w, const hoteli_cursor *key, s
     }
     if (HOTELI_LIKELY(w->owner)) {
         record->num_attributes++;
+        record->flags |= HOTELI_UNCHECKED;
         hoteli_filter_add(&record->filter, hash);
     }
+    return true;
+}
+
+/* Copies a text in words and says whether it is all ASCII. */
+static inline bool hoteli_copy_text(uint8_t *to, const void *text, size_t size) {
+    const uint8_t *from = (const uint8_t *)text;
+    uint64_t seen = 0, word;
+    size_t i;
+    if (size >= 8) {
+        for (i = 0; i + 8 <= size; i += 8) {
+            memcpy(&word, from + i, 8);
+            memcpy(to + i, &word, 8);
+            seen |= word;
+        }
+        memcpy(&word, from + size - 8, 8);
+        memcpy(to + size - 8, &word, 8);
+        return !((seen | word) & 0x8080808080808080u);
+    }
+    for (i = 0; i < size; i++) {
+        to[i] = from[i];
+        seen |= from[i];
+    }
+    return !(seen & 0x80u);
+}
+
+/* The common case, in one go: a scalar under a new key, everything short, space in the chunk.
+   Writes what hoteli_write_attr would write. */
+static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsigned hash) {
+    hoteli_record *r = w->record;
+    size_t key = a->key_size, size = 0;
+    uint8_t *at = w->at, *value;
+    bool ascii = true;
+    if (a->value.type == HOTEL_TYPE_STRING) size = a->value.size;
+    if (HOTELI_UNLIKELY(!w->owner || key + size > 110 || (size_t)(w->end - at) < key + size + 20 ||
+                        hoteli_filter_has(&r->filter, hash) ||
+                        size > hoteli_g.limits.attribute_value_length ||
+                        r->num_attributes >= hoteli_g.limits.attribute_count))
+        return false;
+    at[0] = HOTELI_TAG_ATTRIBUTE;
+    at[2] = 0x0a;
+    at[3] = (uint8_t)key;
+    if (HOTELI_UNLIKELY(!hoteli_copy_text(at + 4, a->key, key))) return false;
+    value = at + 4 + key; /* tag and length, then the AnyValue */
+    value[0] = 0x12;
+    switch (a->value.type) {
+    case HOTEL_TYPE_STRING:
+        value[1] = (uint8_t)(size + 2);
+        value[2] = 0x0a;
+        value[3] = (uint8_t)size;
+        ascii = hoteli_copy_text(value + 4, a->value.as.string, size);
+        break;
+    case HOTEL_TYPE_INT: {
+        uint64_t n = (uint64_t)a->value.as.integer;
+        uint8_t *digit = value + 3;
+        value[2] = 0x18;
+        for (; n >= 0x80; n >>= 7) *digit++ = (uint8_t)(n | 0x80);
+        *digit = (uint8_t)n;
+        value[1] = (uint8_t)(digit - value - 1);
+        break;
+    }
+    case HOTEL_TYPE_BOOL:
+        value[1] = 2;
+        value[2] = 0x10;
+        value[3] = a->value.as.boolean ? 1 : 0;
+        break;
+    default: return false;
+    }
+    size = 6 + key + value[1];
+    at[1] = (uint8_t)(size - 2);
+    w->at = at + size;
+    r->size += (uint32_t)size;
+    r->num_attributes++;
+    if (HOTELI_UNLIKELY(!ascii)) r->flags |= HOTELI_UNCHECKED;
+    hoteli_filter_add(&r->filter, hash);
     return true;
 }
 
@@ -4237,6 +4414,8 @@ static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
         hoteli_bad_argument();
         return;
     }
+    hash = hoteli_ascii_hash((const uint8_t *)a->key, a->key_size);
+    if (HOTELI_LIKELY(hoteli_put_short(w, a, hash))) return;
     hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
     size = hoteli_field_size(hoteli_attr_size(a, 1));
     key = hoteli_cursor_flat((const uint8_t *)a->key, a->key_size);
@@ -4261,6 +4440,7 @@ static bool hoteli_place_item(hoteli_writer *w, uint8_t tag, size_t size, hoteli
     }
     if (w->owner) {
         ++*count;
+        record->flags |= HOTELI_UNCHECKED;
         if (tag == HOTELI_TAG_TICK_EVENT) record->flags |= HOTELI_HAS_TICKS;
     }
     return true;
@@ -4280,6 +4460,7 @@ static bool hoteli_place_single(hoteli_writer *w, uint8_t tag, size_t size, hote
     } else {
         placed = size && hoteli_append(w, size, c);
     }
+    if (placed && w->owner) record->flags |= HOTELI_UNCHECKED;
     if (size && !placed) {
         hoteli_count(&hoteli_g.limited, 1);
         hoteli_log_later(HOTEL_LOG_ID_SPAN_TOO_LARGE);
@@ -4468,11 +4649,6 @@ static HOTELI_COLD void hoteli_put_aside(hoteli_writer *w) {
                                           __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 }
 
-static inline void hoteli_save(hoteli_writer *w) {
-    w->record->tail = w->tail;
-    hoteli_chunk_at(w->tail)->used = (uint16_t)w->used;
-}
-
 static HOTELI_COLD void hoteli_wake(void) {
     if (hoteli_g.no_threads || !hoteli_flag_swap(&hoteli_g.sleeping, 0)) return;
     while (write(hoteli_g.wake_pipe[1], "", 1) < 0 && errno == EINTR) continue;
@@ -4497,13 +4673,9 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
     uintptr_t head, next;
     if (HOTELI_UNLIKELY(hoteli_flag_load(&record->side) != 0)) {
         hoteli_writer w;
-        w.record = record;
-        w.index = index;
-        w.owner = true;
-        w.tail = record->tail;
-        w.used = hoteli_chunk_at(w.tail)->used;
+        hoteli_writer_own(&w, record, index);
         hoteli_splice(&w);
-        hoteli_save(&w);
+        hoteli_writer_save(&w);
     }
     head = hoteli_load_relaxed(&shard->ended);
     do {
@@ -4519,7 +4691,7 @@ static inline void hoteli_leave(hoteli_writer *w) {
     hoteli_record *record = w->record;
     uintptr_t state;
     if (HOTELI_LIKELY(w->owner)) {
-        hoteli_save(w);
+        hoteli_writer_save(w);
         state = hoteli_sub(&record->chunk.state, HOTELI_OWNED + 1);
     } else {
         if (w->first) hoteli_put_aside(w);
@@ -4739,7 +4911,8 @@ static inline void hoteli_new_ids(hoteli_thread *t, hotel_span_context *context,
     }
     id = hoteli_random(t);
     memcpy(context->span_id, &id, 8);
-    if (HOTELI_UNLIKELY(hoteli_g.id_generator.trace_id_fn != NULL)) hoteli_custom_ids(context, root);
+    if (HOTELI_UNLIKELY(hoteli_g.id_generator.trace_id_fn != NULL))
+        hoteli_custom_ids(context, root);
 }
 
 /* A span that carries a context and records nothing. */
@@ -4804,19 +4977,21 @@ static inline void hoteli_record_open(hotel_span *span, const char *name, size_t
     uintptr_t state = hoteli_next_generation(hoteli_load_relaxed(&r->chunk.state));
     bool given = true;
     hoteli_writer w;
-    w.record = r;
-    w.index = w.tail = span->record;
-    w.owner = true;
-    w.used = 0;
+    hoteli_writer_own(&w, r, span->record);
     span->generation = (uint32_t)(state >> HOTELI_GENERATION_SHIFT);
     if (HOTELI_LIKELY(name_size)) {
-        hoteli_cursor c;
-        if (HOTELI_LIKELY(hoteli_append(&w, hoteli_field_size(name_size), &c)))
-            hoteli_write_field(&c, HOTELI_TAG_NAME, name, name_size);
-        else hoteli_log_later(HOTEL_LOG_ID_SPAN_TOO_LARGE);
+        if (HOTELI_LIKELY(name_size < 0x80)) {
+            w.at[0] = HOTELI_TAG_NAME;
+            w.at[1] = (uint8_t)name_size;
+            if (!hoteli_copy_text(w.at + 2, name, name_size)) r->flags |= HOTELI_UNCHECKED;
+            w.at += 2 + name_size;
+            r->size = (uint32_t)(2 + name_size);
+        } else {
+            hoteli_put_name(&w, name, name_size);
+        }
     }
     if (o && (o->num_attributes || o->num_links)) hoteli_start_extras(&w, o);
-    hoteli_save(&w);
+    hoteli_writer_save(&w);
     r->start = o ? o->start_time_ns : 0;
     if (HOTELI_LIKELY(!r->start)) r->start = hoteli_now_stamp(&given);
     if (HOTELI_UNLIKELY(given)) r->flags |= HOTELI_START_GIVEN;
@@ -4837,7 +5012,6 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     if (parent && HOTELI_UNLIKELY(!hoteli_valid_ids(&parent->context))) parent = NULL;
     if (HOTELI_UNLIKELY(!ready)) return hoteli_carrier(parent ? &parent->context : NULL);
     shard = &hoteli_g.shards[t->shard];
-    hoteli_count(&shard->started, 1);
     span = hoteli_carrier(parent ? &parent->context : NULL);
     span.context.is_remote = false;
     hoteli_new_ids(t, &span.context, !parent);
@@ -4915,18 +5089,6 @@ static int hoteli_message_of(int message, uint8_t tag) {
 static bool hoteli_is_text(int message, uint8_t tag) {
     if (message == HOTELI_MSG_ATTRIBUTE || message == HOTELI_MSG_VALUE) return tag == 0x0a;
     return (message == HOTELI_MSG_EVENT || message == HOTELI_MSG_STATUS) && tag == 0x12;
-}
-
-static bool hoteli_is_ascii(const uint8_t *bytes, size_t size) {
-    size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-        uint64_t word;
-        memcpy(&word, bytes + i, 8);
-        if (word & 0x8080808080808080u) return false;
-    }
-    for (; i < size; i++)
-        if (bytes[i] & 0x80) return false;
-    return true;
 }
 
 /* Copies a message we wrote ourselves, with every text made UTF-8: a string value that is not
@@ -5143,11 +5305,16 @@ static void hoteli_view_start(hoteli_view *v, uint32_t index) {
     v->state_size = 0;
     if (r->trace_state.index) v->state = hoteli_flat_block(r->trace_state, &v->state_size);
     v->as_is = !(r->flags & (HOTELI_HAS_DEAD | HOTELI_HAS_TICKS)) &&
-               (hoteli_is_ascii(v->payload, r->size) || hoteli_sound(v));
+               (!(r->flags & HOTELI_UNCHECKED) || hoteli_sound(v));
+    if (v->as_is) r->flags = (uint8_t)(r->flags & ~HOTELI_UNCHECKED);
     if (v->values) {
         const hoteli_filter *f = &hoteli_block_at(r->values.index)->filter;
         int i;
         for (i = 0; i < 8; i++) v->overlap = v->overlap || (f->bits[i] & r->filter.bits[i]);
+    }
+    if (r->flags & HOTELI_MEASURED) {
+        v->size = r->wire_size;
+        return;
     }
     v->size = 18 + 10 + 2 + 9 + 9 + 6 + (r->flags & HOTELI_HAS_PARENT ? 10 : 0);
     if (v->state_size) v->size += hoteli_field_size(v->state_size);
@@ -5156,6 +5323,8 @@ static void hoteli_view_start(hoteli_view *v, uint32_t index) {
     if (r->dropped_links) v->size += 1 + hoteli_varint_size(r->dropped_links);
     v->size += hoteli_write_payload(v, NULL);
     if (v->values) v->size += hoteli_write_inherited(v, NULL);
+    r->wire_size = (uint32_t)v->size;
+    r->flags |= HOTELI_MEASURED;
 }
 
 static void hoteli_write_dropped(hoteli_cursor *c, uint8_t tag, uint32_t count) {
@@ -5839,9 +6008,10 @@ static bool hoteli_step_receive(hoteli_destination *d, short *events) {
     } else if (result == -2) {
         hoteli_request_fail(d, "the response is larger than 4 MiB", NULL, 0);
     } else if (result == -1) {
-        if (n <= 0) hoteli_connection_lost(d, d->http.any_byte
-                                                  ? "the server closed in the middle of its response"
-                                                  : "the server closed without a response");
+        if (n <= 0)
+            hoteli_connection_lost(d, d->http.any_byte
+                                          ? "the server closed in the middle of its response"
+                                          : "the server closed without a response");
         else hoteli_request_fail(d, "the response is not HTTP", d->http.reason,
                                  hotel_text_size(d->http.reason));
     }
@@ -5935,6 +6105,7 @@ static void hoteli_drain(int64_t now_ms) {
     for (i = 0; i <= hoteli_g.shard_mask; i++) {
         uint32_t index = hoteli_take_ended(&hoteli_g.shards[i]);
         uintptr_t taken = 0;
+        hoteli_store(&hoteli_g.shards[i].pops, hoteli_pops(&hoteli_g.shards[i]));
         while (index) {
             uint32_t next = hoteli_link_get(&hoteli_chunk_at(index)->next);
             hoteli_distribute(index, now_ms);
@@ -6200,7 +6371,8 @@ typedef struct hoteli_setup {
 /* An empty variable is unset (EP-01); a program with borrowed rights reads none (EP-10). */
 static const char *hoteli_env(const hoteli_setup *s, const char *name) {
     const char *value;
-    if (s->config->ignore_environment || getuid() != geteuid() || getgid() != getegid()) return NULL;
+    if (s->config->ignore_environment) return NULL;
+    if (getuid() != geteuid() || getgid() != getegid()) return NULL;
     value = getenv(name);
     return value && *value ? value : NULL;
 }
@@ -6295,8 +6467,9 @@ static void hoteli_unsupported(const hoteli_setup *s) {
             hoteli_say(&text, prefixes[k]);
             hoteli_say(&text, tls[i]);
             value = hoteli_env(s, name);
-            if (value) hoteli_bad_variable(name, value, "needs TLS, which this version does not have",
-                                           "it is ignored");
+            if (value)
+                hoteli_bad_variable(name, value, "needs TLS, which this version does not have",
+                                    "it is ignored");
         }
         hoteli_text_start(&text, name, sizeof name);
         hoteli_say(&text, prefixes[k]);
@@ -6773,7 +6946,8 @@ static void hoteli_plan_limits(const hotel_config *c) {
     to->link_count = hoteli_limit(from->link_count, 128, 65535);
     to->event_attribute_count = hoteli_limit(from->event_attribute_count, 128, 65535);
     to->link_attribute_count = hoteli_limit(from->link_attribute_count, 128, 65535);
-    to->max_span_bytes = hoteli_limit(from->max_span_bytes, (uint32_t)HOTELI_MIN(arena / 16, (size_t)64 << 20), 64u << 20);
+    arena = HOTELI_MIN(arena / 16, (size_t)64 << 20);
+    to->max_span_bytes = hoteli_limit(from->max_span_bytes, (uint32_t)arena, 64u << 20);
     to->max_span_bytes = HOTELI_MAX(to->max_span_bytes, (uint32_t)HATCHET_OTEL_CHUNK_BYTES);
     hoteli_g.max_span_bytes = to->max_span_bytes;
 }
@@ -6838,7 +7012,7 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
         }
         if (!hoteli_plan_endpoint(s, p, d)) continue;
         hoteli_plan_destination(s, p, d, share);
-        hoteli_g.drain_delay_ms = n ? HOTELI_MIN(hoteli_g.drain_delay_ms, d->delay_ms) : d->delay_ms;
+        if (!n || d->delay_ms < hoteli_g.drain_delay_ms) hoteli_g.drain_delay_ms = d->delay_ms;
         hoteli_g.num_destinations++;
     }
 }
@@ -6918,7 +7092,8 @@ static void hoteli_epoch_make(void) {
         __atomic_store_n(word, ++hoteli_g.last_epoch, __ATOMIC_RELAXED);
         __atomic_store_n(&hoteli_g.epoch, word, __ATOMIC_RELEASE);
     }
-    if (!hoteli_g.atfork_set) hoteli_g.atfork_set = pthread_atfork(NULL, NULL, hoteli_fork_child) == 0;
+    if (!hoteli_g.atfork_set)
+        hoteli_g.atfork_set = pthread_atfork(NULL, NULL, hoteli_fork_child) == 0;
 }
 
 /* Blocks survive a fork, because inherited contexts refer to them; what records held on them is
@@ -6938,7 +7113,8 @@ static void hoteli_arena_inherit(void) {
     for (i = hoteli_g.num_chunks; i >= 1; i--) {
         hoteli_chunk *chunk = hoteli_chunk_at(i);
         if (chunk->pad) continue;
-        hoteli_store(&chunk->state, hoteli_next_generation(hoteli_load(&chunk->state)) | HOTELI_ENDED);
+        hoteli_store(&chunk->state,
+                     hoteli_next_generation(hoteli_load(&chunk->state)) | HOTELI_ENDED);
         hoteli_free_chunk(i);
     }
 }
@@ -7005,7 +7181,8 @@ static size_t hoteli_member(hotel_attr *list, size_t n, const char *key, const c
                             size_t size) {
     if (!text) return n;
     if (!size) size = strlen(text);
-    if (!size || (size == 2 && (memcmp(text, "{}", 2) == 0 || memcmp(text, "[]", 2) == 0))) return n;
+    if (!size) return n;
+    if (size == 2 && (memcmp(text, "{}", 2) == 0 || memcmp(text, "[]", 2) == 0)) return n;
     list[n] = hotel_strn(key, text, size);
     return n + 1;
 }
@@ -7268,7 +7445,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     hoteli_flag_store(&hoteli_g.closed, 0);
     for (i = 0; i <= hoteli_g.shard_mask; i++) {
         hoteli_shard *shard = &hoteli_g.shards[i];
-        hoteli_store(&shard->started, 0);
+        hoteli_store(&shard->extra, hoteli_pops(shard));
         hoteli_store(&shard->unsampled, 0);
         hoteli_store(&shard->not_admitted, 0);
     }
@@ -7461,11 +7638,12 @@ HOTEL_API void hotel_get_stats(hotel_stats *out) {
     if (hoteli_flag_load(&hoteli_g.closed)) hoteli_late();
     for (i = 0; i <= hoteli_g.shard_mask; i++) {
         const hoteli_shard *shard = &hoteli_g.shards[i];
-        out->started += hoteli_load(&shard->started);
+        out->started += hoteli_pops(shard) - hoteli_load(&shard->extra);
         out->unsampled += hoteli_load(&shard->unsampled);
         out->not_admitted += hoteli_load(&shard->not_admitted);
         waiting += hoteli_load(&shard->ended) >> HOTELI_INDEX_BITS;
     }
+    out->started += out->unsampled + out->not_admitted;
     for (i = 1; i <= hoteli_g.num_chunks; i++) {
         const hoteli_chunk *chunk = hoteli_chunk_at(i);
         if (!(hoteli_load(&chunk->state) & HOTELI_ENDED)) out->live++;
@@ -7568,7 +7746,8 @@ HOTEL_API bool hotel_is_enabled(hotel_tracer tracer) {
 }
 
 HOTEL_API hotel_span hotel_start_with(const char *name, const hotel_start_options *options) {
-    size_t size = options && options->name_size && name ? options->name_size : hotel_text_size(name);
+    size_t size = name && options ? options->name_size : 0;
+    if (!size) size = hotel_text_size(name);
     return hoteli_start(name, size, options ? options->parent : NULL,
                         options ? (int)options->kind : HOTEL_INTERNAL, options);
 }
@@ -7764,13 +7943,17 @@ static hotel_context hoteli_extracted(void) {
     return context;
 }
 
+static void hoteli_block_replaced(hotel_block old, hotel_block now) {
+    if (old.index && (old.index != now.index || old.generation != now.generation))
+        (void)hoteli_block_drop(old);
+}
+
 HOTEL_API hotel_context hotel_extract_n(const char *traceparent, size_t traceparent_size,
                                         const char *tracestate, size_t tracestate_size) {
     hotel_context context = hoteli_extracted();
     hotel_block replaced = context.span.context.trace_state;
     hoteli_extract(&context, traceparent, traceparent_size, tracestate, tracestate_size);
-    if (replaced.index && memcmp(&replaced, &context.span.context.trace_state, sizeof replaced) != 0)
-        (void)hoteli_block_drop(replaced);
+    hoteli_block_replaced(replaced, context.span.context.trace_state);
     return context;
 }
 
@@ -7783,8 +7966,7 @@ HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_siz
     hotel_context context = hoteli_extracted();
     hotel_block replaced = context.span.context.trace_state;
     hoteli_extract_json(&context, json, json_size);
-    if (replaced.index && memcmp(&replaced, &context.span.context.trace_state, sizeof replaced) != 0)
-        (void)hoteli_block_drop(replaced);
+    hoteli_block_replaced(replaced, context.span.context.trace_state);
     return context;
 }
 
@@ -7826,7 +8008,8 @@ HOTEL_API ptrdiff_t hotel_tracestate_get(const char *state, const char *key, cha
     size_t size;
     hoteli_text text;
     hoteli_text_start(&text, out, out ? capacity : 0);
-    if (!state || !key || !hoteli_tracestate_get(state, strlen(state), key, strlen(key), &value, &size))
+    if (!state || !key ||
+        !hoteli_tracestate_get(state, strlen(state), key, strlen(key), &value, &size))
         return -1;
     hoteli_say_n(&text, value, size);
     return (ptrdiff_t)size;

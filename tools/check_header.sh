@@ -40,6 +40,7 @@ none "$(grep -n ' $' "$header")" "no trailing blanks"
 none "$(grep -nE '(TO[D]O|FIX[M]E|XX[X]|HAC[K])' "$header")" "no left-over markers"
 
 none "$(awk '
+    !head { head = /\*\//; next }
     /^(extern "C"|typedef|struct|enum|union|class|namespace)/ || /= *\{$/ { next }
     /^[A-Za-z].*\{$/ {
         start = NR

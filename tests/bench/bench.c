@@ -245,7 +245,7 @@ static const row rows[] = {
      BOTH_FORMS, HOTEL_SAMPLER_DEFAULT, LIMIT_RATIO, 2.4},
     {"start_set4_end_strlen", "the same, values of unknown length", burst_start_set4_end_strlen,
      floor_attributes, POLLED_ONLY, HOTEL_SAMPLER_DEFAULT, LIMIT_NONE, 0},
-    {"child_in_task", "child in a task, 11 inherited (floor: none)", burst_child_in_task,
+    {"child_in_task", "child in a task of 11 (floor: without them)", burst_child_in_task,
      burst_child_plain, BOTH_FORMS, HOTEL_SAMPLER_DEFAULT, LIMIT_RATIO, 1.3},
     {"not_sampled", "start + end, not sampled", burst_start_end, floor_not_recorded, POLLED_ONLY,
      HOTEL_SAMPLER_ALWAYS_OFF, LIMIT_AT_MOST, 15},
@@ -475,7 +475,7 @@ static void produce_paced(bool threaded) {
     drain();
 }
 
-static void measure_delivery(const sink *s, bool threaded, delivery *d) {
+static void measure_delivery(const bench_sink *s, bool threaded, delivery *d) {
     char endpoint[64];
     hotel_destination to;
     memset(&to, 0, sizeof to);
@@ -497,7 +497,7 @@ static void measure_delivery(const sink *s, bool threaded, delivery *d) {
     add_value(&d->cpu.measured, delivered > 0 ? 1e6 * cpu / delivered : 0);
 }
 
-static void measure_delivery_floor(const sink *s, delivery *d) {
+static void measure_delivery_floor(const bench_sink *s, delivery *d) {
     size_t size;
     char *request = build_request(s, POLLED_BURST, &size);
     int fd = connect_to_sink(s);
@@ -619,7 +619,7 @@ static void bench_producers(report *r) {
     }
 }
 
-static void bench_delivery(report *r, const sink *s) {
+static void bench_delivery(report *r, const bench_sink *s) {
     if (wanted("export")) {
         figure f = make_figure("export", "export of a span (floor: its copy)", "polled", "ns",
                                LIMIT_NONE, 0);
@@ -736,7 +736,7 @@ static bool parse_options(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     report r;
-    sink s;
+    bench_sink s;
     if (argc > 3 && strcmp(argv[1], "--time") == 0) return time_command(atoi(argv[2]), argv + 3);
     if (argc > 1 && strcmp(argv[1], "--help") == 0) return fputs(usage, stdout) < 0;
     if (!parse_options(argc, argv)) {

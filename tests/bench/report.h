@@ -92,7 +92,8 @@ static void write_json(FILE *out, const figure *f, const char *verdict) {
     double least, most, floor_least, floor_most;
     double measured = median(&f->measured, &least, &most);
     double floor = median(&f->floor, &floor_least, &floor_most);
-    fprintf(out, "{\"name\":\"%s\",\"form\":\"%s\",\"unit\":\"%s\"", f->name, f->form, f->unit);
+    fprintf(out, "{\"name\":\"%s\",\"text\":\"%s\"", f->name, f->text);
+    fprintf(out, ",\"form\":\"%s\",\"unit\":\"%s\"", f->form, f->unit);
     fprintf(out, ",\"median\":%g,\"min\":%g,\"max\":%g", measured, least, most);
     if (f->floor.count > 0) {
         fprintf(out, ",\"floor\":%g,\"floor_min\":%g,\"floor_max\":%g,\"ratio\":%g", floor,

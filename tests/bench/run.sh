@@ -9,12 +9,14 @@ usage: tests/bench/run.sh [options]     (or: make bench)
 
 Measures what the library costs and prints it beside its floor and its budget: first what
 build/bench/bench measures while it runs, then what the compiler makes of the header. Writes a line
-of JSON for each figure to build/bench/results.jsonl.
+of JSON for each figure to build/bench/results.jsonl, and the table as Markdown to
+build/bench/table.md; --readme puts that table into README.md.
 
   --quick           three repetitions of fewer spans
   --repetitions N   of each figure (default 7)
   --only WORD       run-time figures with WORD in their name, and nothing else
   --callgrind       also count instructions (needs valgrind)
+  --readme          put the table into README.md
   --help
 
 CC is the compiler (default cc). NO_COLOR is obeyed. A quiet machine gives steady figures.
@@ -25,18 +27,20 @@ CC=${CC:-cc}
 bench=build/bench/bench
 work=build/bench/work
 results=build/bench/results.jsonl
-callgrind=no compiled=yes
+table=build/bench/table.md
+callgrind=no compiled=yes readme=no
 for argument; do
     case $argument in
     --help) usage; exit 0 ;;
     --callgrind) callgrind=yes ;;
+    --readme) readme=yes ;;
     --only) compiled=no ;;
     esac
 done
 # The rest goes to the program as it is.
 for argument; do
     shift
-    [ "$argument" = --callgrind ] || set -- "$@" "$argument"
+    case $argument in --callgrind | --readme) ;; *) set -- "$@" "$argument" ;; esac
 done
 
 [ -x "$bench" ] || { echo "$bench is missing: make bench" >&2; exit 2; }
@@ -51,7 +55,7 @@ fi
 # figure NAME TEXT VALUE UNIT [BUDGET]: a line of the table, a line of JSON
 figure() {
     budget='' verdict='' colour=''
-    json="{\"name\":\"$1\",\"form\":\"\",\"unit\":\"$4\",\"median\":$3"
+    json="{\"name\":\"$1\",\"text\":\"$2\",\"form\":\"\",\"unit\":\"$4\",\"median\":$3"
     if [ -n "${5:-}" ]; then
         budget="<= $5 $4"
         verdict=over colour=$red
@@ -67,20 +71,30 @@ figure() {
 status=$?
 
 # ---- instructions, counted by callgrind ----------------------------------------------------------
-# The counter runs inside burst_NAME only, so the export is not in it.
+# count_instructions NAME FUNCTION: the counter runs inside the function only, without the export
 count_instructions() {
     spans=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null --collect-atstart=no \
-        "--toggle-collect=burst_$1" "$bench" --count "$1" 2>"$work/callgrind.txt") || return 1
+        "--toggle-collect=burst_$2" "$bench" --count "$1" 2>"$work/callgrind.txt") || return 1
     awk -v spans="$spans" '/Collected/ { printf "%.0f\n", $NF / spans }' "$work/callgrind.txt"
 }
 
 if [ "$callgrind" = yes ]; then
     if command -v valgrind >/dev/null; then
         echo
-        for name in start_end start_set4_end start_4set_end not_sampled extract inject; do
-            count=$(count_instructions "$name") || { cat "$work/callgrind.txt" >&2; exit 1; }
-            figure "instructions_$name" "instructions: $name" "$count" ""
-        done
+        while read -r name function text; do
+            count=$(count_instructions "$name" "$function") || {
+                cat "$work/callgrind.txt" >&2
+                exit 1
+            }
+            figure "instructions_$name" "instructions: $text" "$count" ""
+        done <<'TEXT'
+start_end start_end start + end
+start_set4_end start_set4_end start + hotel_set of 4 + end
+start_4set_end start_4set_end start + 4 single setters + end
+not_sampled start_end start + end, not sampled
+extract extract extract a traceparent
+inject inject inject a traceparent
+TEXT
     else
         echo "instructions are not counted: no valgrind here"
     fi
@@ -149,6 +163,41 @@ if [ "$compiled" = yes ]; then
     fi
     added_ms include_ms "time to include the interface" 5 "$work/interface.c" -O0
     added_ms compile_ms "time to compile the implementation (-O2)" 4000 "$work/program.c" -O2
+fi
+
+# ---- the same as Markdown ------------------------------------------------------------------------
+
+awk '
+    function value(key) { # of a member of this line, "" if it is not there
+        if (!match($0, "\"" key "\":(\"[^\"]*\"|[^,}]*)")) return ""
+        text = substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3)
+        gsub(/"/, "", text)
+        return text
+    }
+    function number(text, n) {
+        n = text + 0
+        if (text == "") return ""
+        return sprintf(n >= 100 || n == int(n) ? "%.0f" : n >= 10 ? "%.1f" : "%.2f", n)
+    }
+    BEGIN { print "| | | median | floor | ratio | budget | |\n|---|---|--:|--:|--:|--:|---|" }
+    {
+        unit = value("unit") == "" ? "" : " " value("unit")
+        ratio = value("ratio")
+        limit = value("budget_ratio")
+        budget = limit == "" ? "" : "<= " limit " x"
+        if (value("budget_max") != "") budget = "<= " value("budget_max") unit
+        if (value("budget_min") != "") budget = ">= " value("budget_min") unit
+        print "| " value("text") " | " value("form") " | " number(value("median")) unit " | " \
+            number(value("floor")) " | " (ratio == "" ? "" : sprintf("%.2f x", ratio)) " | " \
+            budget " | " value("verdict") " |"
+    }' "$results" >"$table"
+
+if [ "$readme" = yes ]; then
+    awk -v table="$table" '
+        /^<!-- bench: end -->$/ { inside = 0 }
+        !inside { print }
+        /^<!-- bench: build/ { inside = 1; while ((getline line < table) > 0) print line }
+    ' README.md >"$work/README.md" && cp "$work/README.md" README.md
 fi
 
 echo

@@ -107,11 +107,11 @@ static const hotel_transport null_transport = {
 
 /* ---- In a process of its own: an HTTP server ----------------------------------------------- */
 
-typedef struct sink {
+typedef struct bench_sink {
     pid_t pid;
     uint16_t port;
     uint64_t *num_spans; /* shared with the process */
-} sink;
+} bench_sink;
 
 enum { SINK_BUFFER_BYTES = 8 * 1024 * 1024 };
 
@@ -173,7 +173,7 @@ static void run_sink(int listener, uint64_t *num_spans) {
     }
 }
 
-static bool start_sink(sink *s) {
+static bool start_sink(bench_sink *s) {
     struct sockaddr_in address;
     socklen_t size = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM, 0);
@@ -200,12 +200,12 @@ static bool start_sink(sink *s) {
     return s->pid > 0;
 }
 
-static void stop_sink(sink *s) {
+static void stop_sink(bench_sink *s) {
     (void)kill(s->pid, SIGKILL);
     (void)waitpid(s->pid, NULL, 0);
 }
 
-static uint64_t sink_spans(const sink *s) {
+static uint64_t sink_spans(const bench_sink *s) {
     return __atomic_load_n(s->num_spans, __ATOMIC_ACQUIRE);
 }
 
@@ -230,7 +230,7 @@ static const char finished_span_head[] = "\x0a\x10" "trace-id........"
 enum { FINISHED_HEAD_SIZE = sizeof finished_span_head - 1 };
 
 /* Builds the request with num_spans spans; the caller frees it. */
-static char *build_request(const sink *s, int num_spans, size_t *size) {
+static char *build_request(const bench_sink *s, int num_spans, size_t *size) {
     size_t span_size = FINISHED_HEAD_SIZE + SPAN_ATTRIBUTES_SIZE;
     size_t spans_size = (size_t)num_spans * (span_size + 5);
     size_t body_size = spans_size + 10;
@@ -255,7 +255,7 @@ static char *build_request(const sink *s, int num_spans, size_t *size) {
     return request;
 }
 
-static int connect_to_sink(const sink *s) {
+static int connect_to_sink(const bench_sink *s) {
     int on = 1;
     struct sockaddr_in address;
     int fd = socket(AF_INET, SOCK_STREAM, 0);

@@ -201,8 +201,8 @@ BOOKS_FN bool check_books(const char *what) {
     return ok(good, "P5 %s: the books balance", what);
 }
 
-/* A configuration for tests: own log, no environment. */
-BOOKS_FN hotel_config test_config(const hotel_destination *to, size_t count) {
+/* A configuration for tests: own log, no environment. to may be filled in afterwards. */
+BOOKS_FN hotel_config test_config(hotel_destination *to, size_t count) {
     hotel_config config;
     memset(&config, 0, sizeof config);
     config.service_name = "faults";

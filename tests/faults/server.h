@@ -557,12 +557,14 @@ SERVER_FN void server_forget(server *s) {
 
 /* An endpoint with this path ("" for none). */
 SERVER_FN const char *server_url(const server *s, const char *path, char *out, size_t capacity) {
+    int size;
     if (s->family == SERVER_UNIX) {
-        (void)snprintf(out, capacity, "unix:%s%s%s", s->path, *path != '\0' ? ":" : "", path);
+        size = snprintf(out, capacity, "unix:%s%s%s", s->path, *path != '\0' ? ":" : "", path);
     } else {
-        (void)snprintf(out, capacity, "http://%s:%u%s",
-                       s->family == SERVER_IPV6 ? "[::1]" : "127.0.0.1", (unsigned)s->port, path);
+        size = snprintf(out, capacity, "http://%s:%u%s",
+                        s->family == SERVER_IPV6 ? "[::1]" : "127.0.0.1", (unsigned)s->port, path);
     }
+    if (size < 0 || (size_t)size >= capacity) abort();
     return out;
 }
 

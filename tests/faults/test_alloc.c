@@ -221,7 +221,7 @@ static void test_allocations(void) {
     for (small = 0; small < 2; small++) {
         for (i = 0; i < COUNT(workloads); i++) {
             pthread_t thread;
-            start_library(100, small ? 65536 : 16 << 20);
+            start_library(100, small ? 65536 : 4 << 20);
             num_calls = 0;
             (void)count_workload(&i);
             if (pthread_create(&thread, NULL, count_workload, &i) != 0) abort();
@@ -255,7 +255,7 @@ static void traced_child(size_t workload, uint32_t batch, bool clock_only) {
     unsigned i;
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) _exit(77);
     (void)raise(SIGSTOP);
-    if (!clock_only) start_library(batch, 16 << 20);
+    if (!clock_only) start_library(batch, 8 << 20);
     if (!clock_only) workloads[workload].fn(0);
     (void)syscall(SYS_getppid);
     for (i = 1; i <= NUM_SPANS; i++) {

@@ -55,6 +55,7 @@ typedef struct line { /* one connection */
     wire *w;
     bool open;
     bool faulty;
+    bool lost;
     unsigned turns;
     unsigned calls;
     size_t total;
@@ -131,6 +132,7 @@ static ptrdiff_t wire_send(void *connection, const void *bytes, size_t size) {
     if (plan->max_send != 0 && size > plan->max_send) size = plan->max_send;
     if (plan->send_limit != 0 && l->faulty && l->total + size > plan->send_limit) {
         errno = EPIPE;
+        l->lost = true;
         return HOTEL_IO_REFUSED;
     }
     if (l->w->sent_size + size >= sizeof l->w->sent) return HOTEL_IO_REFUSED;
@@ -146,7 +148,7 @@ static ptrdiff_t wire_receive(void *connection, void *bytes, size_t size) {
     const wire_plan *plan = l->w->plan;
     const char *reply = plan->reply != NULL ? plan->reply : SERVER_OK;
     size_t left;
-    if (!wire_usable(l)) return HOTEL_IO_REFUSED;
+    if (!wire_usable(l) || l->lost) return HOTEL_IO_REFUSED;
     if (!l->answering || wire_stalls(l)) return HOTEL_IO_WANT_READ;
     if (plan->closes_silently && l->faulty) return HOTEL_IO_CLOSED;
     left = strlen(reply) - l->received;
@@ -180,7 +182,9 @@ static hotel_transport wire_transport(wire *w, const wire_plan *plan) {
     hotel_transport t;
     memset(w, 0, sizeof *w);
     w->plan = plan;
-    if (pipe(w->descriptor) != 0 || write(w->descriptor[1], "x", 1) != 1) abort(); /* readable */
+    /* Readable and writable at once. */
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, w->descriptor) != 0) abort();
+    if (write(w->descriptor[1], "x", 1) != 1) abort();
     t.open_fn = wire_open;
     t.connect_fn = wire_connect;
     t.send_fn = wire_send;

@@ -49,7 +49,7 @@ __attribute__((unused)) static const char *fuzz_line(const char **cursor, const 
     return line;
 }
 
-#if defined(FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION)
+/* libFuzzer calls this before anything else. */
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     char path[1024];
     int i, arg = 1;
@@ -64,6 +64,5 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     }
     return 0;
 }
-#endif
 
 #endif

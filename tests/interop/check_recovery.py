@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Flush and shutdown (deliver.c) against Collectors that are absent, silent, killed or restarted."""
+"""Flush and shutdown (deliver.c) with Collectors that are absent, silent, killed or restarted."""
 
 import signal
 import socket
@@ -109,7 +109,7 @@ def check_restart(tap):
 
 
 def check_idle_restart(tap):
-    """Ended in order while the connection is idle, and back before the next export (T-10, OR-18)."""
+    """Ended in order while the connection idles, and back before the next export (T-10, OR-18)."""
     first = harness.Collector("idle-first")
     program = Program("idle", first.port)
     program.spans(1)

@@ -51,8 +51,8 @@ static void print_books(void) {
            s.started, s.unsampled, s.not_admitted, s.live, s.ended);
     printf(" accepted=%" PRIu64 " rejected=%" PRIu64 " failed=%" PRIu64, d.accepted, d.rejected,
            d.failed);
-    printf(" dropped_queue_full=%" PRIu64 " dropped_too_large=%" PRIu64
-           " dropped_shutdown=%" PRIu64 " queued=%" PRIu64 "\n",
+    printf(" dropped_queue_full=%" PRIu64 " dropped_too_large=%" PRIu64 " dropped_shutdown=%" PRIu64
+           " queued=%" PRIu64 "\n",
            d.dropped_queue_full, d.dropped_too_large, d.dropped_shutdown, d.queued);
 }
 

@@ -157,7 +157,8 @@ static void arrays_and_maps(void) {
     journal_end(&span, 0);
 }
 
-/* Text that is not UTF-8: values keep their bytes, everything else is repaired. */
+/* Text that is not UTF-8: values keep their bytes, everything else is repaired. Two keys that are
+   one after the repair are one key. */
 static void invalid_text(void) {
     static const char *const strings[] = {"good", "b\xff"
                                                   "d"};
@@ -165,6 +166,7 @@ static void invalid_text(void) {
     JOURNAL_SET(&span, hotel_str("value", "\xff"), hotel_str("key \xe2\x82", "cut"),
                 hotel_str("surrogate", "\xed\xa0\x80"), hotel_str("overlong", "\xc0\xaf"),
                 hotel_strs("strings", strings, COUNT(strings)), hotel_str("good", "\xc3\xa9"));
+    JOURNAL_SET(&span, hotel_int("clash \xff", 1), hotel_int("clash \xfe", 2));
     journal_event(&span, &(hotel_event){.name = "event \xf0\x9f\x8f"});
     journal_status(&span, HOTEL_STATUS_ERROR, "status \x80", 8);
     journal_end(&span, 0);

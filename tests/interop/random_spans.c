@@ -16,7 +16,7 @@
 
 enum {
     NUM_PRODUCERS = 3,
-    NUM_HELPERS = 3, /* threads beside the owner on a shared span */
+    NUM_GUESTS = 3,  /* threads beside the owner on a shared span */
     NUM_RECENT = 16, /* spans of a producer that may become parents or be linked to */
     FLUSH_EVERY = 100,
     SCRATCH_BYTES = 2 * 1024 * 1024
@@ -337,28 +337,28 @@ static void random_calls(producer *p, journal_calls *span) {
 
 /* ---- several threads on one span ------------------------------------------------------------- */
 
-typedef struct helper {
+typedef struct guest {
     journal_calls calls;
     uint64_t seed;
     unsigned number;
-} helper;
+} guest;
 
 /* Keys of its own, whose order against other threads does not matter, and one that all fight for.
    Few enough for no limit to be reached. */
-static void *help(void *argument) {
-    helper *h = (helper *)argument;
+static void *visit(void *argument) {
+    guest *g = (guest *)argument;
     producer p;
     unsigned i;
     memset(&p, 0, sizeof p);
-    p.state = h->seed;
+    p.state = g->seed;
     p.scratch = (char *)malloc(SCRATCH_BYTES);
     if (p.scratch == NULL) exit(2);
     for (i = 0; i < 20; i++) {
         char key[32];
-        (void)snprintf(key, sizeof key, "thread.%u.%u", h->number, i % 15);
-        JOURNAL_SET(&h->calls, hotel_attrn(key, strlen(key), random_value(&p, 1)),
-                    hotel_int("everybody's", (int64_t)(h->number * 100 + i)));
-        if (i % 4 == 0) random_event(&p, &h->calls);
+        (void)snprintf(key, sizeof key, "thread.%u.%u", g->number, i % 15);
+        JOURNAL_SET(&g->calls, hotel_attrn(key, strlen(key), random_value(&p, 1)),
+                    hotel_int("everybody's", (int64_t)(g->number * 100 + i)));
+        if (i % 4 == 0) random_event(&p, &g->calls);
         forget(&p);
     }
     free(p.scratch);
@@ -366,21 +366,21 @@ static void *help(void *argument) {
 }
 
 static void end_shared(producer *p, journal_calls *span) {
-    helper helpers[NUM_HELPERS];
-    journal_calls calls[NUM_HELPERS];
-    pthread_t threads[NUM_HELPERS];
+    guest guests[NUM_GUESTS];
+    journal_calls calls[NUM_GUESTS];
+    pthread_t threads[NUM_GUESTS];
     unsigned i;
-    for (i = 0; i < NUM_HELPERS; i++) {
-        helpers[i].calls = journal_share(span);
-        helpers[i].seed = random_bits(p);
-        helpers[i].number = i;
-        if (pthread_create(&threads[i], NULL, help, &helpers[i]) != 0) exit(2);
+    for (i = 0; i < NUM_GUESTS; i++) {
+        guests[i].calls = journal_share(span);
+        guests[i].seed = random_bits(p);
+        guests[i].number = i;
+        if (pthread_create(&threads[i], NULL, visit, &guests[i]) != 0) exit(2);
     }
-    for (i = 0; i < NUM_HELPERS; i++) {
+    for (i = 0; i < NUM_GUESTS; i++) {
         (void)pthread_join(threads[i], NULL);
-        calls[i] = helpers[i].calls;
+        calls[i] = guests[i].calls;
     }
-    journal_end_shared(span, 0, calls, NUM_HELPERS);
+    journal_end_shared(span, 0, calls, NUM_GUESTS);
 }
 
 /* ---- spans ----------------------------------------------------------------------------------- */

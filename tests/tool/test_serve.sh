@@ -204,7 +204,7 @@ JSON
 )" "OJ-04 counts are numbers; events"
 is "$(wc -l <"$dir/jsonl" | tr -d ' ')" 2 "one line per request"
 
-serve --exit-after 1 --jsonl -
+serve --exit-after 1 --jsonl - --width 300
 post types >/dev/null
 ended
 has "$(cat "$dir/out")" "$(joined <<JSON
@@ -271,7 +271,8 @@ has "$(ask "$look")" "requests taken    6" "GET / shows what this is and counter
 stay=${look%????}Connection: # the head of a request, open
 is "$(ask "$head$empty$look$stay close\r\n\r\n$look" | grep -c '^HTTP')" 3 \
     "pipelined requests are answered in order, up to Connection: close"
-has "$(ask "${head}Connection: close\r\n$empty")" "Connection: close" "Connection: close is honoured"
+has "$(ask "${head}Connection: close\r\n$empty")" "Connection: close" \
+    "Connection: close is honoured"
 has "$(ask 'GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n')" "Connection: keep-alive" \
     "HTTP/1.0 stays open when asked to"
 
@@ -301,7 +302,7 @@ has "$reply" "Allow: POST" "405 has Allow"
 refuses 405 "use GET" 'DELETE / HTTP/1.1\r\nHost: x\r\n\r\n'
 has "$reply" "Allow: GET" "405 has Allow"
 refuses 415 'is "application/json", not' \
-    'POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'
+    'POST /v1/traces HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'
 refuses 415 'compressed (gzip)' "${head}Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nzz"
 has "$reply" "Accept-Encoding: identity" "415 tells what is accepted"
 refuses 411 "no Content-Length" "${head}\r\n"
@@ -410,18 +411,19 @@ is "$(grep -c '^trace' "$dir/out")" 5000 "... no trace is lost"
 
 # --- Options ------------------------------------------------------------------------------
 
-serve --exit-after 3 --timeout-ms 300
+serve --exit-after 3 --timeout-ms 1000
 post trigger >/dev/null
 ended
 is "$code" 3 "--timeout-ms: exits with 3 if the spans do not come"
-has "$(cat "$dir/err")" "timed out: 2 of 3 spans were received within 300 ms" \
+has "$(cat "$dir/err")" "timed out: 2 of 3 spans were received within 1000 ms" \
     "... says how many came"
 has "$(cat "$dir/out")" "hatchet.run_workflow" "... and prints those"
 
 serve
 "$tool" serve --listen "127.0.0.1:$port" 2>"$dir/err2"
 is "$?" 1 "a port in use: exits with 1"
-has "$(cat "$dir/err2")" "cannot listen on 127.0.0.1:$port: another program does; choose another address" \
+has "$(cat "$dir/err2")" \
+    "cannot listen on 127.0.0.1:$port: another program does; choose another address" \
     "... and says what to do"
 ended TERM
 

@@ -83,6 +83,13 @@ static void test_escapes(void) {
           "A");
     finds("{\"a\":\"\\uD83D\\uD83D\\uDE00\"}", "a", 1, "\xEF\xBF\xBD\xF0\x9F\x98\x80");
     finds("{\"a\":\"\\uD83D\\n\"}", "a", 1, "\xEF\xBF\xBD\n");
+    finds("{\"a\":\"\\uD83Dxude00\"}", "a", 1, "\xEF\xBF\xBDxude00");
+    finds("{\"a\":\"\\uD83D\\\\ude00\"}", "a", 1, "\xEF\xBF\xBD\\ude00");
+    finds("{\"a\":\"\\uD800\\uDC00\"}", "a", 1, "\xF0\x90\x80\x80");
+    finds("{\"a\":\"\\uD800\\uE000\"}", "a", 1, "\xEF\xBF\xBD\xEE\x80\x80");
+    finds("{\"a\":\"\\uDC00\\uDC00\"}", "a", 1, "\xEF\xBF\xBD\xEF\xBF\xBD");
+    finds("{\"a\":\"\\uD7FF\\u007f\\u0080\\u07ff\\u0800\"}", "a", 1,
+          "\xED\x9F\xBF\x7F\xC2\x80\xDF\xBF\xE0\xA0\x80");
     finds("{\"a\":\"caf\xC3\xA9 \xF0\x9F\x98\x80\"}", "a", 1, "caf\xC3\xA9 \xF0\x9F\x98\x80");
 }
 
@@ -107,125 +114,39 @@ static int verdict(const char *json, size_t size) {
     return find(json, size, "no such key", out, sizeof out, &out_size);
 }
 
+// clang-format off
+static const char *const well_formed[] = {
+    "0", "-0", "-1", "10", "1234567890", "0.5", "-0.0", "1e5", "1E5", "1e+5", "1.5e-10", "0e0",
+    "true", "false", "null", "\"\"", "\"\\u0000\"", "\"\x7F\"", "[]", "[ ]", "{}", "{ }", "[1]",
+    "[1,2]", "[ 1 , 2 ]", "[[],[[]],{}]", "{\"a\":1}", "{\"a\":{\"b\":[{}]}}",
+    "{\"a\":1,\"a\":2}", "[null,true,\"x\",1.0]", "\"\\\\\"", "\"\\\"\"", "[\"]\",\"}\"]",
+};
+
+static const char *const malformed[] = {
+    "", "-", "+1", "01", "-01", "1.", ".5", "1.e5", "1e", "1e+", "0x1", "1a", "NaN", "Infinity",
+    "tru", "truee", "TRUE", "nul", "\"", "\"a", "\"\\\"", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"",
+    "\"\\U0041\"", "\"\t\"", "\"\n\"", "\"\x1F\"", "'a'", "a", "[", "]", "[1", "[1,]", "[,1]",
+    "[1 2]", "[1,,2]", "{", "}", "{,}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,\"a\":1}",
+    "{\"a\" 1}", "{a:1}", "{1:1}", "{\"a\":1 \"b\":2}", "{\"a\"::1}", "[1}", "{\"a\":1]", "[)",
+    "{\"a\":[1}", "[{\"a\":1]", "1 2", "\"a\"\"b\"", "// x\n1", "/* x */1", "\xEF\xBB\xBF" "1",
+    "\"\xFF\"", "\"\xC3\"", "\"\xED\xA0\x80\"", "\f1", "\xC2\xA0" "1", "\"\\", "\"\\u", "[\"a",
+};
+// clang-format on
+
 static void test_grammar(void) {
-    static const char *const good[] = {
-        "0",
-        "-0",
-        "-1",
-        "10",
-        "1234567890",
-        "0.5",
-        "-0.0",
-        "1e5",
-        "1E5",
-        "1e+5",
-        "1.5e-10",
-        "0e0",
-        "true",
-        "false",
-        "null",
-        "\"\"",
-        "\"\\u0000\"",
-        "\"\x7F\"",
-        "[]",
-        "[ ]",
-        "{}",
-        "{ }",
-        "[1]",
-        "[1,2]",
-        "[ 1 , 2 ]",
-        "[[],[[]],{}]",
-        "{\"a\":1}",
-        "{\"a\":{\"b\":[{}]}}",
-        "{\"a\":1,\"a\":2}",
-        "[null,true,\"x\",1.0]",
-        "\"\\\\\"",
-        "\"\\\"\"",
-        "[\"]\",\"}\"]",
-    };
-    static const char *const bad[] = {
-        "",
-        "-",
-        "+1",
-        "01",
-        "-01",
-        "1.",
-        ".5",
-        "1.e5",
-        "1e",
-        "1e+",
-        "0x1",
-        "1a",
-        "NaN",
-        "Infinity",
-        "tru",
-        "truee",
-        "TRUE",
-        "nul",
-        "\"",
-        "\"a",
-        "\"\\\"",
-        "\"\\x\"",
-        "\"\\u12\"",
-        "\"\\u12g4\"",
-        "\"\\U0041\"",
-        "\"\t\"",
-        "\"\n\"",
-        "\"\x1F\"",
-        "'a'",
-        "a",
-        "[",
-        "]",
-        "[1",
-        "[1,]",
-        "[,1]",
-        "[1 2]",
-        "[1,,2]",
-        "{",
-        "}",
-        "{,}",
-        "{\"a\"}",
-        "{\"a\":}",
-        "{\"a\":1,}",
-        "{,\"a\":1}",
-        "{\"a\" 1}",
-        "{a:1}",
-        "{1:1}",
-        "{\"a\":1 \"b\":2}",
-        "{\"a\"::1}",
-        "[1}",
-        "{\"a\":1]",
-        "[)",
-        "{\"a\":[1}",
-        "[{\"a\":1]",
-        "1 2",
-        "\"a\"\"b\"",
-        "// x\n1",
-        "/* x */1",
-        "\xEF\xBB\xBF"
-        "1",
-        "\"\xFF\"",
-        "\"\xC3\"",
-        "\"\xED\xA0\x80\"",
-        "\f1",
-        "\xC2\xA0"
-        "1",
-        "\"\\",
-        "\"\\u",
-        "[\"a",
-    };
     char json[128];
     size_t i;
-    for (i = 0; i < sizeof good / sizeof *good; i++) {
-        (void)snprintf(json, sizeof json, "{\"k\":%s}", good[i]);
+    for (i = 0; i < sizeof well_formed / sizeof *well_formed; i++) {
+        (void)snprintf(json, sizeof json, "{\"k\":%s}", well_formed[i]);
         is_int(verdict(json, strlen(json)), 0, "well-formed: %s", json);
-        (void)snprintf(json, sizeof json, "{\"k\":[%s,{\"l\":%s}]}", good[i], good[i]);
+        (void)snprintf(json, sizeof json, "{\"k\":[%s,{\"l\":%s}]}", well_formed[i],
+                       well_formed[i]);
         is_int(verdict(json, strlen(json)), 0, "well-formed: %s", json);
     }
-    for (i = 0; i < sizeof bad / sizeof *bad; i++) {
-        (void)snprintf(json, sizeof json, "{\"k\":%s}", bad[i]);
+    for (i = 0; i < sizeof malformed / sizeof *malformed; i++) {
+        (void)snprintf(json, sizeof json, "{\"k\":%s}", malformed[i]);
         is_int(verdict(json, strlen(json)), -1, "malformed: %s", json);
-        (void)snprintf(json, sizeof json, "{\"k\":[{\"l\":%s}]}", bad[i]);
+        (void)snprintf(json, sizeof json, "{\"k\":[{\"l\":%s}]}", malformed[i]);
         is_int(verdict(json, strlen(json)), -1, "malformed: %s", json);
     }
     is_int(verdict("{\"a\":1,}", 8), -1, "malformed: a comma behind the last member");
@@ -341,6 +262,7 @@ static void test_inject(void) {
     injects("{\"k\":1,\"l\":2}", "l=w|k=v", "{\"k\":\"v\",\"l\":\"w\"}");
     injects("{\"k\":\"v\"}", "k=", "{\"k\":\"\"}");
     injects("{}", "k=a\"b\\c/\n\x01\x1F\x7F", "{\"k\":\"a\\\"b\\\\c/\\u000a\\u0001\\u001f\x7F\"}");
+    injects("{}", "k=a b", "{\"k\":\"a b\"}");
     injects("{}", "q\"\\=v", "{\"q\\\"\\\\\":\"v\"}");
     injects("{}", "k=\xC3\xA9\xFFx", "{\"k\":\"\xC3\xA9\xEF\xBF\xBDx\"}");
     injects("{\"a\":\"\\u00e9\xC3\xA9\\/\",\"n\":1.50e+07}", "k=v",
@@ -366,8 +288,11 @@ static void test_remove(void) {
 
 static void test_inject_refused(void) {
     static const hoteli_json_edit none[1] = {{"k", "v", 1}};
-    char out[16] = "untouched";
-    int result = 0;
+    static hoteli_json_edit many[65];
+    static char names[65][16], room[1024];
+    char out[16] = "untouched", wide[64];
+    int result = 0, i;
+    size_t need, size;
     injects("[]", "k=v", NULL);
     injects("7", "k=v", NULL);
     injects("nul", "k=v", NULL);
@@ -383,6 +308,19 @@ static void test_inject_refused(void) {
     is_str(out, "{\"k\":\"v\"}", "and gets the member");
     ok(hoteli_json_inject("{}", 2, none, 1, NULL, 0, &result) == 9 && result == 0,
        "no room at all: the size");
+    for (i = 0; i < 65; i++) {
+        (void)snprintf(names[i], sizeof names[i], "k%d", i);
+        many[i].key = names[i];
+        many[i].value = "v";
+        many[i].value_size = 1;
+    }
+    (void)snprintf(wide, sizeof wide, "{\"k63\":1,\"k63\":2,\"k0\":3}");
+    need = hoteli_json_inject(wide, strlen(wide), many, 64, room, sizeof room, &result);
+    ok(result == 0 && need < sizeof room && strncmp(room, "{\"k63\":\"v\",\"k0\":\"v\",", 20) == 0,
+       "64 edits are done");
+    is_int(hoteli_json_find(room, need, "k62", out, sizeof out, &size), 1, "all of them");
+    need = hoteli_json_inject("{}", 2, many, 65, room, sizeof room, &result);
+    ok(result == -1 && need == 0, "65 are refused");
 }
 
 /* Every cut of an object is malformed, up to the last byte, and read no further. */

@@ -81,7 +81,7 @@ static void test_utf8_valid(void) {
     static const unsigned char edges[] = {0x00, 0x41, 0x7F, 0x80, 0x8F, 0x90,
                                           0x9F, 0xA0, 0xBF, 0xC0, 0xFF};
     unsigned char text[48];
-    size_t i, at, size;
+    size_t i;
     unsigned a, b, c, d;
     int num_wrong = 0;
     for (i = 0; i < sizeof good / sizeof *good; i++) {
@@ -106,7 +106,11 @@ static void test_utf8_valid(void) {
         }
     }
     is_int(num_wrong, 0, "SP-41 agrees with a plain decoder on all pairs and on all limits");
-    num_wrong = 0;
+}
+
+static void test_utf8_places(void) {
+    size_t at, size;
+    int num_wrong = 0;
     for (size = 1; size <= 40; size++) {
         for (at = 0; at < size; at++) {
             char *copy = guard_room(0, size);
@@ -154,6 +158,8 @@ static void test_utf8_repair(void) {
 
 static void test_utf8_prefix(void) {
     static const char text[] = "a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80z"; /* 1 + 2 + 3 + 4 + 1 */
+    static const char wide[] = "\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80"
+                               "\xF0\x9F\x98\x80\xF0\x9F\x98\x80xyz";
     static const size_t want[] = {0, 1, 3, 6, 10, 11, 11, 11};
     const char *copy = guard_copy(0, text, sizeof text - 1);
     size_t i, size;
@@ -163,6 +169,8 @@ static void test_utf8_prefix(void) {
                "SP-35 prefix of %d code points", (int)i);
     }
     is_int(hoteli_utf8_prefix(copy, sizeof text - 1, SIZE_MAX), 11, "SP-35 no limit");
+    is_int(hoteli_utf8_prefix(guard_copy(0, wide, sizeof wide - 1), sizeof wide - 1, 15),
+           sizeof wide - 1, "SP-35 fewer bytes left than code points allowed");
     is_int(hoteli_utf8_prefix("\x80\x80\xC3\xA9", 4, 3), 4, "SP-35 bad bytes count one each");
     is_int(hoteli_utf8_prefix("ab\xE2\x82", 4, 3), 3, "SP-35 a cut sequence counts by the byte");
     for (size = 0; size <= 40; size++) {
@@ -195,6 +203,7 @@ static void check_uint(const char *text, uint64_t max, bool want_ok, uint64_t wa
 }
 
 static void test_parse_uint(void) {
+    uint64_t number = 0;
     check_uint("0", 0, true, 0);
     check_uint("1", 0, false, 0);
     check_uint("5000", UINT64_MAX, true, 5000);
@@ -219,6 +228,7 @@ static void test_parse_uint(void) {
     check_uint("1.5", 100, false, 0);
     check_uint("1e3", 10000, false, 0);
     check_uint("\xD9\xA1", 100, false, 0);
+    ok(!hoteli_parse_uint(&" 5"[1], 0, 100, &number), "EP-03 nothing between blank and digit");
 }
 
 static void check_percent(const char *text, const char *want, size_t want_size, bool want_ok) {
@@ -313,6 +323,7 @@ static void test_token(void) {
 
 int main(void) {
     test_utf8_valid();
+    test_utf8_places();
     test_utf8_repair();
     test_utf8_prefix();
     test_parse_uint();

@@ -87,6 +87,7 @@ static void test_refused(void) {
     check("OX-01", "httpx://h", BAD_SCHEME);
     check("OX-01", "//h", BAD_SCHEME);
     check("OX-01", "http://", "error: it has no host");
+    check("OX-01", "https://", "error: it has no host");
     check("OX-01", "https:///path", "error: it has no host");
     check("OX-01", "http://:4318", "error: it has no host");
     check("OX-01", "http://user@", "error: it has no host");
