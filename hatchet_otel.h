@@ -2778,7 +2778,7 @@ typedef struct hoteli_chunk {
     uint8_t pad;
 } hoteli_chunk;
 
-/* A set of up to 256 key hashes: "not there" is certain, "there" is a reason to look. */
+/* A set of keys by two bits each: "not there" is certain, "there" is a reason to look. */
 typedef struct hoteli_filter {
     uint32_t bits[8];
 } hoteli_filter;
@@ -2827,12 +2827,15 @@ typedef struct hoteli_record {
     hoteli_filter filter; /* keys of the attributes */
 } hoteli_record;
 
+#define HOTELI_BLOCK_KEYS 23
+
 /* First chunk of a block; the payload follows, further chunks by more. */
 typedef struct hoteli_block_head {
     hoteli_chunk chunk;
     uint32_t size;
     uint32_t more;
-    hoteli_filter filter; /* keys, if the block holds attributes */
+    uint16_t num_keys; /* hashes of its keys, if it holds attributes */
+    uint16_t keys[HOTELI_BLOCK_KEYS];
 } hoteli_block_head;
 
 #define HOTELI_RECORD_ROOM ((uint32_t)(HATCHET_OTEL_CHUNK_BYTES - sizeof(hoteli_record)))
@@ -3611,7 +3614,7 @@ static hotel_block hoteli_block_new(size_t size, hoteli_cursor *out) {
     }
     head->size = (uint32_t)size;
     head->chunk.used = (uint16_t)HOTELI_MIN(size, (size_t)HOTELI_BLOCK_ROOM);
-    memset(&head->filter, 0, sizeof head->filter);
+    head->num_keys = 0;
     *out = hoteli_block_cursor(index);
     block.index = index;
     return block;
@@ -3795,11 +3798,11 @@ static bool hoteli_same_key(const hotel_attr *a, const hotel_attr *b) {
 }
 
 static inline unsigned hoteli_hash_words(uint64_t a, uint64_t b, size_t size) {
-    return (unsigned)(((a ^ hoteli_rotate(b, 29) ^ size) * 0x9e3779b97f4a7c15u) >> 56);
+    return (unsigned)(((a ^ hoteli_rotate(b, 29) ^ size) * 0x9e3779b97f4a7c15u) >> 48);
 }
 
 /* For keys of ASCII; all others share one value, so that those which repair makes equal meet. */
-#define HOTELI_OTHER_KEY 255u
+#define HOTELI_OTHER_KEY 0xffffu
 
 static inline unsigned hoteli_ascii_hash(const uint8_t *key, size_t size) {
     uint64_t a = 0, b = 0;
@@ -3847,10 +3850,15 @@ static unsigned hoteli_key_hash_at(hoteli_cursor key, size_t size) {
 }
 
 static inline bool hoteli_filter_has(const hoteli_filter *f, unsigned hash) {
-    return (f->bits[hash >> 5] >> (hash & 31)) & 1u;
+    unsigned other = hash >> 8;
+    hash &= 255;
+    return (f->bits[hash >> 5] >> (hash & 31)) & (f->bits[other >> 5] >> (other & 31)) & 1u;
 }
 static inline void hoteli_filter_add(hoteli_filter *f, unsigned hash) {
+    unsigned other = hash >> 8;
+    hash &= 255;
     f->bits[hash >> 5] |= (uint32_t)1 << (hash & 31);
+    f->bits[other >> 5] |= (uint32_t)1 << (other & 31);
 }
 
 /* Goes over a list of attributes so that each key comes once, with its last value (SP-33). */
@@ -4021,13 +4029,14 @@ static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_at
     return size;
 }
 
-/* A block of attributes, encoded as they stand in a span. */
+/* A block of up to HOTELI_BLOCK_KEYS attributes, encoded as they stand in a span. */
 static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
     uint32_t dropped = 0;
     hoteli_cursor c;
     size_t i, size = hoteli_write_attrs(NULL, 0, list, count, UINT32_MAX, &dropped);
     hotel_block block = {0, 0};
-    if (!size) return block;
+    hoteli_block_head *head;
+    if (!size || count > HOTELI_BLOCK_KEYS) return block;
     block = hoteli_block_new(size, &c);
     if (!block.index) {
         hoteli_count(&hoteli_g.limited, 1);
@@ -4035,12 +4044,10 @@ static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
         return block;
     }
     (void)hoteli_write_attrs(&c, HOTELI_TAG_ATTRIBUTE, list, count, UINT32_MAX, &dropped);
-    for (i = 0; i < count; i++) {
-        const uint8_t *key = (const uint8_t *)list[i].key;
-        if (key && list[i].key_size)
-            hoteli_filter_add(&hoteli_block_at(block.index)->filter,
-                              hoteli_key_hash(key, list[i].key_size));
-    }
+    head = hoteli_block_at(block.index);
+    for (i = 0; i < count; i++)
+        head->keys[i] = (uint16_t)hoteli_key_hash((const uint8_t *)list[i].key, list[i].key_size);
+    head->num_keys = (uint16_t)count;
     hoteli_block_ready(&block);
     return block;
 }
@@ -5308,9 +5315,10 @@ static void hoteli_view_start(hoteli_view *v, uint32_t index) {
                (!(r->flags & HOTELI_UNCHECKED) || hoteli_sound(v));
     if (v->as_is) r->flags = (uint8_t)(r->flags & ~HOTELI_UNCHECKED);
     if (v->values) {
-        const hoteli_filter *f = &hoteli_block_at(r->values.index)->filter;
-        int i;
-        for (i = 0; i < 8; i++) v->overlap = v->overlap || (f->bits[i] & r->filter.bits[i]);
+        const hoteli_block_head *head = hoteli_block_at(r->values.index);
+        uint16_t i;
+        for (i = 0; i < head->num_keys && !v->overlap; i++)
+            v->overlap = hoteli_filter_has(&r->filter, head->keys[i]);
     }
     if (r->flags & HOTELI_MEASURED) {
         v->size = r->wire_size;

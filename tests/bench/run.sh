@@ -192,7 +192,7 @@ awk '
             budget " | " value("verdict") " |"
     }' "$results" >"$table"
 
-if [ "$readme" = yes ]; then
+if [ "$readme" = yes ] && [ "$status" -eq 0 ]; then
     awk -v table="$table" '
         /^<!-- bench: end -->$/ { inside = 0 }
         !inside { print }

@@ -216,6 +216,7 @@ static void *count_workload(void *user_data) {
 }
 
 static void test_allocations(void) {
+    void *volatile block; /* so that the calls below are made */
     size_t i;
     int small;
     for (small = 0; small < 2; small++) {
@@ -235,7 +236,8 @@ static void test_allocations(void) {
     }
     num_calls = 0;
     counted = true;
-    free(malloc(1));
+    block = malloc(1);
+    free(block);
     counted = false;
     is_int(num_calls, 2, "the counter counts");
 }

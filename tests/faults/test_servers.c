@@ -772,7 +772,8 @@ static void test_dead_beside_live(void) {
 /* What a server says is shown, without control characters that would forge log lines. */
 static void test_server_text(void) {
     static const server_step reply[] = {
-        {.reply = "HTTP/1.1 400 Bad Request\r\nContent-Length: 25\r\n\r\n"
+        {.reply = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/x-protobuf\r\n"
+                  "Content-Length: 25\r\n\r\n"
                   "\x08\x03\x12\x15"
                   "the\nserver's \x1b[31mwhy",
          .reply_size = 0}};
