@@ -659,7 +659,7 @@ typedef struct hotel_config {
    destination it still records, and drops at export. HOTEL_ERR_RUNNING when started already.
    After hotel_shutdown it may be called again. threads: any, one at a time wins. */
 #define hotel_init(...) \
-    hotel_init_checked((__VA_ARGS__), sizeof(hotel_config), HOTEL_VERSION_NUMBER)
+    hotel_init_checked(__VA_ARGS__, sizeof(hotel_config), HOTEL_VERSION_NUMBER)
 HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t config_size,
                                           int version);
 
@@ -699,7 +699,7 @@ typedef struct hotel_stats {
     uint64_t live;         /* recording, not ended                               */
     uint64_t ended;
     uint64_t limited;      /* attributes, events, links dropped by limits or lack of space */
-    uint64_t repaired;            /* spans delivered with repaired UTF-8           */
+    uint64_t repaired;            /* texts that were not UTF-8 and were repaired   */
     uint64_t stale_references;    /* contexts used after their release             */
     uint64_t bad_arguments;       /* calls with unusable arguments                 */
     uint64_t rejected_parents;    /* traceparents and metadata that were refused   */
@@ -726,7 +726,8 @@ typedef struct hotel_destination_stats {
 /* Fills *out with a consistent-enough reading at any time. threads: any. */
 HOTEL_API void hotel_get_stats(hotel_stats *out);
 
-/* index counts from 0 in the order of hotel_config. HOTEL_ERR_ARGUMENT beyond the last. */
+/* index counts from 0 in the order of hotel_config. HOTEL_ERR_ENDPOINT for one that was not
+   started, HOTEL_ERR_ARGUMENT beyond the last; *out is zeroed then. */
 HOTEL_API hotel_result hotel_get_destination_stats(size_t index, hotel_destination_stats *out);
 
 /* The configuration in force as text, a line a setting, secrets masked, with snprintf's
@@ -1015,7 +1016,8 @@ typedef struct hotel_task {
 
 /* Starts "hatchet.start_step_run" (CONSUMER) under the traceparent in the metadata and makes it
    current on this thread. Until the task ends every span started in its context carries the
-   hatchet.* attributes, by reference. A traceparent that is absent or malformed: a new trace.
+   hatchet.* attributes, by reference. Without a traceparent it goes under the current span, with
+   a malformed one it begins a new trace.
    End it exactly once, with one of the three calls below. threads: any; the task may end on
    another thread than it started on. */
 HOTEL_API hotel_task hotel_start_step_run(const hotel_step_run *step_run);
@@ -2789,8 +2791,7 @@ enum {
     HOTELI_REMOTE_PARENT = 4,
     HOTELI_HAS_DEAD = 8,     /* the payload has entries to skip */
     HOTELI_HAS_TICKS = 16,   /* ... events whose time is in ticks */
-    HOTELI_UNCHECKED = 32,   /* ... text that may not be UTF-8 */
-    HOTELI_MEASURED = 64     /* the exporter has looked at it: wire_size is right */
+    HOTELI_MEASURED = 32     /* the exporter has looked at it: wire_size is right */
 };
 
 /* First chunk of a span: what is not on the wire as it stands, then the payload: finished OTLP
@@ -2951,6 +2952,7 @@ typedef struct hoteli_books {
 } hoteli_books;
 
 typedef struct hoteli_destination {
+    uint32_t position; /* in the configuration */
     hoteli_url url;
     char *path;
     char *head; /* request line and headers up to the digits of Content-Length */
@@ -2990,6 +2992,10 @@ typedef struct hoteli_destination {
     hoteli_http http;
     char reply[1024];
     const char *trouble; /* why the last attempt failed */
+    int64_t logged_retry_ms;
+    int64_t logged_failed_ms;
+    int64_t logged_partial_ms;
+    int64_t logged_full_ms;
     hoteli_books books;
     uint64_t settled;    /* spans that left, whatever their fate */
     uint64_t target;     /* settled must reach this for the flush in progress */
@@ -3077,7 +3083,8 @@ static struct hoteli_state {
     int64_t anchored_ms;
     int64_t drain_ms;     /* next drain by time */
     uint32_t drain_delay_ms;
-    uint32_t num_destinations;
+    uint32_t num_destinations; /* that were valid */
+    uint32_t num_configured;
     hoteli_destination destinations[HOTELI_MAX_DESTINATIONS];
     uint32_t flush_asked;   /* rounds of flush; all three under lock */
     uint32_t flush_begun;
@@ -3149,9 +3156,8 @@ static void hoteli_log_text(hotel_log_level level, hotel_log_id id, const hoteli
     hoteli_log(level, id, text->at);
 }
 
-/* Messages about lasting conditions: true once a minute per id. */
-static bool hoteli_log_due(hotel_log_id id, int64_t now_ms) {
-    int64_t *last = &hoteli_g.logged_ms[id];
+/* Messages about lasting conditions: true once a minute, by the time in *last. */
+static bool hoteli_log_due(int64_t *last, int64_t now_ms) {
     if (*last && now_ms - *last < 60000) return false;
     *last = now_ms;
     return true;
@@ -3177,8 +3183,8 @@ static const char *hoteli_log_sentence(int id) {
     case HOTEL_LOG_ID_LIMIT_REACHED:
         return "attributes, events or links were dropped by the span limits";
     case HOTEL_LOG_ID_INVALID_UTF8:
-        return "text that is not UTF-8 was delivered repaired: values as bytes, names and keys with "
-               "U+FFFD in place of the bad bytes";
+        return "text that is not UTF-8 was repaired: values are delivered as bytes, names and keys "
+               "with U+FFFD in place of the bad bytes";
     case HOTEL_LOG_ID_STALE_REFERENCE:
         return "a context was used after its release: its tracestate and values read as empty";
     case HOTEL_LOG_ID_BAD_ARGUMENT:
@@ -3209,7 +3215,7 @@ static void hoteli_log_pending(int64_t now_ms) {
         uintptr_t mask = (uintptr_t)1 << (id & 31);
         if (!(hoteli_load_relaxed(word) & mask)) continue;
         (void)__atomic_fetch_and(&word->bits, ~mask, __ATOMIC_RELAXED);
-        if (hoteli_log_due((hotel_log_id)id, now_ms))
+        if (hoteli_log_due(&hoteli_g.logged_ms[id], now_ms))
             hoteli_log(HOTEL_LOG_WARN, (hotel_log_id)id, hoteli_log_sentence(id));
     }
 }
@@ -3438,7 +3444,7 @@ static void hoteli_push(hoteli_shard *shard, uint32_t first, uint32_t last) {
 
 /* A chunk from the thread's shard, else from any. 0: the arena is full. */
 static inline uint32_t hoteli_take(const hoteli_thread *t) {
-    uint32_t i, index = hoteli_pop(&hoteli_g.shards[t->shard]);
+    uint32_t i, index = hoteli_pop(&hoteli_g.shards[t->shard & hoteli_g.shard_mask]);
     for (i = 1; HOTELI_UNLIKELY(!index) && i <= hoteli_g.shard_mask; i++)
         index = hoteli_pop(&hoteli_g.shards[(t->shard + i) & hoteli_g.shard_mask]);
     return index;
@@ -3747,6 +3753,37 @@ static void hoteli_write_fixed32(hoteli_cursor *c, uint32_t value) {
     hoteli_write(c, bytes, 4);
 }
 
+/* Text where the wire asks for UTF-8: names, keys, descriptions. Bad bytes become U+FFFD. */
+static size_t hoteli_text_bytes(const char *text, size_t size) {
+    return hoteli_utf8_valid(text, size) ? size : hoteli_utf8_repaired_size(text, size);
+}
+
+static HOTELI_COLD void hoteli_repaired(void) {
+    hoteli_count(&hoteli_g.repaired, 1);
+    hoteli_log_later(HOTEL_LOG_ID_INVALID_UTF8);
+}
+
+static void hoteli_write_text(hoteli_cursor *c, uint8_t tag, const char *text, size_t size) {
+    const char *end = text + size;
+    if (hoteli_utf8_valid(text, size)) {
+        hoteli_write_field(c, tag, text, size);
+        return;
+    }
+    hoteli_repaired();
+    hoteli_write_head(c, tag, hoteli_utf8_repaired_size(text, size));
+    while (text < end) {
+        size_t n = hoteli_utf8_sequence(text, (size_t)(end - text));
+        hoteli_write(c, n ? text : "\xef\xbf\xbd", n ? n : 3);
+        text += n ? n : 1;
+    }
+}
+
+/* What a value really is: pointers that are NULL make it empty. */
+static inline hotel_type hoteli_type(const hotel_value *v) {
+    bool scalar = v->type >= HOTEL_TYPE_BOOL && v->type <= HOTEL_TYPE_DOUBLE;
+    return scalar || v->as.bytes ? v->type : HOTEL_TYPE_EMPTY;
+}
+
 /* Length after the limit: code points of a string, bytes of a byte string (SP-35). */
 static inline size_t hoteli_limited(const hotel_value *v) {
     uint32_t limit = hoteli_g.limits.attribute_value_length;
@@ -3901,6 +3938,7 @@ static const hotel_attr *hoteli_unique_next(hoteli_unique *u) {
     return NULL;
 }
 
+static size_t hoteli_value_size(const hotel_value *v, uint32_t depth);
 static size_t hoteli_attr_size(const hotel_attr *a, uint32_t depth);
 static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a, uint32_t depth);
 
@@ -3918,21 +3956,14 @@ static HOTELI_COLD size_t hoteli_container_size(const hotel_value *v, uint32_t d
     } else {
         for (i = 0; i < v->size; i++) {
             hotel_value e = hoteli_element(v, i);
-            size_t n;
-            if (e.type >= HOTEL_TYPE_STRINGS) n = hoteli_container_size(&e, depth + 1);
-            else if (e.type == HOTEL_TYPE_STRING || e.type == HOTEL_TYPE_BYTES)
-                n = hoteli_field_size(hoteli_limited(&e));
-            else if (e.type == HOTEL_TYPE_INT)
-                n = 1 + hoteli_varint_size((uint64_t)e.as.integer);
-            else n = e.type == HOTEL_TYPE_BOOL ? 2 : e.type == HOTEL_TYPE_DOUBLE ? 9 : 0;
-            size += hoteli_field_size(n);
+            size += hoteli_field_size(hoteli_value_size(&e, depth + 1));
         }
     }
     return hoteli_field_size(size);
 }
 
-static inline size_t hoteli_value_size(const hotel_value *v, uint32_t depth) {
-    switch (v->type) {
+static size_t hoteli_value_size(const hotel_value *v, uint32_t depth) {
+    switch (hoteli_type(v)) {
     case HOTEL_TYPE_STRING:
     case HOTEL_TYPE_BYTES: return hoteli_field_size(hoteli_limited(v));
     case HOTEL_TYPE_INT: return 1 + hoteli_varint_size((uint64_t)v->as.integer);
@@ -3944,8 +3975,9 @@ static inline size_t hoteli_value_size(const hotel_value *v, uint32_t depth) {
 }
 
 /* Bytes of a KeyValue without tag and length. */
-static inline size_t hoteli_attr_size(const hotel_attr *a, uint32_t depth) {
-    return hoteli_field_size(a->key_size) + hoteli_field_size(hoteli_value_size(&a->value, depth));
+static size_t hoteli_attr_size(const hotel_attr *a, uint32_t depth) {
+    return hoteli_field_size(hoteli_text_bytes(a->key, a->key_size)) +
+           hoteli_field_size(hoteli_value_size(&a->value, depth));
 }
 
 static void hoteli_write_value(hoteli_cursor *c, const hotel_value *v, uint32_t depth);
@@ -3973,9 +4005,16 @@ static HOTELI_COLD void hoteli_write_container(hoteli_cursor *c, const hotel_val
     }
 }
 
-static inline void hoteli_write_value(hoteli_cursor *c, const hotel_value *v, uint32_t depth) {
-    switch (v->type) {
-    case HOTEL_TYPE_STRING: hoteli_write_field(c, 0x0a, v->as.string, hoteli_limited(v)); break;
+static void hoteli_write_value(hoteli_cursor *c, const hotel_value *v, uint32_t depth) {
+    switch (hoteli_type(v)) {
+    case HOTEL_TYPE_STRING: {
+        /* A string value that is not UTF-8 goes out as bytes (SP-41). */
+        size_t size = hoteli_limited(v);
+        bool valid = hoteli_utf8_valid(v->as.string, size);
+        if (!valid) hoteli_repaired();
+        hoteli_write_field(c, valid ? 0x0a : 0x3a, v->as.string, size);
+        break;
+    }
     case HOTEL_TYPE_BYTES: hoteli_write_field(c, 0x3a, v->as.bytes, hoteli_limited(v)); break;
     case HOTEL_TYPE_INT:
         hoteli_write_byte(c, 0x18);
@@ -3999,11 +4038,11 @@ static inline void hoteli_write_value(hoteli_cursor *c, const hotel_value *v, ui
     }
 }
 
-static inline void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a,
-                                     uint32_t depth) {
+static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a, uint32_t depth) {
     size_t value = hoteli_value_size(&a->value, depth);
-    hoteli_write_head(c, tag, hoteli_field_size(a->key_size) + hoteli_field_size(value));
-    hoteli_write_field(c, 0x0a, a->key, a->key_size);
+    size_t key = hoteli_text_bytes(a->key, a->key_size);
+    hoteli_write_head(c, tag, hoteli_field_size(key) + hoteli_field_size(value));
+    hoteli_write_text(c, 0x0a, a->key, a->key_size);
     hoteli_write_head(c, 0x12, value);
     hoteli_write_value(c, &a->value, depth);
 }
@@ -4076,6 +4115,10 @@ static inline void hoteli_writer_on(hoteli_writer *w, uint32_t index, uint32_t u
     w->tail = index;
     w->at = hoteli_payload(index, w) + used;
     w->end = (uint8_t *)hoteli_chunk_at(index) + HATCHET_OTEL_CHUNK_BYTES;
+    if (HOTELI_UNLIKELY(w->owner && index != w->index)) {
+        size_t left = hoteli_g.max_span_bytes - w->record->size;
+        if (left < (size_t)(w->end - w->at)) w->end = w->at + left;
+    }
 }
 
 /* As the owner, at the end of the chain. */
@@ -4207,21 +4250,11 @@ static void hoteli_entry_read(hoteli_cursor *c, hoteli_entry *e) {
     hoteli_read(c, NULL, e->body_size);
 }
 
-static HOTELI_COLD bool hoteli_same_repaired(hoteli_cursor a, size_t a_size, hoteli_cursor b,
-                                             size_t b_size) {
-    char x[HOTELI_REPAIRED_KEY], y[HOTELI_REPAIRED_KEY];
-    if (a_size > sizeof x || b_size > sizeof y) return false;
-    hoteli_read(&a, x, a_size);
-    hoteli_read(&b, y, b_size);
-    return hoteli_same_text(x, a_size, y, b_size);
-}
-
 /* Finds the entry with that tag, and for attributes that key (a place of key_size bytes). */
 static HOTELI_COLD bool hoteli_find(hoteli_record *record, uint8_t tag, const hoteli_cursor *key,
                                     size_t key_size, hoteli_entry *e) {
     hoteli_cursor c = hoteli_record_cursor(record);
     size_t left = record->size;
-    bool other = key && hoteli_key_hash_at(*key, key_size) == HOTELI_OTHER_KEY;
     while (left) {
         hoteli_entry_read(&c, e);
         left -= e->size;
@@ -4233,7 +4266,6 @@ static HOTELI_COLD bool hoteli_find(hoteli_record *record, uint8_t tag, const ho
             (void)hoteli_read_byte(&at);
             size = (size_t)hoteli_read_varint(&at);
             if (size == key_size && hoteli_same(at, *key, key_size)) return true;
-            if (other && hoteli_same_repaired(at, size, *key, key_size)) return true;
         }
     }
     return false;
@@ -4317,7 +4349,6 @@ static bool hoteli_place_attribute(hoteli_writer *w, const hoteli_cursor *key, s
         hoteli_entry old;
         if (HOTELI_UNLIKELY(hoteli_filter_has(&record->filter, hash)) &&
             hoteli_find(record, HOTELI_TAG_ATTRIBUTE, key, key_size, &old)) {
-            record->flags |= HOTELI_UNCHECKED;
             if (hoteli_replace(w, &old, size, c)) return true;
             hoteli_drop(&record->dropped_attributes, HOTEL_LOG_ID_SPAN_TOO_LARGE);
             return false;
@@ -4333,7 +4364,6 @@ static bool hoteli_place_attribute(hoteli_writer *w, const hoteli_cursor *key, s
     }
     if (HOTELI_LIKELY(w->owner)) {
         record->num_attributes++;
-        record->flags |= HOTELI_UNCHECKED;
         hoteli_filter_add(&record->filter, hash);
     }
     return true;
@@ -4361,14 +4391,16 @@ static inline bool hoteli_copy_text(uint8_t *to, const void *text, size_t size) 
     return !(seen & 0x80u);
 }
 
-/* The common case, in one go: a scalar under a new key, everything short, space in the chunk.
-   Writes what hoteli_write_attr would write. */
+/* The common case, in one go: a scalar under a new key, all ASCII, everything short, space in the
+   chunk. Writes what hoteli_write_attr would write, or nothing that counts. */
 static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsigned hash) {
     hoteli_record *r = w->record;
     size_t key = a->key_size, size = 0;
     uint8_t *at = w->at, *value;
-    bool ascii = true;
-    if (a->value.type == HOTEL_TYPE_STRING) size = a->value.size;
+    if (a->value.type == HOTEL_TYPE_STRING) {
+        size = a->value.size;
+        if (HOTELI_UNLIKELY(!a->value.as.string)) return false;
+    }
     if (HOTELI_UNLIKELY(!w->owner || key + size > 110 || (size_t)(w->end - at) < key + size + 20 ||
                         hoteli_filter_has(&r->filter, hash) ||
                         size > hoteli_g.limits.attribute_value_length ||
@@ -4385,7 +4417,7 @@ static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsig
         value[1] = (uint8_t)(size + 2);
         value[2] = 0x0a;
         value[3] = (uint8_t)size;
-        ascii = hoteli_copy_text(value + 4, a->value.as.string, size);
+        if (HOTELI_UNLIKELY(!hoteli_copy_text(value + 4, a->value.as.string, size))) return false;
         break;
     case HOTEL_TYPE_INT: {
         uint64_t n = (uint64_t)a->value.as.integer;
@@ -4408,8 +4440,21 @@ static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsig
     w->at = at + size;
     r->size += (uint32_t)size;
     r->num_attributes++;
-    if (HOTELI_UNLIKELY(!ascii)) r->flags |= HOTELI_UNCHECKED;
     hoteli_filter_add(&r->filter, hash);
+    return true;
+}
+
+static void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a);
+
+/* Under a key that is not UTF-8: repaired here, so that it replaces an equal one. */
+static HOTELI_COLD bool hoteli_put_repaired(hoteli_writer *w, const hotel_attr *a) {
+    char key[3 * HOTELI_REPAIRED_KEY];
+    hotel_attr sound = *a;
+    if (a->key_size > HOTELI_REPAIRED_KEY || hoteli_utf8_valid(a->key, a->key_size)) return false;
+    hoteli_repaired();
+    sound.key = key;
+    sound.key_size = hoteli_utf8_repair(key, a->key, a->key_size);
+    hoteli_put_attribute(w, &sound);
     return true;
 }
 
@@ -4424,6 +4469,7 @@ static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
     hash = hoteli_ascii_hash((const uint8_t *)a->key, a->key_size);
     if (HOTELI_LIKELY(hoteli_put_short(w, a, hash))) return;
     hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
+    if (hash == HOTELI_OTHER_KEY && hoteli_put_repaired(w, a)) return;
     size = hoteli_field_size(hoteli_attr_size(a, 1));
     key = hoteli_cursor_flat((const uint8_t *)a->key, a->key_size);
     if (hoteli_place_attribute(w, &key, a->key_size, hash, size, &c))
@@ -4447,7 +4493,6 @@ static bool hoteli_place_item(hoteli_writer *w, uint8_t tag, size_t size, hoteli
     }
     if (w->owner) {
         ++*count;
-        record->flags |= HOTELI_UNCHECKED;
         if (tag == HOTELI_TAG_TICK_EVENT) record->flags |= HOTELI_HAS_TICKS;
     }
     return true;
@@ -4467,7 +4512,6 @@ static bool hoteli_place_single(hoteli_writer *w, uint8_t tag, size_t size, hote
     } else {
         placed = size && hoteli_append(w, size, c);
     }
-    if (placed && w->owner) record->flags |= HOTELI_UNCHECKED;
     if (size && !placed) {
         hoteli_count(&hoteli_g.limited, 1);
         hoteli_log_later(HOTEL_LOG_ID_SPAN_TOO_LARGE);
@@ -4478,9 +4522,9 @@ static bool hoteli_place_single(hoteli_writer *w, uint8_t tag, size_t size, hote
 static void hoteli_put_name(hoteli_writer *w, const char *name, size_t size) {
     hoteli_cursor c;
     /* Beside the owner an empty name is an entry too: it must win over the old one. */
-    size_t entry = size || !w->owner ? hoteli_field_size(size) : 0;
+    size_t entry = size || !w->owner ? hoteli_field_size(hoteli_text_bytes(name, size)) : 0;
     if (hoteli_place_single(w, HOTELI_TAG_NAME, entry, &c))
-        hoteli_write_field(&c, HOTELI_TAG_NAME, name, size);
+        hoteli_write_text(&c, HOTELI_TAG_NAME, name, size);
 }
 
 /* The status machine of 5.5: Ok is final, Unset is ignored. */
@@ -4493,10 +4537,10 @@ static void hoteli_put_status(hoteli_writer *w, uint8_t status, const char *text
     size_t body;
     if (!hoteli_status_counts(w, status)) return;
     if (status != HOTEL_STATUS_ERROR) size = 0;
-    body = (size ? hoteli_field_size(size) : 0) + 2;
+    body = (size ? hoteli_field_size(hoteli_text_bytes(text, size)) : 0) + 2;
     if (!hoteli_place_single(w, HOTELI_TAG_STATUS, hoteli_field_size(body), &c)) return;
     hoteli_write_head(&c, HOTELI_TAG_STATUS, body);
-    if (size) hoteli_write_field(&c, 0x12, text, size);
+    if (size) hoteli_write_text(&c, 0x12, text, size);
     hoteli_write_byte(&c, 0x18);
     hoteli_write_byte(&c, status);
     if (w->owner) w->record->status = status;
@@ -4524,7 +4568,7 @@ static void hoteli_put_event(hoteli_writer *w, const hotel_event *event, const h
     if (!time) time = hoteli_now_stamp(&given);
     own_size = hoteli_write_attrs(NULL, 0, own, num_own, limit, &dropped);
     limit -= HOTELI_MIN(limit, (uint32_t)num_own);
-    size = 9 + (name ? hoteli_field_size(name) : 0) + own_size +
+    size = 9 + (name ? hoteli_field_size(hoteli_text_bytes(event->name, name)) : 0) + own_size +
            hoteli_write_attrs(NULL, 0, event->attributes, event->num_attributes, limit, &dropped);
     if (dropped) {
         size += 1 + hoteli_varint_size(dropped);
@@ -4536,7 +4580,7 @@ static void hoteli_put_event(hoteli_writer *w, const hotel_event *event, const h
     hoteli_write_head(&c, tag, size);
     hoteli_write_byte(&c, 0x09);
     hoteli_write_fixed64(&c, time);
-    if (name) hoteli_write_field(&c, 0x12, event->name, name);
+    if (name) hoteli_write_text(&c, 0x12, event->name, name);
     (void)hoteli_write_attrs(&c, 0x1a, own, num_own, hoteli_g.limits.event_attribute_count,
                              &ignored);
     (void)hoteli_write_attrs(&c, 0x1a, event->attributes, event->num_attributes, limit, &ignored);
@@ -4741,23 +4785,30 @@ static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
 
 /* ==== [SECTION 29] SCOPES AND RESOURCE ===================================================== */
 
+/* A text field that is left out when empty; out NULL measures. */
+static size_t hoteli_optional_text(hoteli_cursor *out, uint8_t tag, const char *text) {
+    size_t size = hotel_text_size(text);
+    if (!size) return 0;
+    if (out) hoteli_write_text(out, tag, text, size);
+    return hoteli_field_size(hoteli_text_bytes(text, size));
+}
+
 /* Encodes an instrumentation scope as the two fields of ScopeSpans it fills. out NULL measures. */
 static size_t hoteli_write_scope(hoteli_cursor *out, const hotel_tracer_config *t,
                                  size_t *prefix) {
-    size_t name = hotel_text_size(t->name), version = hotel_text_size(t->version);
-    size_t schema = hotel_text_size(t->schema_url), body;
     uint32_t dropped = 0;
-    body = (name ? hoteli_field_size(name) : 0) + (version ? hoteli_field_size(version) : 0) +
-           hoteli_write_attrs(NULL, 0, t->attributes, t->num_attributes, UINT32_MAX, &dropped);
+    size_t body = hoteli_optional_text(NULL, 0x0a, t->name) +
+                  hoteli_optional_text(NULL, 0x12, t->version) +
+                  hoteli_write_attrs(NULL, 0, t->attributes, t->num_attributes, UINT32_MAX,
+                                     &dropped);
     *prefix = hoteli_field_size(body);
     if (out) {
         hoteli_write_head(out, 0x0a, body);
-        if (name) hoteli_write_field(out, 0x0a, t->name, name);
-        if (version) hoteli_write_field(out, 0x12, t->version, version);
+        (void)hoteli_optional_text(out, 0x0a, t->name);
+        (void)hoteli_optional_text(out, 0x12, t->version);
         (void)hoteli_write_attrs(out, 0x1a, t->attributes, t->num_attributes, UINT32_MAX, &dropped);
-        if (schema) hoteli_write_field(out, 0x1a, t->schema_url, schema);
     }
-    return *prefix + (schema ? hoteli_field_size(schema) : 0);
+    return *prefix + hoteli_optional_text(out, 0x1a, t->schema_url);
 }
 
 /* Interns a scope; 0-based index, or the default one when there is no room. Under the lock. */
@@ -4987,10 +5038,9 @@ static inline void hoteli_record_open(hotel_span *span, const char *name, size_t
     hoteli_writer_own(&w, r, span->record);
     span->generation = (uint32_t)(state >> HOTELI_GENERATION_SHIFT);
     if (HOTELI_LIKELY(name_size)) {
-        if (HOTELI_LIKELY(name_size < 0x80)) {
+        if (HOTELI_LIKELY(name_size < 0x80 && hoteli_copy_text(w.at + 2, name, name_size))) {
             w.at[0] = HOTELI_TAG_NAME;
             w.at[1] = (uint8_t)name_size;
-            if (!hoteli_copy_text(w.at + 2, name, name_size)) r->flags |= HOTELI_UNCHECKED;
             w.at += 2 + name_size;
             r->size = (uint32_t)(2 + name_size);
         } else {
@@ -5076,100 +5126,6 @@ static const uint8_t *hoteli_flat_block(hotel_block block, size_t *size) {
     return hoteli_g.scratch[1];
 }
 
-/* What to do with the fields of a message that may hold text from outside. */
-enum { HOTELI_MSG_VALUE, HOTELI_MSG_ATTRIBUTE, HOTELI_MSG_LIST, HOTELI_MSG_MAP, HOTELI_MSG_EVENT,
-       HOTELI_MSG_LINK, HOTELI_MSG_STATUS };
-
-static int hoteli_message_of(int message, uint8_t tag) {
-    switch (message) {
-    case HOTELI_MSG_ATTRIBUTE: return tag == 0x12 ? HOTELI_MSG_VALUE : -1;
-    case HOTELI_MSG_VALUE: return tag == 0x2a ? HOTELI_MSG_LIST : tag == 0x32 ? HOTELI_MSG_MAP : -1;
-    case HOTELI_MSG_LIST: return tag == 0x0a ? HOTELI_MSG_VALUE : -1;
-    case HOTELI_MSG_MAP: return tag == 0x0a ? HOTELI_MSG_ATTRIBUTE : -1;
-    case HOTELI_MSG_EVENT: return tag == 0x1a ? HOTELI_MSG_ATTRIBUTE : -1;
-    case HOTELI_MSG_LINK: return tag == 0x22 ? HOTELI_MSG_ATTRIBUTE : -1;
-    default: return -1;
-    }
-}
-
-/* Is the field plain text, which has to be UTF-8? */
-static bool hoteli_is_text(int message, uint8_t tag) {
-    if (message == HOTELI_MSG_ATTRIBUTE || message == HOTELI_MSG_VALUE) return tag == 0x0a;
-    return (message == HOTELI_MSG_EVENT || message == HOTELI_MSG_STATUS) && tag == 0x12;
-}
-
-/* Copies a message we wrote ourselves, with every text made UTF-8: a string value that is not
-   becomes bytes, other text gets U+FFFD (SP-41). out NULL measures. */
-static size_t hoteli_repair(int message, const uint8_t *in, size_t size, uint8_t *out) {
-    hoteli_cursor c = hoteli_cursor_flat(in, size), to;
-    const uint8_t *end = in + size;
-    size_t total = 0;
-    while (c.at < end) {
-        const uint8_t *start = c.at;
-        uint8_t tag = *c.at++;
-        unsigned wire = tag & 7u;
-        size_t n, inner;
-        int child;
-        to = hoteli_cursor_flat(out ? out + total : NULL, out ? 20 : 0);
-        if (wire != 2) {
-            if (wire == 0) (void)hoteli_read_varint(&c);
-            else c.at += wire == 1 ? 8 : 4;
-            n = (size_t)(c.at - start);
-            if (out) memcpy(out + total, start, n);
-            total += n;
-            continue;
-        }
-        n = (size_t)hoteli_read_varint(&c);
-        child = hoteli_message_of(message, tag);
-        inner = n;
-        if (child >= 0 && !hoteli_is_ascii(c.at, n)) {
-            inner = hoteli_repair(child, c.at, n, NULL);
-            if (out) {
-                hoteli_write_head(&to, tag, inner);
-                (void)hoteli_repair(child, c.at, n, to.at);
-            }
-        } else if (hoteli_is_text(message, tag) && !hoteli_utf8_valid((const char *)c.at, n)) {
-            if (message == HOTELI_MSG_VALUE) tag = 0x3a;
-            else inner = hoteli_utf8_repaired_size((const char *)c.at, n);
-            if (out) {
-                hoteli_write_head(&to, tag, inner);
-                if (inner == n) memcpy(to.at, c.at, n);
-                else (void)hoteli_utf8_repair((char *)to.at, (const char *)c.at, n);
-            }
-        } else if (out) {
-            hoteli_write_head(&to, tag, n);
-            memcpy(to.at, c.at, n);
-        }
-        total += hoteli_field_size(inner);
-        c.at += n;
-    }
-    return total;
-}
-
-/* Is every text in this message UTF-8? */
-static bool hoteli_all_utf8(int message, const uint8_t *in, size_t size) {
-    hoteli_cursor c = hoteli_cursor_flat(in, size);
-    const uint8_t *end = in + size;
-    if (hoteli_is_ascii(in, size)) return true;
-    while (c.at < end) {
-        uint8_t tag = *c.at++;
-        unsigned wire = tag & 7u;
-        size_t n;
-        int child;
-        if (wire != 2) {
-            if (wire == 0) (void)hoteli_read_varint(&c);
-            else c.at += wire == 1 ? 8 : 4;
-            continue;
-        }
-        n = (size_t)hoteli_read_varint(&c);
-        child = hoteli_message_of(message, tag);
-        if (child >= 0 && !hoteli_all_utf8(child, c.at, n)) return false;
-        if (hoteli_is_text(message, tag) && !hoteli_utf8_valid((const char *)c.at, n)) return false;
-        c.at += n;
-    }
-    return true;
-}
-
 /* A span on its way out: its payload in one piece, and what has to be done to it. */
 typedef struct hoteli_view {
     hoteli_record *record;
@@ -5180,51 +5136,27 @@ typedef struct hoteli_view {
     size_t state_size;
     bool as_is;     /* the payload can be copied */
     bool overlap;   /* an inherited key may be the span's own */
-    bool repaired;
     size_t size;    /* encoded, without tag and length */
 } hoteli_view;
 
-static int hoteli_entry_message(uint8_t tag) {
-    switch (tag) {
-    case HOTELI_TAG_ATTRIBUTE: return HOTELI_MSG_ATTRIBUTE;
-    case HOTELI_TAG_EVENT:
-    case HOTELI_TAG_TICK_EVENT: return HOTELI_MSG_EVENT;
-    case HOTELI_TAG_LINK: return HOTELI_MSG_LINK;
-    case HOTELI_TAG_STATUS: return HOTELI_MSG_STATUS;
-    default: return -1;
-    }
-}
-
-/* One entry of the payload, written or measured. */
-static size_t hoteli_write_entry(hoteli_view *v, const hoteli_entry *e, uint8_t *out) {
-    int message = hoteli_entry_message(e->tag);
-    const uint8_t *body = e->body.at;
-    uint8_t tag = e->tag == HOTELI_TAG_TICK_EVENT ? (uint8_t)HOTELI_TAG_EVENT : e->tag;
-    hoteli_cursor to = hoteli_cursor_flat(out, out ? 20 : 0);
-    size_t size = e->body_size;
-    bool sound;
+/* One entry of the payload, written or measured: the dead are left out, ticks become time. */
+static size_t hoteli_write_entry(const hoteli_entry *e, uint8_t *out) {
     if (e->tag == HOTELI_TAG_DEAD) return 0;
-    sound = message >= 0 ? hoteli_all_utf8(message, body, size)
-                         : hoteli_utf8_valid((const char *)body, size);
-    if (!sound) {
-        v->repaired = true;
-        size = message >= 0 ? hoteli_repair(message, body, size, NULL)
-                            : hoteli_utf8_repaired_size((const char *)body, size);
+    if (out && e->tag == HOTELI_TAG_TICK_EVENT) {
+        const uint8_t *from = e->body.at + 1;
+        hoteli_cursor c = hoteli_cursor_flat(out, e->size);
+        uint64_t ticks = 0;
+        int i;
+        for (i = 7; i >= 0; i--) ticks = ticks << 8 | from[i];
+        hoteli_write_head(&c, HOTELI_TAG_EVENT, e->body_size);
+        hoteli_write_byte(&c, 0x09);
+        hoteli_write_fixed64(&c, hoteli_anchor_time(&hoteli_g.anchor, ticks));
+        hoteli_write(&c, from + 8, e->body_size - 9);
+    } else if (out) {
+        hoteli_cursor c = hoteli_cursor_flat(out, e->size);
+        hoteli_write_field(&c, e->tag, e->body.at, e->body_size);
     }
-    if (out) {
-        hoteli_write_head(&to, tag, size);
-        if (sound) memcpy(to.at, body, size);
-        else if (message >= 0) (void)hoteli_repair(message, body, e->body_size, to.at);
-        else (void)hoteli_utf8_repair((char *)to.at, (const char *)body, e->body_size);
-        if (e->tag == HOTELI_TAG_TICK_EVENT) {
-            uint64_t ticks = 0;
-            int i;
-            hoteli_cursor time = hoteli_cursor_flat(to.at + 1, 8);
-            for (i = 8; i >= 1; i--) ticks = ticks << 8 | to.at[i];
-            hoteli_write_fixed64(&time, hoteli_anchor_time(&hoteli_g.anchor, ticks));
-        }
-    }
-    return hoteli_field_size(size);
+    return hoteli_field_size(e->body_size);
 }
 
 /* Does the span itself have an attribute with the key of this encoded one? */
@@ -5280,26 +5212,9 @@ static size_t hoteli_write_payload(hoteli_view *v, uint8_t *out) {
         hoteli_entry e;
         hoteli_entry_read(&c, &e);
         left -= e.size;
-        total += hoteli_write_entry(v, &e, out ? out + total : NULL);
+        total += hoteli_write_entry(&e, out ? out + total : NULL);
     }
     return total;
-}
-
-/* Is every text of the payload UTF-8? */
-static bool hoteli_sound(const hoteli_view *v) {
-    hoteli_cursor c = hoteli_cursor_flat(v->payload, v->record->size);
-    size_t left = v->record->size;
-    while (left) {
-        hoteli_entry e;
-        int message;
-        hoteli_entry_read(&c, &e);
-        left -= e.size;
-        message = hoteli_entry_message(e.tag);
-        if (message >= 0 ? !hoteli_all_utf8(message, e.body.at, e.body_size)
-                         : !hoteli_utf8_valid((const char *)e.body.at, e.body_size))
-            return false;
-    }
-    return true;
 }
 
 /* Looks at a record and measures what it takes on the wire. */
@@ -5311,9 +5226,7 @@ static void hoteli_view_start(hoteli_view *v, uint32_t index) {
     v->values = hoteli_flat_block(r->values, &v->values_size);
     v->state_size = 0;
     if (r->trace_state.index) v->state = hoteli_flat_block(r->trace_state, &v->state_size);
-    v->as_is = !(r->flags & (HOTELI_HAS_DEAD | HOTELI_HAS_TICKS)) &&
-               (!(r->flags & HOTELI_UNCHECKED) || hoteli_sound(v));
-    if (v->as_is) r->flags = (uint8_t)(r->flags & ~HOTELI_UNCHECKED);
+    v->as_is = !(r->flags & (HOTELI_HAS_DEAD | HOTELI_HAS_TICKS));
     if (v->values) {
         const hoteli_block_head *head = hoteli_block_at(r->values.index);
         uint16_t i;
@@ -5440,10 +5353,6 @@ static void hoteli_batch_write(const hoteli_batch *b, hoteli_destination *d, uin
             if (hoteli_record_at(index)->scope != scope) continue;
             hoteli_view_start(&v, index);
             c.at = hoteli_write_span(&v, c.at);
-            if (v.repaired) {
-                hoteli_count(&hoteli_g.repaired, 1);
-                hoteli_log_later(HOTEL_LOG_ID_INVALID_UTF8);
-            }
         }
         hoteli_copy(&c, &text, whole - prefix);
     }
@@ -5796,7 +5705,7 @@ static void hoteli_request_fail(hoteli_destination *d, const char *why, const ch
     uint32_t lost = d->spans;
     hoteli_disconnect(d, false);
     hoteli_request_end(d, &d->books.failed);
-    if (hoteli_log_due(HOTEL_LOG_ID_EXPORT_FAILED, hoteli_now_ms())) {
+    if (hoteli_log_due(&d->logged_failed_ms, hoteli_now_ms())) {
         char words[512];
         hoteli_text text;
         hoteli_text_start(&text, words, sizeof words);
@@ -5830,7 +5739,7 @@ static void hoteli_request_retry(hoteli_destination *d, const char *why, int64_t
         hoteli_request_fail(d, why, NULL, 0);
         return;
     }
-    if (hoteli_log_due(HOTEL_LOG_ID_EXPORT_RETRY, now_ms)) {
+    if (hoteli_log_due(&d->logged_retry_ms, now_ms)) {
         char words[512];
         hoteli_text text;
         hoteli_text_start(&text, words, sizeof words);
@@ -5862,7 +5771,7 @@ static void hoteli_connection_lost(hoteli_destination *d, const char *why) {
 static void hoteli_reply_log(hoteli_destination *d, const hoteli_reply *reply) {
     char words[512];
     hoteli_text text;
-    if (!hoteli_log_due(HOTEL_LOG_ID_PARTIAL_SUCCESS, hoteli_now_ms())) return;
+    if (!hoteli_log_due(&d->logged_partial_ms, hoteli_now_ms())) return;
     hoteli_text_start(&text, words, sizeof words);
     hoteli_destination_name(&text, d);
     if (reply->rejected > 0) {
@@ -5898,8 +5807,7 @@ static void hoteli_request_success(hoteli_destination *d) {
         char words[512];
         hoteli_text text;
         d->failing = false;
-        hoteli_g.logged_ms[HOTEL_LOG_ID_EXPORT_RETRY] = 0;
-        hoteli_g.logged_ms[HOTEL_LOG_ID_EXPORT_FAILED] = 0;
+        d->logged_retry_ms = d->logged_failed_ms = 0;
         hoteli_text_start(&text, words, sizeof words);
         hoteli_destination_name(&text, d);
         hoteli_say(&text, " accepts spans again");
@@ -6200,13 +6108,12 @@ static void hoteli_log_queue_full(int64_t now_ms) {
     uint32_t i;
     if (!(hoteli_load_relaxed(&hoteli_g.log_bits[0]) & mask)) return;
     (void)__atomic_fetch_and(&hoteli_g.log_bits[0].bits, ~mask, __ATOMIC_RELAXED);
-    if (!hoteli_log_due(HOTEL_LOG_ID_QUEUE_FULL, now_ms)) return;
     for (i = 0; i < hoteli_g.num_destinations; i++) {
         hoteli_destination *d = &hoteli_g.destinations[i];
         uintptr_t dropped = hoteli_load_relaxed(&d->books.dropped_queue_full);
         char words[512];
         hoteli_text text;
-        if (!dropped) continue;
+        if (!dropped || !hoteli_log_due(&d->logged_full_ms, now_ms)) continue;
         hoteli_text_start(&text, words, sizeof words);
         hoteli_destination_name(&text, d);
         hoteli_say(&text, ": ");
@@ -6420,26 +6327,35 @@ static void hoteli_bad_config(const char *what, uint64_t asked, uint64_t used) {
 static uint32_t hoteli_number(const hoteli_setup *s, uint32_t code, const char *first,
                               const char *second, uint32_t least, uint32_t fallback) {
     const char *names[2];
-    int i;
+    uint64_t used = fallback;
+    int i, at = 2;
     if (code == HOTEL_NONE) return 0;
     if (code) return code;
     names[0] = first;
     names[1] = second;
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < 2 && at == 2; i++) {
         const char *value = names[i] ? hoteli_env(s, names[i]) : NULL;
         uint64_t n;
-        char words[64];
+        if (!value || !hoteli_parse_uint(value, strlen(value), 0x7fffffff, &n) || n < least)
+            continue;
+        used = n;
+        at = i;
+    }
+    for (i = 0; i < at; i++) {
+        const char *value = names[i] ? hoteli_env(s, names[i]) : NULL;
+        char words[64], instead[48];
         hoteli_text text;
         if (!value) continue;
-        if (hoteli_parse_uint(value, strlen(value), 0x7fffffff, &n) && n >= least)
-            return (uint32_t)n;
         hoteli_text_start(&text, words, sizeof words);
         hoteli_say(&text, "is not a whole number from ");
         hoteli_say_uint(&text, least);
         hoteli_say(&text, " to 2147483647");
-        hoteli_bad_variable(names[i], value, words, "it is ignored");
+        hoteli_text_start(&text, instead, sizeof instead);
+        hoteli_say_uint(&text, used);
+        hoteli_say(&text, " is used");
+        hoteli_bad_variable(names[i], value, words, instead);
     }
-    return fallback;
+    return (uint32_t)used;
 }
 
 static void hoteli_fail_setup(hoteli_setup *s, hotel_result result) {
@@ -6487,7 +6403,7 @@ static void hoteli_unsupported(const hoteli_setup *s) {
             hoteli_bad_variable(name, value,
                                 hoteli_is_word(value, strlen(value), "gzip")
                                     ? "is not supported by this version"
-                                    : "is neither none nor gzip", "requests are not compressed");
+                                    : "is neither none nor gzip", "none is used");
         hoteli_text_start(&text, name, sizeof name);
         hoteli_say(&text, prefixes[k]);
         hoteli_say(&text, "PROTOCOL");
@@ -6604,6 +6520,7 @@ static int hoteli_headers_next(hoteli_headers *h, hoteli_pair *pair) {
         bool ok = true;
         if (!h->cursor) return 0;
         result = hoteli_list_next(&h->cursor, h->cursor + strlen(h->cursor), pair);
+        if (result < 0) pair->value = NULL;
         if (result <= 0) return result;
         if (pair->value_size > sizeof h->buffer) return -1;
         pair->value_size = hoteli_percent_decode(h->buffer, pair->value, pair->value_size, &ok);
@@ -6628,6 +6545,24 @@ static bool hoteli_header_later(const hoteli_headers *from, const char *name, si
     return false;
 }
 
+/* Names a header that is left out. What stands behind the name, or in a member without one, may
+   be a secret. */
+static void hoteli_bad_header(const char *variable, const hoteli_pair *pair) {
+    char words[256];
+    hoteli_text text;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say(&text, variable);
+    if (pair->value) {
+        hoteli_say(&text, ": the header ");
+        hoteli_say_quoted(&text, pair->key, pair->key_size);
+        hoteli_say(&text, " cannot be sent");
+    } else {
+        hoteli_say(&text, ": a member is not name=value");
+    }
+    hoteli_say(&text, "; it is left out");
+    hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_BAD_VARIABLE, &text);
+}
+
 /* The request's head up to the digits of Content-Length. Complains only when counting. */
 static void hoteli_write_head_text(hoteli_text *text, const hoteli_plan *p,
                                    const hoteli_destination *d) {
@@ -6645,15 +6580,7 @@ static void hoteli_write_head_text(hoteli_text *text, const hoteli_plan *p,
         hoteli_say(text, "User-Agent: HatchetOtel-OTLP-Exporter-C/" HOTEL_VERSION_STRING "\r\n");
     while ((result = hoteli_headers_next(&h, &pair)) != 0) {
         if (result < 0) {
-            char name[64];
-            size_t n = 0;
-            /* What follows a '=' may be a secret. */
-            while (n < pair.key_size && n < sizeof name - 1 && pair.key[n] != '=') n++;
-            memcpy(name, pair.key, n);
-            name[n] = 0;
-            if (!text->capacity)
-                hoteli_bad_variable(p->headers_variable, NULL, "has a header that cannot be sent:",
-                                    name[0] ? name : "one without a name");
+            if (!text->capacity) hoteli_bad_header(p->headers_variable, &pair);
             continue;
         }
         if (hoteli_header_later(&h, pair.key, pair.key_size)) continue;
@@ -6752,8 +6679,10 @@ static void hoteli_plan_resource(hoteli_setup *s) {
         bool ok = result > 0, key_ok = true;
         char byte[1024];
         if (ok && pair.key_size <= sizeof byte && pair.value_size <= sizeof byte) {
-            (void)hoteli_percent_decode(byte, pair.key, pair.key_size, &key_ok);
-            (void)hoteli_percent_decode(byte, pair.value, pair.value_size, &ok);
+            size_t n = hoteli_percent_decode(byte, pair.key, pair.key_size, &key_ok);
+            key_ok = key_ok && hoteli_utf8_valid(byte, n);
+            n = hoteli_percent_decode(byte, pair.value, pair.value_size, &ok);
+            ok = ok && hoteli_utf8_valid(byte, n);
         } else {
             ok = false;
         }
@@ -6813,15 +6742,12 @@ static bool hoteli_build_resource(const hoteli_setup *s) {
         (void)hoteli_write_attrs(&c, 0x0a, list, n, UINT32_MAX, &dropped);
     }
     hoteli_g.limits.attribute_value_length = limit;
-    hoteli_g.resource_schema_size = 0;
-    if (schema && *schema) {
-        hoteli_g.resource_schema_size = hoteli_field_size(strlen(schema));
-        hoteli_g.resource_schema = (uint8_t *)hoteli_carve(hoteli_g.resource_schema_size);
-        if (!hoteli_g.resource_schema) return false;
-        c = hoteli_cursor_flat(hoteli_g.resource_schema, hoteli_g.resource_schema_size);
-        hoteli_write_field(&c, 0x1a, schema, strlen(schema));
-    }
-    return hoteli_g.resource != NULL;
+    hoteli_g.resource_schema_size = hoteli_optional_text(NULL, 0x1a, schema);
+    hoteli_g.resource_schema = (uint8_t *)hoteli_carve(hoteli_g.resource_schema_size);
+    if (!hoteli_g.resource || !hoteli_g.resource_schema) return false;
+    c = hoteli_cursor_flat(hoteli_g.resource_schema, hoteli_g.resource_schema_size);
+    (void)hoteli_optional_text(&c, 0x1a, schema);
+    return true;
 }
 
 /* Bytes that hoteli_carve will be asked for. Encoded resource attributes are at most their text
@@ -6835,10 +6761,10 @@ static size_t hoteli_setup_bytes(const hoteli_setup *s) {
                  strlen(s->plans[i].suffix) + 80;
     }
     total += count * (sizeof(hotel_attr) + 32) + 2 * s->attributes_size + 512;
-    total += hotel_text_size(s->service) + strlen(s->program);
+    total += 3 * hotel_text_size(s->service) + 3 * strlen(s->program);
     total += hoteli_write_attrs(NULL, 0, s->config->resource, s->config->num_resource, UINT32_MAX,
                                 &dropped);
-    return total + hotel_text_size(s->config->resource_schema_url);
+    return total + hoteli_optional_text(NULL, 0x1a, s->config->resource_schema_url);
 }
 
 static bool hoteli_build_destination(hoteli_destination *d, const hoteli_plan *p) {
@@ -7004,7 +6930,7 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
         hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
         count = HOTELI_MAX_DESTINATIONS;
     }
-    share = (uint32_t)count;
+    share = hoteli_g.num_configured = (uint32_t)count;
     hoteli_unsupported(s);
     hoteli_g.drain_delay_ms = 5000;
     for (i = 0; i < count; i++) {
@@ -7012,6 +6938,7 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
         hoteli_plan *p = &s->plans[n];
         hoteli_destination *d = &hoteli_g.destinations[n];
         p->config = &list[i];
+        d->position = (uint32_t)i;
         if (!hoteli_transport_sound(p->config->transport)) {
             hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
                        "a transport lacks functions; its destination is not started");
@@ -7137,6 +7064,7 @@ static void hoteli_books_clear(void) {
         d->first = d->count = d->chunks = d->spans = 0;
         d->state = HOTELI_IDLE;
         d->settled = d->target = 0;
+        d->logged_retry_ms = d->logged_failed_ms = d->logged_partial_ms = d->logged_full_ms = 0;
         memset(&d->books, 0, sizeof d->books);
     }
     hoteli_g.pending.bits = hoteli_g.limited.bits = hoteli_g.stale.bits = 0;
@@ -7156,7 +7084,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
         hoteli_new_key();
         hoteli_pipe_close();
         hoteli_books_clear();
-        hoteli_arena_inherit();
+        if (hoteli_g.arena) hoteli_arena_inherit();
         memset(&hoteli_g.scratch_block, 0, sizeof hoteli_g.scratch_block);
         hoteli_g.flush_asked = hoteli_g.flush_begun = hoteli_g.flush_done = 0;
         hoteli_g.stopping = false;
@@ -7264,18 +7192,19 @@ static HOTELI_COLD void hoteli_rejected(hotel_log_id id) {
     hoteli_log_later(id);
 }
 
-/* Replaces the span of a context by a remote parent; what is malformed changes nothing. */
-static void hoteli_extract(hotel_context *context, const char *parent, size_t parent_size,
+/* Replaces the span of a context by a remote parent. What is absent or malformed changes
+   nothing; false: it was malformed. */
+static bool hoteli_extract(hotel_context *context, const char *parent, size_t parent_size,
                            const char *state, size_t state_size) {
     hotel_span_context remote;
     char text[4096];
     size_t size = 0;
     hoteli_cursor c;
     memset(&remote, 0, sizeof remote);
-    if (!parent || !parent_size) return;
+    if (!parent || !parent_size) return true;
     if (!hoteli_traceparent_parse(parent, parent_size, &remote)) {
         hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
-        return;
+        return false;
     }
     if (state && state_size && hoteli_here()) {
         if (!hoteli_tracestate_normalise(state, state_size, text, sizeof text, &size)) {
@@ -7290,23 +7219,24 @@ static void hoteli_extract(hotel_context *context, const char *parent, size_t pa
         }
     }
     context->span = hoteli_carrier(&remote);
+    return true;
 }
 
-/* The parent that a run's metadata names. */
-static void hoteli_extract_json(hotel_context *context, const char *json, size_t size) {
+/* The same with the parent that a run's metadata names. */
+static bool hoteli_extract_json(hotel_context *context, const char *json, size_t size) {
     char parent[256], state[4096];
     size_t parent_size = 0, state_size = 0;
     int found;
-    if (!json || !size) return;
+    if (!json || !size) return true;
     found = hoteli_json_find(json, size, "traceparent", parent, sizeof parent, &parent_size);
-    if (found == 0) return;
+    if (found == 0) return true;
     if (found < 0) {
         hoteli_rejected(found == -3 ? HOTEL_LOG_ID_BAD_TRACEPARENT : HOTEL_LOG_ID_BAD_METADATA);
-        return;
+        return false;
     }
     if (hoteli_json_find(json, size, "tracestate", state, sizeof state, &state_size) != 1)
         state_size = 0;
-    hoteli_extract(context, parent, parent_size, state, state_size);
+    return hoteli_extract(context, parent, parent_size, state, state_size);
 }
 
 static void hoteli_task_end(hotel_task *task) {
@@ -7435,7 +7365,21 @@ static hotel_result hoteli_build(hoteli_setup *s) {
     return HOTEL_OK;
 }
 
+/* Gives all memory back. Handles of before carry the old epoch from now on. */
+static void hoteli_let_go(void) {
+    if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, ++hoteli_g.last_epoch, __ATOMIC_RELEASE);
+    hoteli_g.num_destinations = hoteli_g.num_configured = 0;
+    hoteli_g.num_chunks = hoteli_g.num_scopes = hoteli_g.shard_mask = 0;
+    hoteli_g.shards = NULL;
+    hoteli_g.arena = NULL;
+    memset(hoteli_g.scopes, 0, sizeof hoteli_g.scopes);
+    free(hoteli_g.arena_memory);
+    free(hoteli_g.setup_memory);
+    hoteli_g.arena_memory = hoteli_g.setup_memory = NULL;
+}
+
 static hotel_result hoteli_start_running(hoteli_setup *s) {
+    bool kept = hoteli_g.arena != NULL;
     hotel_result result;
     uint32_t i;
     if (!hoteli_g.arena) hoteli_new_key();
@@ -7443,7 +7387,10 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     hoteli_plan_common(s);
     hoteli_plan_destinations(s);
     result = hoteli_build(s);
-    if (result != HOTEL_OK) return result;
+    if (result != HOTEL_OK) {
+        if (!kept) hoteli_let_go();
+        return result;
+    }
     hoteli_plan_wake();
     if (!hoteli_g.initialised) hoteli_locks_make();
     hoteli_books_clear();
@@ -7603,22 +7550,13 @@ HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms) {
 
 HOTEL_API hotel_result hotel_release(void) {
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
+    (void)hoteli_here();
     hoteli_life_enter();
     if (hoteli_g.initialised && !hoteli_g.stopped) {
         hoteli_life_leave();
         return HOTEL_ERR_RUNNING;
     }
-    /* Handles of before carry the old epoch from now on. */
-    if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, ++hoteli_g.last_epoch, __ATOMIC_RELEASE);
-    hoteli_g.shards = NULL;
-    hoteli_g.arena = NULL;
-    hoteli_g.num_chunks = 0;
-    hoteli_g.num_scopes = 0;
-    hoteli_g.num_destinations = 0;
-    memset(hoteli_g.scopes, 0, sizeof hoteli_g.scopes);
-    free(hoteli_g.arena_memory);
-    free(hoteli_g.setup_memory);
-    hoteli_g.arena_memory = hoteli_g.setup_memory = NULL;
+    hoteli_let_go();
     hoteli_life_leave();
     return HOTEL_OK;
 }
@@ -7664,16 +7602,19 @@ HOTEL_API void hotel_get_stats(hotel_stats *out) {
     out->bad_arguments = hoteli_load(&hoteli_g.bad_arguments);
     out->rejected_parents = hoteli_load(&hoteli_g.rejected_parents);
     out->chunks_total = hoteli_g.num_chunks;
-    out->num_destinations = hoteli_g.num_destinations;
+    out->num_destinations = hoteli_g.num_configured;
 }
 
 HOTEL_API hotel_result hotel_get_destination_stats(size_t index, hotel_destination_stats *out) {
     const hoteli_books *b;
+    uint32_t i = 0;
     if (!out) return HOTEL_ERR_ARGUMENT;
     memset(out, 0, sizeof *out);
-    if (!hoteli_here() || index >= hoteli_g.num_destinations) return HOTEL_ERR_ARGUMENT;
+    if (!hoteli_here() || index >= hoteli_g.num_configured) return HOTEL_ERR_ARGUMENT;
     if (hoteli_flag_load(&hoteli_g.closed)) hoteli_late();
-    b = &hoteli_g.destinations[index].books;
+    while (i < hoteli_g.num_destinations && hoteli_g.destinations[i].position != index) i++;
+    if (i == hoteli_g.num_destinations) return HOTEL_ERR_ENDPOINT;
+    b = &hoteli_g.destinations[i].books;
     out->accepted = hoteli_load(&b->accepted);
     out->rejected = hoteli_load(&b->rejected);
     out->failed = hoteli_load(&b->failed);
@@ -7960,7 +7901,7 @@ HOTEL_API hotel_context hotel_extract_n(const char *traceparent, size_t tracepar
                                         const char *tracestate, size_t tracestate_size) {
     hotel_context context = hoteli_extracted();
     hotel_block replaced = context.span.context.trace_state;
-    hoteli_extract(&context, traceparent, traceparent_size, tracestate, tracestate_size);
+    (void)hoteli_extract(&context, traceparent, traceparent_size, tracestate, tracestate_size);
     hoteli_block_replaced(replaced, context.span.context.trace_state);
     return context;
 }
@@ -7973,7 +7914,7 @@ HOTEL_API hotel_context hotel_extract(const char *traceparent, const char *trace
 HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_size) {
     hotel_context context = hoteli_extracted();
     hotel_block replaced = context.span.context.trace_state;
-    hoteli_extract_json(&context, json, json_size);
+    (void)hoteli_extract_json(&context, json, json_size);
     hoteli_block_replaced(replaced, context.span.context.trace_state);
     return context;
 }
@@ -8038,43 +7979,52 @@ HOTEL_API size_t hotel_tracestate_set(const char *state, const char *key, const 
 
 /* ---- Hatchet ---- */
 
+/* Where the task's span goes: under the metadata's traceparent; without one under the current
+   span; with a malformed one nowhere, as in the Python SDK. The tracestate that came along is to
+   be given back when the span has started. */
+static hotel_block hoteli_task_parent(hotel_task *task, const hotel_step_run *step_run) {
+    const hotel_context *current = hoteli_top(&hoteli_t);
+    const char *json = step_run->additional_metadata;
+    size_t size = step_run->additional_metadata_size;
+    hotel_block none = {0, 0}, state;
+    if (current) task->context.span = hoteli_carrier(&current->span.context);
+    state = task->context.span.context.trace_state;
+    if (!hoteli_extract_json(&task->context, json, size ? size : hotel_text_size(json)))
+        memset(&task->context.span, 0, sizeof task->context.span);
+    if (task->context.span.context.trace_state.index == state.index) return none;
+    return task->context.span.context.trace_state;
+}
+
 HOTEL_API hotel_task hotel_start_step_run(const hotel_step_run *step_run) {
     hotel_task task;
-    hotel_attr list[20];
-    hotel_attr payload[1];
+    hotel_attr list[HOTELI_BLOCK_KEYS], payload;
     hotel_start_options options;
-    const hotel_context *current = hoteli_top(&hoteli_t);
+    hotel_block state;
     memset(&task, 0, sizeof task);
     memset((void *)&options, 0, sizeof options);
     if (!step_run) {
         hoteli_bad_argument();
         return task;
     }
-    if (current) task.context.span = hoteli_carrier(&current->span.context);
     if (hoteli_ready(&hoteli_t)) {
         size_t count = hoteli_task_attributes(step_run, list);
-        if (hoteli_member(payload, 0, "hatchet.payload", step_run->payload,
+        if (hoteli_member(&payload, 0, "hatchet.payload", step_run->payload,
                           step_run->payload_size)) {
-            if (payload[0].value.size <= HOTELI_SHARED_PAYLOAD) list[count++] = payload[0];
-            else options.attributes = payload, options.num_attributes = 1;
+            if (payload.value.size <= HOTELI_SHARED_PAYLOAD) {
+                list[count++] = payload;
+            } else {
+                options.attributes = &payload;
+                options.num_attributes = 1;
+            }
         }
         task.context.values = hoteli_block_of_attrs(list, count);
         options.tracer = hoteli_hatchet_tracer();
     }
-    {
-        hotel_block state;
-        hoteli_extract_json(&task.context, step_run->additional_metadata,
-                            step_run->additional_metadata && !step_run->additional_metadata_size
-                                ? strlen(step_run->additional_metadata)
-                                : step_run->additional_metadata_size);
-        state = task.context.span.context.trace_state;
-        options.parent = &task.context;
-        options.kind = HOTEL_CONSUMER;
-        task.span = hotel_start_with("hatchet.start_step_run", &options);
-        if (state.index && (!current || memcmp(&state, &current->span.context.trace_state,
-                                               sizeof state) != 0))
-            (void)hoteli_block_drop(state);
-    }
+    state = hoteli_task_parent(&task, step_run);
+    options.parent = &task.context;
+    options.kind = HOTEL_CONSUMER;
+    task.span = hotel_start_with("hatchet.start_step_run", &options);
+    (void)hoteli_block_drop(state);
     task.context.span = task.span;
     task.token = hoteli_attach(&task.context);
     return task;

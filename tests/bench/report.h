@@ -107,6 +107,7 @@ static void write_json(FILE *out, const figure *f, const char *verdict) {
         fprintf(out, "%s%g", i > 0 ? "," : "", f->measured.values[i]);
     }
     fprintf(out, "]}\n");
+    (void)fflush(out);
 }
 
 static void print_heading(void) {

@@ -140,12 +140,12 @@ added() {
     figure "$name" "$text" "$kib" KiB "$limit"
 }
 
-# added_ms NAME TEXT BUDGET FILE FLAGS...: milliseconds more than the same for an empty file
+# added_ms NAME TEXT BUDGET FILE RUNS FLAGS...: milliseconds more than the same for an empty file
 added_ms() {
-    name=$1 text=$2 limit=$3 file=$4
-    shift 4
-    empty=$("$bench" --time 9 "$CC" "$@" -I. -c "$work/empty.c" -o "$work/object.o") &&
-        full=$("$bench" --time 9 "$CC" "$@" -I. -c "$file" -o "$work/object.o") || {
+    name=$1 text=$2 limit=$3 file=$4 runs=$5
+    shift 5
+    empty=$("$bench" --time "$runs" "$CC" "$@" -I. -c "$work/empty.c" -o "$work/object.o") &&
+        full=$("$bench" --time "$runs" "$CC" "$@" -I. -c "$file" -o "$work/object.o") || {
         echo "$text: $CC does not work here"
         return
     }
@@ -161,8 +161,8 @@ if [ "$compiled" = yes ]; then
     else
         added size_dynamic "added to a program (-Os)" 48 "$CC"
     fi
-    added_ms include_ms "time to include the interface" 5 "$work/interface.c" -O0
-    added_ms compile_ms "time to compile the implementation (-O2)" 4000 "$work/program.c" -O2
+    added_ms include_ms "time to include the interface" 5 "$work/interface.c" 41 -O0
+    added_ms compile_ms "time to compile the implementation (-O2)" 4000 "$work/program.c" 5 -O2
 fi
 
 # ---- the same as Markdown ------------------------------------------------------------------------

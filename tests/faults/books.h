@@ -191,6 +191,8 @@ BOOKS_FN bool books_balance(void) {
     bool good = process_balances(&now.process);
     size_t i;
     for (i = 0; i < now.process.num_destinations && i < BOOKS_MAX_DESTINATIONS; i++) {
+        hotel_destination_stats started;
+        if (hotel_get_destination_stats(i, &started) != HOTEL_OK) continue;
         if (!destination_balances(i, now.process.ended - books_opened.process.ended)) good = false;
     }
     return good;

@@ -125,6 +125,7 @@ typedef struct server {
     server_span *spans;
     size_t num_spans;
     size_t max_spans;
+    char filler[16384];
     bool stopping;
     bool running;
 } server;
@@ -364,19 +365,17 @@ SERVER_FN void server_finish_step(server *s, server_connection *c) {
 
 /* Sends what is due of the reply and its filler. */
 SERVER_FN void server_write(server *s, server_connection *c) {
-    static char filler[16384];
     const server_step *step = c->step;
     size_t size =
         step->reply_size != 0 || step->reply == NULL ? step->reply_size : strlen(step->reply);
     size_t total = step->filler < 0 ? SIZE_MAX : size + (size_t)step->filler;
-    const char *from = filler;
-    size_t part = sizeof filler;
+    const char *from = s->filler;
+    size_t part = sizeof s->filler;
     ssize_t sent;
     if (c->sent == total) {
         server_finish_step(s, c);
         return;
     }
-    if (filler[0] == 0) memset(filler, 'a', sizeof filler);
     if (c->sent < size) {
         from = step->reply + c->sent;
         part = size - c->sent;
@@ -498,6 +497,7 @@ SERVER_FN bool server_start_at(server *s, server_family family, uint16_t port,
     s->port = port;
     s->steps = steps;
     s->num_steps = num_steps;
+    memset(s->filler, 'a', sizeof s->filler);
     for (i = 0; i < SERVER_MAX_CONNECTIONS; i++) s->connections[i].fd = -1;
     s->listener = server_bind(family, &s->port, s->path, sizeof s->path);
     if (s->listener < 0) return false;
@@ -544,13 +544,24 @@ SERVER_FN void server_release(server *s) {
     memset(s, 0, sizeof *s);
 }
 
-/* In a fork child: gives up the inherited sockets, so that the parent's closing is seen. */
-SERVER_FN void server_forget(server *s) {
+/* fork, at a moment when the server's thread holds no lock and its table is complete. The child
+   gives up the inherited sockets, so that the parent's closing is seen by the peer. */
+SERVER_FN pid_t server_fork(server *s) {
+    pid_t pid;
     size_t i;
+    if (!s->running) return fork();
+    (void)pthread_mutex_lock(&s->mutex);
+    pid = fork();
+    if (pid != 0) {
+        (void)pthread_mutex_unlock(&s->mutex);
+        return pid;
+    }
     for (i = 0; i < SERVER_MAX_CONNECTIONS; i++) {
         if (s->connections[i].fd >= 0) (void)close(s->connections[i].fd);
     }
     (void)close(s->listener);
+    s->running = false;
+    return 0;
 }
 
 /* ---- For the test --------------------------------------------------------------------------- */

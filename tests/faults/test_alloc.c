@@ -33,8 +33,9 @@ enum { POOL_SIZE = 128 << 20, POOL_ALIGN = 16 };
 
 static unsigned char pool[POOL_SIZE] __attribute__((aligned(64)));
 static size_t pool_used;        /* atomic */
-static unsigned long num_calls; /* atomic: of counted threads */
-static __thread bool counted;
+static volatile unsigned long num_calls; /* atomic: of counted threads */
+/* Volatile: to the compiler malloc reads and writes no variable of the program. */
+static __thread volatile bool counted;
 
 static void count_call(void) {
     if (counted) (void)__atomic_fetch_add(&num_calls, 1, __ATOMIC_RELAXED);

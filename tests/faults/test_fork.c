@@ -44,7 +44,6 @@ typedef struct child {
 
 static void child_main(child_fn fn, void *user_data, int report) {
     const char *problem;
-    server_forget(&here);
     memset(&books_opened, 0, sizeof books_opened);
     problem = fn(user_data);
     if (problem != NULL && write(report, problem, strlen(problem)) < 0) _exit(2);
@@ -56,7 +55,7 @@ static child child_start(child_fn fn, void *user_data) {
     int ends[2];
     if (pipe(ends) != 0) abort();
     (void)fflush(stdout);
-    c.pid = fork();
+    c.pid = server_fork(&here);
     if (c.pid < 0) abort();
     if (c.pid == 0) child_main(fn, user_data, ends[1]);
     (void)close(ends[1]);

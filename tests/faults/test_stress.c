@@ -158,7 +158,6 @@ static void fork_child(void) {
     hotel_destination_stats d;
     hotel_span span;
     hotel_stats s;
-    server_forget(&here);
     memset(&books_opened, 0, sizeof books_opened);
     span = hotel_start("forked");
     hotel_end(&span);
@@ -174,7 +173,7 @@ static void *fork_often(void *user_data) {
     while (goes_on()) {
         long long end = server_now_ms() + 15000;
         int status = 0;
-        pid_t pid = fork();
+        pid_t pid = server_fork(&here);
         if (pid == 0) fork_child();
         while (waitpid(pid, &status, WNOHANG) == 0) {
             if (server_now_ms() > end) (void)kill(pid, SIGKILL);

@@ -416,7 +416,7 @@ static void test_long_lines(void) {
     ok(o.result == 1 && o.body_size == 1, "a long chunk extension is passed over");
 }
 
-/* A line of `size` bytes: a name, then zeros, blanks or whatever else, then the end of the value. */
+/* A line of `size` bytes: a name, much of one character, then the end of the value. */
 static outcome feed_line(const char *name, char fill, const char *last, size_t size) {
     char text[1024], line[512];
     memset(line, fill, size);
