@@ -6252,7 +6252,7 @@ static void *hoteli_thread_run(void *unused) {
 
 static bool hoteli_exporter_start(void) {
     int error;
-    hoteli_g.drain_ms = 0;
+    hoteli_g.drain_ms = hoteli_now_ms() + HOTELI_MAX(hoteli_g.drain_delay_ms, 1u);
     hoteli_g.anchored_ms = 0;
     hoteli_anchor_renew(&hoteli_g.anchor);
     if (hoteli_g.no_threads) return true;

@@ -436,7 +436,7 @@ static void test_poll(void) {
     char url[64];
     hotel_destination to;
     hotel_config config = test_config(&to, 1);
-    int before, after;
+    int before, after, result;
     long long began;
     is_int(hotel_poll(0), HOTEL_ERR_NOT_RUNNING, "hotel_poll before hotel_init");
     if (!server_start(&s, SERVER_IPV4, NULL, 0)) abort();
@@ -466,7 +466,10 @@ static void test_poll(void) {
     (void)hotel_poll(60);
     ok(server_now_ms() - began < 400, "poll(60) with nothing to do returns");
     end_spans(1);
-    is_int(hotel_flush(0), HOTEL_ERR_TIMEOUT, "flush(0) starts the delivery and does not wait");
+    began = server_now_ms();
+    result = hotel_flush(0);
+    ok(result == HOTEL_OK || result == HOTEL_ERR_TIMEOUT, "flush(0) starts the delivery: %d", result);
+    ok(server_now_ms() - began < 50, "... and does not wait");
     began = server_now_ms();
     while (since_opened(0).accepted < 4 && server_now_ms() - began < 2000) (void)hotel_poll(5);
     ok(server_now_ms() - began < 90, "... before the delay: %lld ms", server_now_ms() - began);
