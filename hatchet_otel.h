@@ -3077,6 +3077,7 @@ static struct hoteli_state {
     /* exporter */
     bool no_threads;
     bool has_thread;
+    bool thread_done;     /* under lock */
     pthread_t thread;
     int wake_pipe[2];
     hoteli_anchor anchor;
@@ -3110,6 +3111,7 @@ static void hoteli_text_start(hoteli_text *text, char *out, size_t capacity) {
 }
 
 static void hoteli_say_n(hoteli_text *text, const char *words, size_t size) {
+    if (!size) return; /* words may be NULL then */
     if (text->size + 1 < text->capacity) {
         size_t room = text->capacity - 1 - text->size;
         size_t n = HOTELI_MIN(room, size);
@@ -6247,6 +6249,10 @@ static void *hoteli_thread_run(void *unused) {
     hoteli_t.quiet = 1; /* its own work is not traced (SP-08) */
     while (!hoteli_stop_now()) hoteli_turn(hoteli_stop_wait());
     hoteli_close_all();
+    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_g.thread_done = true;
+    (void)pthread_cond_broadcast(&hoteli_g.settled);
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
     return NULL;
 }
 
@@ -6256,6 +6262,7 @@ static bool hoteli_exporter_start(void) {
     hoteli_g.anchored_ms = 0;
     hoteli_anchor_renew(&hoteli_g.anchor);
     if (hoteli_g.no_threads) return true;
+    hoteli_g.thread_done = false;
     error = hoteli_thread_start(&hoteli_g.thread, hoteli_thread_run, NULL, false);
     hoteli_g.has_thread = error == 0;
     return error == 0;
@@ -7450,10 +7457,10 @@ static void hoteli_nudge(void) {
     hoteli_wake();
 }
 
-static struct timespec hoteli_deadline(uint32_t timeout_ms) {
+static struct timespec hoteli_deadline(uint32_t timeout_ms, uint32_t grace_ms) {
     struct timespec at;
     uint64_t ns = hoteli_clock_ns(hoteli_g.clock_cond ? CLOCK_MONOTONIC : CLOCK_REALTIME) +
-                  (uint64_t)timeout_ms * 1000000u;
+                  ((uint64_t)timeout_ms + grace_ms) * 1000000u;
     at.tv_sec = (time_t)(ns / 1000000000u);
     at.tv_nsec = (long)(ns % 1000000000u);
     return at;
@@ -7476,7 +7483,7 @@ static bool hoteli_pump(uint32_t ticket, uint32_t timeout_ms) {
 }
 
 static bool hoteli_flush_wait(uint32_t ticket, uint32_t timeout_ms) {
-    struct timespec until = hoteli_deadline(timeout_ms);
+    struct timespec until = hoteli_deadline(timeout_ms, 0);
     bool reached;
     int error = 0;
     (void)pthread_mutex_lock(&hoteli_g.lock);
@@ -7505,8 +7512,26 @@ HOTEL_API hotel_result hotel_flush(uint32_t timeout_ms) {
     return hoteli_lost() == lost ? HOTEL_OK : HOTEL_ERR_FAILED;
 }
 
-/* Runs the exporter down: a last flush until the deadline, then the rest is dropped. */
-static void hoteli_stop(uint32_t timeout_ms) {
+/* The thread ends at the deadline by itself, unless one of the user's callbacks keeps it: then it
+   is left to itself after half a second more. */
+static bool hoteli_join(uint32_t timeout_ms) {
+    struct timespec until = hoteli_deadline(timeout_ms, 500);
+    bool done;
+    int error = 0;
+    (void)pthread_mutex_lock(&hoteli_g.lock);
+    while (!hoteli_g.thread_done && error != ETIMEDOUT)
+        error = pthread_cond_timedwait(&hoteli_g.settled, &hoteli_g.lock, &until);
+    done = hoteli_g.thread_done;
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    if (!done) return false;
+    (void)pthread_join(hoteli_g.thread, NULL);
+    hoteli_g.has_thread = false;
+    return true;
+}
+
+/* Runs the exporter down: a last flush until the deadline, then the rest is dropped. false: its
+   thread did not come to an end. */
+static bool hoteli_stop(uint32_t timeout_ms) {
     (void)pthread_mutex_lock(&hoteli_g.lock);
     hoteli_g.stop_ms = hoteli_now_ms() + timeout_ms;
     hoteli_g.stopping = true;
@@ -7514,8 +7539,7 @@ static void hoteli_stop(uint32_t timeout_ms) {
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     hoteli_nudge();
     if (hoteli_g.has_thread) {
-        (void)pthread_join(hoteli_g.thread, NULL);
-        hoteli_g.has_thread = false;
+        if (!hoteli_join(timeout_ms)) return false;
     } else {
         hoteli_t.quiet++;
         while (!hoteli_stop_now()) hoteli_turn(HOTELI_MIN(hoteli_stop_wait(), (int64_t)20));
@@ -7526,6 +7550,7 @@ static void hoteli_stop(uint32_t timeout_ms) {
     (void)pthread_cond_broadcast(&hoteli_g.settled);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     hoteli_pipe_close();
+    return true;
 }
 
 HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms) {
@@ -7538,9 +7563,9 @@ HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms) {
     if (!hoteli_g.stopped) {
         lost = hoteli_lost();
         hoteli_flag_store(&hoteli_g.running, 0);
-        hoteli_stop(timeout_ms);
-        hoteli_g.stopped = true;
-        if (hoteli_lost() != lost)
+        hoteli_g.stopped = hoteli_stop(timeout_ms);
+        if (!hoteli_g.stopped) result = HOTEL_ERR_TIMEOUT;
+        else if (hoteli_lost() != lost)
             result = hoteli_now_ms() - began >= (int64_t)timeout_ms ? HOTEL_ERR_TIMEOUT
                                                                     : HOTEL_ERR_FAILED;
     }
