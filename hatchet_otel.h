@@ -1286,6 +1286,10 @@ static inline bool hoteli_flag_cas(hoteli_flag *f, uint32_t expected, uint32_t d
     return __atomic_compare_exchange_n(&f->bits, &expected, desired, false, __ATOMIC_ACQ_REL,
                                        __ATOMIC_ACQUIRE);
 }
+/* Settings that spans read while a later hotel_init may write them. */
+#define HOTELI_GET(setting) __atomic_load_n(&(setting), __ATOMIC_RELAXED)
+#define HOTELI_SET(setting, value) __atomic_store_n(&(setting), (value), __ATOMIC_RELAXED)
+
 /* Links of lists that another thread may read while they change: its swap then fails. */
 static inline uint32_t hoteli_link_get(const uint32_t *link) {
     return __atomic_load_n(link, __ATOMIC_RELAXED);
@@ -3040,13 +3044,15 @@ static struct hoteli_state {
     hoteli_word bad_arguments;
     hoteli_word rejected_parents;
     hoteli_word collected; /* ended spans taken from the shards */
+    hoteli_word lost;      /* spans settled by anything but acceptance */
     hoteli_word repaired;
     uint8_t pad[HOTELI_LINE];
     /* set-up */
     pthread_mutex_t lock; /* life cycle, flush, statistics; never taken by spans */
     pthread_cond_t settled;
     bool clock_cond;      /* settled runs on the monotonic clock */
-    hoteli_flag life;     /* guards set-up and rebuild */
+    hoteli_flag life;     /* guards set-up, shutdown, release and rebuild, from end to end */
+    hoteli_flag shape;    /* guards what they change, for the moment that it takes */
     bool atfork_set;
     uint32_t last_epoch;
     uint32_t epoch_word;  /* where the kernel offers no page that is wiped on fork */
@@ -3269,7 +3275,7 @@ static bool hoteli_counter_usable(void) {
 }
 
 static inline uint64_t hoteli_ticks(void) {
-    if (HOTELI_LIKELY(hoteli_g.use_ticks)) return hoteli_counter();
+    if (HOTELI_LIKELY(HOTELI_GET(hoteli_g.use_ticks))) return hoteli_counter();
     return hoteli_clock_ns(CLOCK_MONOTONIC);
 }
 
@@ -3298,7 +3304,7 @@ static void hoteli_anchor_renew(hoteli_anchor *anchor) {
         anchor->base_ticks = ticks;
         anchor->base_ns = mono;
         anchor->ns_per_tick = 1.0;
-    } else if (ticks > anchor->base_ticks && hoteli_g.use_ticks) {
+    } else if (ticks > anchor->base_ticks && HOTELI_GET(hoteli_g.use_ticks)) {
         anchor->ns_per_tick =
             (double)(mono - anchor->base_ns) / (double)(ticks - anchor->base_ticks);
     }
@@ -3606,7 +3612,7 @@ static hotel_block hoteli_block_new(size_t size, hoteli_cursor *out) {
     hotel_block block = {0, 0};
     hoteli_block_head *head;
     uint32_t index;
-    if (size > hoteli_g.max_span_bytes) return block;
+    if (size > HOTELI_GET(hoteli_g.max_span_bytes)) return block;
     index = hoteli_take_extra();
     if (!index) return block;
     head = hoteli_block_at(index);
@@ -3788,7 +3794,7 @@ static inline hotel_type hoteli_type(const hotel_value *v) {
 
 /* Length after the limit: code points of a string, bytes of a byte string (SP-35). */
 static inline size_t hoteli_limited(const hotel_value *v) {
-    uint32_t limit = hoteli_g.limits.attribute_value_length;
+    uint32_t limit = HOTELI_GET(hoteli_g.limits.attribute_value_length);
     if (HOTELI_LIKELY(v->size <= limit)) return v->size;
     return v->type == HOTEL_TYPE_STRING ? hoteli_utf8_prefix(v->as.string, v->size, limit) : limit;
 }
@@ -3948,7 +3954,7 @@ static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a
 static HOTELI_COLD size_t hoteli_container_size(const hotel_value *v, uint32_t depth) {
     size_t size = 0;
     uint32_t i;
-    if (depth > hoteli_g.limits.attribute_value_depth) return 0;
+    if (depth > HOTELI_GET(hoteli_g.limits.attribute_value_depth)) return 0;
     if (v->type == HOTEL_TYPE_MAP) {
         hoteli_unique u;
         const hotel_attr *a;
@@ -4118,7 +4124,7 @@ static inline void hoteli_writer_on(hoteli_writer *w, uint32_t index, uint32_t u
     w->at = hoteli_payload(index, w) + used;
     w->end = (uint8_t *)hoteli_chunk_at(index) + HATCHET_OTEL_CHUNK_BYTES;
     if (HOTELI_UNLIKELY(w->owner && index != w->index)) {
-        size_t left = hoteli_g.max_span_bytes - w->record->size;
+        size_t left = HOTELI_GET(hoteli_g.max_span_bytes) - w->record->size;
         if (left < (size_t)(w->end - w->at)) w->end = w->at + left;
     }
 }
@@ -4185,7 +4191,8 @@ static void hoteli_advance(hoteli_writer *w, size_t size) {
 static HOTELI_COLD bool hoteli_grow(hoteli_writer *w, size_t size) {
     size_t room = (size_t)(w->end - w->at), count;
     uint32_t chain, taken = w->owner ? w->record->size : w->size;
-    if (size > hoteli_g.max_span_bytes || taken + size > hoteli_g.max_span_bytes) return false;
+    size_t most = HOTELI_GET(hoteli_g.max_span_bytes);
+    if (size > most || taken + size > most) return false;
     if (!w->tail) size += 8;
     count = (size - room + HOTELI_MORE_ROOM - 1) / HOTELI_MORE_ROOM;
     chain = hoteli_take_chain((uint32_t)count);
@@ -4355,7 +4362,8 @@ static bool hoteli_place_attribute(hoteli_writer *w, const hoteli_cursor *key, s
             hoteli_drop(&record->dropped_attributes, HOTEL_LOG_ID_SPAN_TOO_LARGE);
             return false;
         }
-        if (HOTELI_UNLIKELY(record->num_attributes >= hoteli_g.limits.attribute_count)) {
+        uint32_t limit = HOTELI_GET(hoteli_g.limits.attribute_count);
+        if (HOTELI_UNLIKELY(record->num_attributes >= limit)) {
             hoteli_drop(&record->dropped_attributes, HOTEL_LOG_ID_LIMIT_REACHED);
             return false;
         }
@@ -4405,8 +4413,8 @@ static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsig
     }
     if (HOTELI_UNLIKELY(!w->owner || key + size > 110 || (size_t)(w->end - at) < key + size + 20 ||
                         hoteli_filter_has(&r->filter, hash) ||
-                        size > hoteli_g.limits.attribute_value_length ||
-                        r->num_attributes >= hoteli_g.limits.attribute_count))
+                        size > HOTELI_GET(hoteli_g.limits.attribute_value_length) ||
+                        r->num_attributes >= HOTELI_GET(hoteli_g.limits.attribute_count)))
         return false;
     at[0] = HOTELI_TAG_ATTRIBUTE;
     at[2] = 0x0a;
@@ -4484,7 +4492,8 @@ static bool hoteli_place_item(hoteli_writer *w, uint8_t tag, size_t size, hoteli
     bool link = tag == HOTELI_TAG_LINK;
     uint16_t *count = link ? &record->num_links : &record->num_events;
     uint32_t *dropped = link ? &record->dropped_links : &record->dropped_events;
-    uint32_t limit = link ? hoteli_g.limits.link_count : hoteli_g.limits.event_count;
+    uint32_t limit = link ? HOTELI_GET(hoteli_g.limits.link_count)
+                          : HOTELI_GET(hoteli_g.limits.event_count);
     if (w->owner && *count >= limit) {
         hoteli_drop(dropped, HOTEL_LOG_ID_LIMIT_REACHED);
         return false;
@@ -4549,9 +4558,10 @@ static void hoteli_put_status(hoteli_writer *w, uint8_t status, const char *text
 }
 
 static uint64_t hoteli_now_stamp(bool *given) {
-    if (HOTELI_UNLIKELY(hoteli_g.clock.now_ns_fn != NULL)) {
+    uint64_t (*now_ns_fn)(void *) = HOTELI_GET(hoteli_g.clock.now_ns_fn);
+    if (HOTELI_UNLIKELY(now_ns_fn != NULL)) {
         *given = true;
-        return hoteli_g.clock.now_ns_fn(hoteli_g.clock.user_data);
+        return now_ns_fn(HOTELI_GET(hoteli_g.clock.user_data));
     }
     *given = false;
     return hoteli_ticks();
@@ -4560,7 +4570,8 @@ static uint64_t hoteli_now_stamp(bool *given) {
 /* An event; own are attributes that give way to those of the caller. */
 static void hoteli_put_event(hoteli_writer *w, const hotel_event *event, const hotel_attr *own,
                              size_t num_own) {
-    uint32_t limit = hoteli_g.limits.event_attribute_count, dropped = 0, ignored = 0;
+    uint32_t most = HOTELI_GET(hoteli_g.limits.event_attribute_count), limit = most;
+    uint32_t dropped = 0, ignored = 0;
     size_t name = event->name ? event->name_size ? event->name_size : strlen(event->name) : 0;
     uint64_t time = event->time_ns;
     bool given = true;
@@ -4583,8 +4594,7 @@ static void hoteli_put_event(hoteli_writer *w, const hotel_event *event, const h
     hoteli_write_byte(&c, 0x09);
     hoteli_write_fixed64(&c, time);
     if (name) hoteli_write_text(&c, 0x12, event->name, name);
-    (void)hoteli_write_attrs(&c, 0x1a, own, num_own, hoteli_g.limits.event_attribute_count,
-                             &ignored);
+    (void)hoteli_write_attrs(&c, 0x1a, own, num_own, most, &ignored);
     (void)hoteli_write_attrs(&c, 0x1a, event->attributes, event->num_attributes, limit, &ignored);
     if (dropped) {
         hoteli_write_byte(&c, 0x20);
@@ -4601,7 +4611,7 @@ static bool hoteli_valid_ids(const hotel_span_context *context) {
 
 static void hoteli_put_link(hoteli_writer *w, const hotel_link *link) {
     const hotel_span_context *to = &link->context;
-    uint32_t limit = hoteli_g.limits.link_attribute_count, dropped = 0, ignored = 0;
+    uint32_t limit = HOTELI_GET(hoteli_g.limits.link_attribute_count), dropped = 0, ignored = 0;
     bool state = to->trace_state.index && hoteli_block_hold(to->trace_state);
     size_t state_size = state ? hoteli_block_at(to->trace_state.index)->size : 0, size;
     hoteli_cursor c, from;
@@ -4709,9 +4719,9 @@ static HOTELI_COLD void hoteli_wake(void) {
 
 /* Every so many ended spans of a shard: is it time to wake the exporter? */
 static HOTELI_COLD void hoteli_wake_check(void) {
-    uintptr_t step = hoteli_g.wake_step;
+    uintptr_t step = HOTELI_GET(hoteli_g.wake_step);
     uintptr_t pending = __atomic_add_fetch(&hoteli_g.pending.bits, step, __ATOMIC_RELAXED);
-    if (pending >= hoteli_g.wake_at && hoteli_flag_load(&hoteli_g.sleeping)) {
+    if (pending >= HOTELI_GET(hoteli_g.wake_at) && hoteli_flag_load(&hoteli_g.sleeping)) {
         int error = errno;
         hoteli_wake();
         errno = error;
@@ -4735,7 +4745,7 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
         hoteli_link_set(&record->chunk.next, (uint32_t)(head & HOTELI_INDEX_MASK));
         next = (head & ~HOTELI_INDEX_MASK) + HOTELI_ONE + index;
     } while (!hoteli_cas(&shard->ended, &head, next));
-    if (HOTELI_UNLIKELY(((next >> HOTELI_INDEX_BITS) & (hoteli_g.wake_step - 1)) == 0))
+    if (HOTELI_UNLIKELY(((next >> HOTELI_INDEX_BITS) & (HOTELI_GET(hoteli_g.wake_step) - 1)) == 0))
         hoteli_wake_check();
     if (HOTELI_UNLIKELY(__atomic_load_n(&hoteli_g.closed.bits, __ATOMIC_SEQ_CST))) hoteli_late();
 }
@@ -4840,7 +4850,7 @@ static uint32_t hoteli_scope_intern(const hotel_tracer_config *t) {
     return i;
 full:
     hoteli_log_later(HOTEL_LOG_ID_TOO_MANY_SCOPES);
-    return hoteli_g.default_scope;
+    return HOTELI_GET(hoteli_g.default_scope);
 }
 
 /* A tracer names its scope by index + 1; one from before hotel_release, or garbage, is the
@@ -4850,7 +4860,7 @@ static uint16_t hoteli_scope_of(hotel_tracer tracer) {
     if (i < HOTELI_MAX_SCOPES && hoteli_g.scopes[i].block.index &&
         hoteli_g.scopes[i].block.generation == tracer.generation)
         return (uint16_t)i;
-    return (uint16_t)hoteli_g.default_scope;
+    return (uint16_t)HOTELI_GET(hoteli_g.default_scope);
 }
 
 /* Memory that lasts until the next set-up; NULL when a block given by the user is too small. */
@@ -4939,7 +4949,7 @@ static hotel_result hoteli_detach(hotel_token token) {
 
 /* The built-in samplers look at the parent only. */
 static inline bool hoteli_sampled(bool has_parent, uint8_t parent_flags) {
-    switch (hoteli_g.sampler) {
+    switch (HOTELI_GET(hoteli_g.sampler)) {
     case HOTEL_SAMPLER_ALWAYS_ON: return true;
     case HOTEL_SAMPLER_ALWAYS_OFF: return false;
     case HOTEL_SAMPLER_PARENT_BASED_ALWAYS_OFF:
@@ -5089,7 +5099,7 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     }
     r = hoteli_record_at(span.record);
     r->kind = (uint8_t)(kind >= HOTEL_INTERNAL && kind <= HOTEL_CONSUMER ? kind : HOTEL_INTERNAL);
-    r->scope = (uint16_t)hoteli_g.default_scope;
+    r->scope = (uint16_t)HOTELI_GET(hoteli_g.default_scope);
     if (o && o->tracer.scope) r->scope = hoteli_scope_of(o->tracer);
     if (context) hoteli_inherit(r, &span, context->values);
     hoteli_record_open(&span, name, name_size, o);
@@ -5101,7 +5111,7 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
 /* A payload in one piece: in place where it is one chunk, else copied to a scratch buffer. */
 static const uint8_t *hoteli_flat(hoteli_cursor c, size_t size, uint8_t *scratch) {
     if (size <= (size_t)(c.end - c.at)) return c.at;
-    if (size > hoteli_g.max_span_bytes) return NULL;
+    if (size > HOTELI_GET(hoteli_g.max_span_bytes)) return NULL;
     hoteli_read(&c, scratch, size);
     return scratch;
 }
@@ -5118,7 +5128,7 @@ static const uint8_t *hoteli_flat_block(hotel_block block, size_t *size) {
         return NULL;
     head = hoteli_block_at(block.index);
     c = hoteli_block_cursor(block.index);
-    *size = HOTELI_MIN(head->size, hoteli_g.max_span_bytes);
+    *size = HOTELI_MIN(head->size, HOTELI_GET(hoteli_g.max_span_bytes));
     if (*size <= (size_t)(c.end - c.at)) return c.at;
     if (hoteli_g.scratch_block.index != block.index ||
         hoteli_g.scratch_block.generation != block.generation) {
@@ -5628,6 +5638,7 @@ static void hoteli_queue_pop(hoteli_destination *d, uint32_t count) {
 /* Spans are settled: they count under one reason and no longer as queued. */
 static void hoteli_settle(hoteli_destination *d, hoteli_word *reason, uint32_t count) {
     hoteli_count(reason, count);
+    if (reason != &d->books.accepted) hoteli_count(&hoteli_g.lost, count);
     (void)hoteli_sub(&d->books.queued, count);
     d->settled += count;
 }
@@ -6035,15 +6046,15 @@ static void hoteli_drain(int64_t now_ms) {
 }
 
 /* After shutdown: whatever ends now, or ended in the last moment, is dropped and counted. */
-static HOTELI_COLD void hoteli_late(void) {
+static void hoteli_drop_ended(void) {
     uint32_t i, k;
-    if (!hoteli_g.shards) return;
     for (i = 0; i <= hoteli_g.shard_mask; i++) {
         uint32_t index = hoteli_take_ended(&hoteli_g.shards[i]);
         while (index) {
             uint32_t next = hoteli_link_get(&hoteli_chunk_at(index)->next);
             for (k = 0; k < hoteli_g.num_destinations; k++)
                 hoteli_count(&hoteli_g.destinations[k].books.dropped_shutdown, 1);
+            hoteli_count(&hoteli_g.lost, hoteli_g.num_destinations);
             hoteli_count(&hoteli_g.collected, 1);
             hoteli_record_free(index);
             index = next;
@@ -6051,17 +6062,12 @@ static HOTELI_COLD void hoteli_late(void) {
     }
 }
 
-static uint64_t hoteli_lost(void) {
-    uint64_t lost = 0;
-    uint32_t i;
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        const hoteli_books *b = &hoteli_g.destinations[i].books;
-        lost += hoteli_load_relaxed(&b->rejected) + hoteli_load_relaxed(&b->failed) +
-                hoteli_load_relaxed(&b->dropped_queue_full) +
-                hoteli_load_relaxed(&b->dropped_too_large) +
-                hoteli_load_relaxed(&b->dropped_shutdown);
-    }
-    return lost;
+/* By whoever ends a span then, if nobody changes or reads the set-up; else by the next one, or
+   by those who read. */
+static HOTELI_COLD void hoteli_late(void) {
+    if (!hoteli_flag_cas(&hoteli_g.shape, 0, 1)) return;
+    if (hoteli_g.shards && hoteli_flag_load(&hoteli_g.closed)) hoteli_drop_ended();
+    hoteli_flag_store(&hoteli_g.shape, 0);
 }
 
 /* Flush goes in rounds. A round begins with a drain, so that everything that ended before it was
@@ -6147,7 +6153,7 @@ static void hoteli_housekeeping(int64_t now_ms) {
             if (d->delay_ms == hoteli_g.drain_delay_ms) d->urge = d->count > 0;
         }
         hoteli_g.drain_ms = now_ms + HOTELI_MAX(hoteli_g.drain_delay_ms, 1u);
-    } else if (pending >= hoteli_g.wake_at) {
+    } else if (pending >= HOTELI_GET(hoteli_g.wake_at)) {
         hoteli_drain(now_ms);
     }
 }
@@ -6157,10 +6163,11 @@ static void hoteli_wait(struct pollfd *fds, uint32_t count, int64_t until_ms, in
     int64_t wait = until_ms - now_ms;
     int timeout = wait < 0 ? 0 : wait > 60000 ? 60000 : (int)wait;
     if (!hoteli_g.no_threads) {
+        uintptr_t pending;
         (void)hoteli_flag_swap(&hoteli_g.sleeping, 1);
         /* What came before the flag was up gave no wake-up. */
-        if (hoteli_flag_swap(&hoteli_g.nudge, 0) ||
-            __atomic_load_n(&hoteli_g.pending.bits, __ATOMIC_SEQ_CST) >= hoteli_g.wake_at)
+        pending = __atomic_load_n(&hoteli_g.pending.bits, __ATOMIC_SEQ_CST);
+        if (hoteli_flag_swap(&hoteli_g.nudge, 0) || pending >= HOTELI_GET(hoteli_g.wake_at))
             timeout = 0;
     }
     if (poll(fds, (nfds_t)count, timeout) > 0 && !hoteli_g.no_threads && fds[0].revents) {
@@ -6715,7 +6722,7 @@ static bool hoteli_build_resource(const hoteli_setup *s) {
     const char *schema = s->config->resource_schema_url;
     hotel_attr *list = (hotel_attr *)hoteli_carve(count * sizeof *list);
     char *text = (char *)hoteli_carve(s->attributes_size + 1);
-    uint32_t dropped = 0, limit = hoteli_g.limits.attribute_value_length;
+    uint32_t dropped = 0;
     hoteli_cursor c;
     if (!list || !text) return false;
     list[n++] = hotel_str("telemetry.sdk.name", "hatchet_otel");
@@ -6739,7 +6746,6 @@ static bool hoteli_build_resource(const hoteli_setup *s) {
     for (i = 0; s->config->resource && i < s->config->num_resource; i++)
         list[n++] = s->config->resource[i];
     if (s->config->service_name) list[n++] = hotel_str("service.name", s->config->service_name);
-    hoteli_g.limits.attribute_value_length = UINT32_MAX; /* not for resources (SP-40) */
     size = hoteli_write_attrs(NULL, 0, list, n, UINT32_MAX, &dropped);
     hoteli_g.resource_size = hoteli_field_size(size);
     hoteli_g.resource = (uint8_t *)hoteli_carve(hoteli_g.resource_size);
@@ -6748,7 +6754,6 @@ static bool hoteli_build_resource(const hoteli_setup *s) {
         hoteli_write_head(&c, 0x0a, size);
         (void)hoteli_write_attrs(&c, 0x0a, list, n, UINT32_MAX, &dropped);
     }
-    hoteli_g.limits.attribute_value_length = limit;
     hoteli_g.resource_schema_size = hoteli_optional_text(NULL, 0x1a, schema);
     hoteli_g.resource_schema = (uint8_t *)hoteli_carve(hoteli_g.resource_schema_size);
     if (!hoteli_g.resource || !hoteli_g.resource_schema) return false;
@@ -6876,35 +6881,40 @@ static uint32_t hoteli_limit(uint32_t asked, uint32_t fallback, uint32_t most) {
     return HOTELI_MIN(limit, most);
 }
 
+/* The limit on values waits: it is not for resources (SP-40). */
 static void hoteli_plan_limits(const hotel_config *c) {
     const hotel_limits *from = &c->limits;
     hotel_limits *to = &hoteli_g.limits;
-    size_t arena = hoteli_plan_arena(c);
-    to->attribute_count = hoteli_limit(from->attribute_count, 128, 65535);
-    to->attribute_value_length = hoteli_limit(from->attribute_value_length, UINT32_MAX, UINT32_MAX);
-    to->attribute_value_depth = hoteli_limit(from->attribute_value_depth, 64, 200);
-    to->event_count = hoteli_limit(from->event_count, 128, 65535);
-    to->link_count = hoteli_limit(from->link_count, 128, 65535);
-    to->event_attribute_count = hoteli_limit(from->event_attribute_count, 128, 65535);
-    to->link_attribute_count = hoteli_limit(from->link_attribute_count, 128, 65535);
-    arena = HOTELI_MIN(arena / 16, (size_t)64 << 20);
-    to->max_span_bytes = hoteli_limit(from->max_span_bytes, (uint32_t)arena, 64u << 20);
-    to->max_span_bytes = HOTELI_MAX(to->max_span_bytes, (uint32_t)HATCHET_OTEL_CHUNK_BYTES);
-    hoteli_g.max_span_bytes = to->max_span_bytes;
+    uint32_t bytes = (uint32_t)HOTELI_MIN(hoteli_plan_arena(c) / 16, (size_t)64 << 20);
+    HOTELI_SET(to->attribute_count, hoteli_limit(from->attribute_count, 128, 65535));
+    HOTELI_SET(to->attribute_value_length, UINT32_MAX);
+    HOTELI_SET(to->attribute_value_depth, hoteli_limit(from->attribute_value_depth, 64, 200));
+    HOTELI_SET(to->event_count, hoteli_limit(from->event_count, 128, 65535));
+    HOTELI_SET(to->link_count, hoteli_limit(from->link_count, 128, 65535));
+    HOTELI_SET(to->event_attribute_count, hoteli_limit(from->event_attribute_count, 128, 65535));
+    HOTELI_SET(to->link_attribute_count, hoteli_limit(from->link_attribute_count, 128, 65535));
+    bytes = hoteli_limit(from->max_span_bytes, bytes, 64u << 20);
+    bytes = HOTELI_MAX(bytes, (uint32_t)HATCHET_OTEL_CHUNK_BYTES);
+    /* Spans of before that are still open may be as large as they were allowed to be. */
+    if (hoteli_g.arena) bytes = HOTELI_MAX(bytes, hoteli_g.max_span_bytes);
+    HOTELI_SET(to->max_span_bytes, bytes);
+    HOTELI_SET(hoteli_g.max_span_bytes, bytes);
 }
 
 static void hoteli_plan_common(hoteli_setup *s) {
     const hotel_config *c = s->config;
+    uint32_t sampler = (uint32_t)c->sampler.type;
     hoteli_g.no_threads = c->no_threads;
-    hoteli_g.sampler = (uint32_t)c->sampler.type;
-    if (hoteli_g.sampler > HOTEL_SAMPLER_ALWAYS_OFF) {
-        hoteli_bad_config("sampler.type", hoteli_g.sampler, HOTEL_SAMPLER_DEFAULT);
-        hoteli_g.sampler = HOTEL_SAMPLER_DEFAULT;
+    if (sampler > HOTEL_SAMPLER_ALWAYS_OFF) {
+        hoteli_bad_config("sampler.type", sampler, HOTEL_SAMPLER_DEFAULT);
+        sampler = HOTEL_SAMPLER_DEFAULT;
         hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
     }
-    memset((void *)&hoteli_g.clock, 0, sizeof hoteli_g.clock);
+    HOTELI_SET(hoteli_g.sampler, sampler);
+    HOTELI_SET(hoteli_g.clock.now_ns_fn, (uint64_t(*)(void *))NULL);
+    HOTELI_SET(hoteli_g.clock.user_data, c->clock.user_data);
+    HOTELI_SET(hoteli_g.clock.now_ns_fn, c->clock.now_ns_fn);
     memset((void *)&hoteli_g.id_generator, 0, sizeof hoteli_g.id_generator);
-    hoteli_g.clock = c->clock;
     if (c->id_generator.trace_id_fn && c->id_generator.span_id_fn) {
         hoteli_g.id_generator = c->id_generator;
     } else if (c->id_generator.trace_id_fn || c->id_generator.span_id_fn) {
@@ -6968,8 +6978,8 @@ static void hoteli_plan_wake(void) {
         at = HOTELI_MIN(at, d->delay_ms ? d->max_batch : 1u);
     }
     while (step * 16 <= at && step < 32) step *= 2;
-    hoteli_g.wake_at = at;
-    hoteli_g.wake_step = step;
+    HOTELI_SET(hoteli_g.wake_at, at);
+    HOTELI_SET(hoteli_g.wake_step, step);
 }
 
 static void hoteli_announce(const hoteli_destination *d) {
@@ -7016,6 +7026,7 @@ static void hoteli_locks_make(void) {
 static void hoteli_fork_child(void) {
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, 0u, __ATOMIC_RELAXED);
     hoteli_flag_store(&hoteli_g.life, 0);
+    hoteli_flag_store(&hoteli_g.shape, 0);
 }
 
 /* The epoch lives in a page that the kernel wipes on fork, which also catches a raw clone(). */
@@ -7074,10 +7085,14 @@ static void hoteli_books_clear(void) {
         d->logged_retry_ms = d->logged_failed_ms = d->logged_partial_ms = d->logged_full_ms = 0;
         memset(&d->books, 0, sizeof d->books);
     }
-    hoteli_g.pending.bits = hoteli_g.limited.bits = hoteli_g.stale.bits = 0;
-    hoteli_g.bad_arguments.bits = hoteli_g.rejected_parents.bits = 0;
-    hoteli_g.collected.bits = hoteli_g.repaired.bits = 0;
-    hoteli_g.log_bits[0].bits = hoteli_g.log_bits[1].bits = 0;
+    {
+        hoteli_word *const words[] = {&hoteli_g.lost, &hoteli_g.pending, &hoteli_g.limited,
+                                      &hoteli_g.stale, &hoteli_g.bad_arguments,
+                                      &hoteli_g.rejected_parents, &hoteli_g.collected,
+                                      &hoteli_g.repaired, &hoteli_g.log_bits[0],
+                                      &hoteli_g.log_bits[1]};
+        for (i = 0; i < sizeof words / sizeof words[0]; i++) hoteli_store(words[i], 0);
+    }
     memset(hoteli_g.logged_ms, 0, sizeof hoteli_g.logged_ms);
 }
 
@@ -7331,14 +7346,28 @@ HOTEL_API hotel_span hotel_wrap(const hotel_span_context *context) {
 /* ---- life cycle ---- */
 
 /* Waits for its turn: set-up, shutdown and release exclude each other. */
-static void hoteli_life_enter(void) {
-    while (!hoteli_flag_cas(&hoteli_g.life, 0, 1)) {
+static void hoteli_flag_enter(hoteli_flag *flag) {
+    while (!hoteli_flag_cas(flag, 0, 1)) {
         struct timespec pause = {0, 1000000};
         (void)nanosleep(&pause, NULL);
     }
 }
 
+static void hoteli_life_enter(void) { hoteli_flag_enter(&hoteli_g.life); }
+
 static void hoteli_life_leave(void) { hoteli_flag_store(&hoteli_g.life, 0); }
+
+/* For reading statistics and settings. Inside a callback nothing changes: no need to enter. */
+static bool hoteli_reading(void) {
+    if (hoteli_t.quiet) return hoteli_epoch() != 0;
+    if (!hoteli_here()) return false;
+    hoteli_flag_enter(&hoteli_g.shape);
+    return true;
+}
+
+static void hoteli_reading_over(void) {
+    if (!hoteli_t.quiet) hoteli_flag_store(&hoteli_g.shape, 0);
+}
 
 static hotel_result hoteli_no_memory(void) {
     hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
@@ -7362,13 +7391,14 @@ static hotel_result hoteli_build(hoteli_setup *s) {
     for (i = 0; i < hoteli_g.num_destinations; i++)
         if (!hoteli_build_destination(&hoteli_g.destinations[i], &s->plans[i]))
             return hoteli_no_memory();
-    hoteli_g.default_scope = 0;
-    hoteli_g.default_scope = hoteli_scope_intern(&s->config->tracer);
+    HOTELI_SET(hoteli_g.default_scope, hoteli_scope_intern(&s->config->tracer));
     memset((void *)&own, 0, sizeof own);
     own.name = "hatchet_otel";
     own.version = HOTEL_VERSION_STRING;
     hoteli_g.hatchet_scope = hoteli_scope_intern(&own);
     if (!hoteli_g.num_scopes) return hoteli_no_memory();
+    HOTELI_SET(hoteli_g.limits.attribute_value_length,
+               hoteli_limit(s->config->limits.attribute_value_length, UINT32_MAX, UINT32_MAX));
     return HOTEL_OK;
 }
 
@@ -7385,12 +7415,29 @@ static void hoteli_let_go(void) {
     hoteli_g.arena_memory = hoteli_g.setup_memory = NULL;
 }
 
+/* The books begin anew; spans that are still open from before count as started now. */
+static void hoteli_shards_clear(void) {
+    uintptr_t open = 0;
+    uint32_t i;
+    for (i = 1; i <= hoteli_g.num_chunks; i++)
+        if (!(hoteli_load(&hoteli_chunk_at(i)->state) & HOTELI_ENDED)) open++;
+    for (i = 0; i <= hoteli_g.shard_mask; i++) {
+        hoteli_shard *shard = &hoteli_g.shards[i];
+        open += hoteli_load(&shard->ended) >> HOTELI_INDEX_BITS;
+        hoteli_store(&shard->extra, hoteli_pops(shard));
+        hoteli_store(&shard->unsampled, 0);
+        hoteli_store(&shard->not_admitted, 0);
+    }
+    hoteli_store(&hoteli_g.shards->extra, hoteli_load(&hoteli_g.shards->extra) - open);
+}
+
 static hotel_result hoteli_start_running(hoteli_setup *s) {
     bool kept = hoteli_g.arena != NULL;
     hotel_result result;
     uint32_t i;
+    if (kept) hoteli_drop_ended();
     if (!hoteli_g.arena) hoteli_new_key();
-    hoteli_g.use_ticks = hoteli_counter_usable();
+    HOTELI_SET(hoteli_g.use_ticks, hoteli_counter_usable());
     hoteli_plan_common(s);
     hoteli_plan_destinations(s);
     result = hoteli_build(s);
@@ -7405,12 +7452,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     hoteli_g.stopping = false;
     hoteli_flag_store(&hoteli_g.sleeping, 0);
     hoteli_flag_store(&hoteli_g.closed, 0);
-    for (i = 0; i <= hoteli_g.shard_mask; i++) {
-        hoteli_shard *shard = &hoteli_g.shards[i];
-        hoteli_store(&shard->extra, hoteli_pops(shard));
-        hoteli_store(&shard->unsampled, 0);
-        hoteli_store(&shard->not_admitted, 0);
-    }
+    hoteli_shards_clear();
     hoteli_g.initialised = true;
     if (!hoteli_pipe_open() || !hoteli_exporter_start()) {
         hoteli_pipe_close();
@@ -7447,7 +7489,9 @@ HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t con
     hoteli_g.log_level =
         setup.config->log_level ? setup.config->log_level : HOTEL_LOG_INFO;
     if (hoteli_g.log_level == HOTEL_LOG_NONE) hoteli_g.log_fn = NULL;
+    hoteli_flag_enter(&hoteli_g.shape);
     result = hoteli_start_running(&setup);
+    hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_life_leave();
     return result;
 }
@@ -7496,20 +7540,24 @@ static bool hoteli_flush_wait(uint32_t ticket, uint32_t timeout_ms) {
 }
 
 HOTEL_API hotel_result hotel_flush(uint32_t timeout_ms) {
-    uint64_t lost;
-    uint32_t ticket;
-    bool reached;
+    uintptr_t lost = hoteli_load(&hoteli_g.lost);
+    uint32_t ticket = 0;
+    bool reached, running, pump;
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
-    if (!hoteli_here() || !hoteli_flag_load(&hoteli_g.running)) return HOTEL_ERR_NOT_RUNNING;
-    lost = hoteli_lost();
-    (void)pthread_mutex_lock(&hoteli_g.lock);
-    ticket = ++hoteli_g.flush_asked;
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
-    hoteli_nudge();
-    reached = hoteli_g.no_threads ? hoteli_pump(ticket, timeout_ms)
-                                  : hoteli_flush_wait(ticket, timeout_ms);
+    if (!hoteli_reading()) return HOTEL_ERR_NOT_RUNNING;
+    running = hoteli_flag_load(&hoteli_g.running) != 0;
+    pump = hoteli_g.no_threads;
+    if (running) {
+        (void)pthread_mutex_lock(&hoteli_g.lock);
+        ticket = ++hoteli_g.flush_asked;
+        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        hoteli_nudge();
+    }
+    hoteli_reading_over();
+    if (!running) return HOTEL_ERR_NOT_RUNNING;
+    reached = pump ? hoteli_pump(ticket, timeout_ms) : hoteli_flush_wait(ticket, timeout_ms);
     if (!reached) return HOTEL_ERR_TIMEOUT;
-    return hoteli_lost() == lost ? HOTEL_OK : HOTEL_ERR_FAILED;
+    return hoteli_load(&hoteli_g.lost) == lost ? HOTEL_OK : HOTEL_ERR_FAILED;
 }
 
 /* The thread ends at the deadline by itself, unless one of the user's callbacks keeps it: then it
@@ -7554,18 +7602,18 @@ static bool hoteli_stop(uint32_t timeout_ms) {
 }
 
 HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms) {
-    uint64_t lost;
+    uintptr_t lost;
     int64_t began = hoteli_now_ms();
     hotel_result result = HOTEL_OK;
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     if (!hoteli_here()) return HOTEL_ERR_NOT_RUNNING;
     hoteli_life_enter();
     if (!hoteli_g.stopped) {
-        lost = hoteli_lost();
+        lost = hoteli_load(&hoteli_g.lost);
         hoteli_flag_store(&hoteli_g.running, 0);
         hoteli_g.stopped = hoteli_stop(timeout_ms);
         if (!hoteli_g.stopped) result = HOTEL_ERR_TIMEOUT;
-        else if (hoteli_lost() != lost)
+        else if (hoteli_load(&hoteli_g.lost) != lost)
             result = hoteli_now_ms() - began >= (int64_t)timeout_ms ? HOTEL_ERR_TIMEOUT
                                                                     : HOTEL_ERR_FAILED;
     }
@@ -7581,7 +7629,9 @@ HOTEL_API hotel_result hotel_release(void) {
         hoteli_life_leave();
         return HOTEL_ERR_RUNNING;
     }
+    hoteli_flag_enter(&hoteli_g.shape);
     hoteli_let_go();
+    hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_life_leave();
     return HOTEL_OK;
 }
@@ -7600,13 +7650,10 @@ HOTEL_API const char *hotel_version(void) { return HOTEL_VERSION_STRING; }
 
 /* ---- statistics ---- */
 
-HOTEL_API void hotel_get_stats(hotel_stats *out) {
+static void hoteli_read_stats(hotel_stats *out) {
     uint64_t waiting = 0;
     uint32_t i;
-    if (!out) return;
-    memset(out, 0, sizeof *out);
-    if (!hoteli_here() || !hoteli_g.arena) return;
-    if (hoteli_flag_load(&hoteli_g.closed)) hoteli_late();
+    if (hoteli_flag_load(&hoteli_g.closed)) hoteli_drop_ended();
     for (i = 0; i <= hoteli_g.shard_mask; i++) {
         const hoteli_shard *shard = &hoteli_g.shards[i];
         out->started += hoteli_pops(shard) - hoteli_load(&shard->extra);
@@ -7630,13 +7677,19 @@ HOTEL_API void hotel_get_stats(hotel_stats *out) {
     out->num_destinations = hoteli_g.num_configured;
 }
 
-HOTEL_API hotel_result hotel_get_destination_stats(size_t index, hotel_destination_stats *out) {
+HOTEL_API void hotel_get_stats(hotel_stats *out) {
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (!hoteli_reading()) return;
+    if (hoteli_g.arena) hoteli_read_stats(out);
+    hoteli_reading_over();
+}
+
+static hotel_result hoteli_read_destination(size_t index, hotel_destination_stats *out) {
     const hoteli_books *b;
     uint32_t i = 0;
-    if (!out) return HOTEL_ERR_ARGUMENT;
-    memset(out, 0, sizeof *out);
-    if (!hoteli_here() || index >= hoteli_g.num_configured) return HOTEL_ERR_ARGUMENT;
-    if (hoteli_flag_load(&hoteli_g.closed)) hoteli_late();
+    if (index >= hoteli_g.num_configured) return HOTEL_ERR_ARGUMENT;
+    if (hoteli_flag_load(&hoteli_g.closed)) hoteli_drop_ended();
     while (i < hoteli_g.num_destinations && hoteli_g.destinations[i].position != index) i++;
     if (i == hoteli_g.num_destinations) return HOTEL_ERR_ENDPOINT;
     b = &hoteli_g.destinations[i].books;
@@ -7654,6 +7707,16 @@ HOTEL_API hotel_result hotel_get_destination_stats(size_t index, hotel_destinati
     return HOTEL_OK;
 }
 
+HOTEL_API hotel_result hotel_get_destination_stats(size_t index, hotel_destination_stats *out) {
+    hotel_result result = HOTEL_ERR_ARGUMENT;
+    if (!out) return result;
+    memset(out, 0, sizeof *out);
+    if (!hoteli_reading()) return result;
+    result = hoteli_read_destination(index, out);
+    hoteli_reading_over();
+    return result;
+}
+
 static void hoteli_describe_line(hoteli_text *text, const char *name, uint64_t value) {
     hoteli_say(text, name);
     hoteli_say(text, "=");
@@ -7661,41 +7724,44 @@ static void hoteli_describe_line(hoteli_text *text, const char *name, uint64_t v
     hoteli_say(text, "\n");
 }
 
-HOTEL_API size_t hotel_describe(char *out, size_t capacity) {
+static void hoteli_describe(hoteli_text *text) {
     static const char *const samplers[] = {"parentbased_always_on", "parentbased_always_on",
                                            "parentbased_always_off", "always_on", "always_off"};
-    hoteli_text text;
     uint32_t i;
-    hoteli_text_start(&text, out, out ? capacity : 0);
-    hoteli_say(&text, "version=" HOTEL_VERSION_STRING "\n");
-    if (!hoteli_here() || !hoteli_g.arena) {
-        hoteli_say(&text, "running=no\n");
-        return text.size;
-    }
-    hoteli_say(&text, hoteli_flag_load(&hoteli_g.running) ? "running=yes\n" : "running=no\n");
-    hoteli_say(&text, hoteli_g.no_threads ? "threads=no\n" : "threads=yes\n");
-    hoteli_say(&text, hoteli_g.use_ticks ? "clock=counter\n" : "clock=monotonic\n");
-    hoteli_say(&text, "sampler=");
-    hoteli_say(&text, samplers[hoteli_g.sampler]);
-    hoteli_say(&text, "\n");
-    hoteli_describe_line(&text, "chunks", hoteli_g.num_chunks);
-    hoteli_describe_line(&text, "chunk_bytes", HATCHET_OTEL_CHUNK_BYTES);
-    hoteli_describe_line(&text, "shards", hoteli_g.shard_mask + 1);
-    hoteli_describe_line(&text, "max_span_bytes", hoteli_g.limits.max_span_bytes);
-    hoteli_describe_line(&text, "attribute_count", hoteli_g.limits.attribute_count);
-    hoteli_describe_line(&text, "event_count", hoteli_g.limits.event_count);
-    hoteli_describe_line(&text, "link_count", hoteli_g.limits.link_count);
+    hoteli_say(text, hoteli_flag_load(&hoteli_g.running) ? "running=yes\n" : "running=no\n");
+    hoteli_say(text, hoteli_g.no_threads ? "threads=no\n" : "threads=yes\n");
+    hoteli_say(text, hoteli_g.use_ticks ? "clock=counter\n" : "clock=monotonic\n");
+    hoteli_say(text, "sampler=");
+    hoteli_say(text, samplers[hoteli_g.sampler]);
+    hoteli_say(text, "\n");
+    hoteli_describe_line(text, "chunks", hoteli_g.num_chunks);
+    hoteli_describe_line(text, "chunk_bytes", HATCHET_OTEL_CHUNK_BYTES);
+    hoteli_describe_line(text, "shards", hoteli_g.shard_mask + 1);
+    hoteli_describe_line(text, "max_span_bytes", hoteli_g.limits.max_span_bytes);
+    hoteli_describe_line(text, "attribute_count", hoteli_g.limits.attribute_count);
+    hoteli_describe_line(text, "event_count", hoteli_g.limits.event_count);
+    hoteli_describe_line(text, "link_count", hoteli_g.limits.link_count);
     for (i = 0; i < hoteli_g.num_destinations; i++) {
         const hoteli_destination *d = &hoteli_g.destinations[i];
-        hoteli_say(&text, "destination=");
-        hoteli_destination_name(&text, d);
-        hoteli_say(&text, "\n");
-        hoteli_describe_line(&text, "  timeout_ms", d->timeout_ms);
-        hoteli_describe_line(&text, "  schedule_delay_ms", d->delay_ms);
-        hoteli_describe_line(&text, "  max_queue_size", d->max_queue);
-        hoteli_describe_line(&text, "  max_export_batch_size", d->max_batch);
-        hoteli_describe_line(&text, "  max_request_bytes", d->max_bytes);
+        hoteli_say(text, "destination=");
+        hoteli_destination_name(text, d);
+        hoteli_say(text, "\n");
+        hoteli_describe_line(text, "  timeout_ms", d->timeout_ms);
+        hoteli_describe_line(text, "  schedule_delay_ms", d->delay_ms);
+        hoteli_describe_line(text, "  max_queue_size", d->max_queue);
+        hoteli_describe_line(text, "  max_export_batch_size", d->max_batch);
+        hoteli_describe_line(text, "  max_request_bytes", d->max_bytes);
     }
+}
+
+HOTEL_API size_t hotel_describe(char *out, size_t capacity) {
+    hoteli_text text;
+    bool reading = hoteli_reading();
+    hoteli_text_start(&text, out, out ? capacity : 0);
+    hoteli_say(&text, "version=" HOTEL_VERSION_STRING "\n");
+    if (reading && hoteli_g.arena) hoteli_describe(&text);
+    else hoteli_say(&text, "running=no\n");
+    if (reading) hoteli_reading_over();
     return text.size;
 }
 
