@@ -41,7 +41,7 @@ none "$(grep -nE '(TO[D]O|FIX[M]E|XX[X]|HAC[K])' "$header")" "no left-over marke
 
 none "$(awk '
     !head { head = /\*\//; next }
-    /^(extern "C"|typedef|struct|enum|union|class|namespace)/ || /= *\{$/ { next }
+    /^(extern "C"|typedef|(static )?struct|enum|union|class|namespace)/ || /= *\{$/ { next }
     /^[A-Za-z].*\{$/ {
         start = NR
         text = $0

@@ -32,7 +32,7 @@ cat >"$work/consumer/main.c" <<'TEXT'
 #include "hatchet_otel.h"
 
 int main(void) {
-    return hotel_shutdown(0) == HOTEL_OK ? HOTEL_VERSION_MAJOR : 100;
+    return hotel_shutdown(0) == HOTEL_ERR_NOT_RUNNING ? HOTEL_VERSION_MAJOR : 100;
 }
 TEXT
 cat >"$work/consumer/more.cpp" <<'TEXT'

@@ -28,7 +28,7 @@ if have pkg-config; then
 #define HATCHET_OTEL_IMPLEMENTATION
 #include <hatchet_otel.h>
 int main(void) {
-    return hotel_shutdown(0) == HOTEL_OK ? 0 : 1;
+    return hotel_shutdown(0) == HOTEL_ERR_NOT_RUNNING ? 0 : 1;
 }
 TEXT
     flags=$(pkg-config --define-variable=prefix="$root/stage/opt/hotel" \
