@@ -197,10 +197,8 @@ typedef enum hotel_result {
     HOTEL_ERR_ARGUMENT = -10,      /* an argument that cannot be used; the log names it           */
     HOTEL_ERR_HEADER = -11,        /* caller and implementation come from different headers       */
     HOTEL_ERR_ENDPOINT = -12,      /* a destination's endpoint is malformed or not supported      */
-    HOTEL_ERR_TOKEN = -13,         /* a Hatchet token that cannot be used                         */
     HOTEL_ERR_ORDER = -14,         /* contexts detached in the wrong order                        */
     HOTEL_ERR_CALLBACK = -15,      /* a blocking call from inside one of the library's callbacks  */
-    HOTEL_ERR_FORMAT = -16,        /* text that is not what it should be, JSON metadata for one   */
     HOTEL_ERR_MEMORY = -20,        /* no memory, or the memory given is too small                 */
     HOTEL_ERR_SYSTEM = -21         /* the operating system refused; the log has its words         */
 } hotel_result;
@@ -4717,10 +4715,10 @@ static HOTELI_COLD void hoteli_wake(void) {
     while (write(hoteli_g.wake_pipe[1], "", 1) < 0 && errno == EINTR) continue;
 }
 
-/* Every so many ended spans of a shard: is it time to wake the exporter? */
-static HOTELI_COLD void hoteli_wake_check(void) {
-    uintptr_t step = HOTELI_GET(hoteli_g.wake_step);
-    uintptr_t pending = __atomic_add_fetch(&hoteli_g.pending.bits, step, __ATOMIC_RELAXED);
+/* Every so many ended spans of a shard, and for each that takes further chunks: is it time to wake
+   the exporter? */
+static HOTELI_COLD void hoteli_wake_check(uintptr_t more) {
+    uintptr_t pending = __atomic_add_fetch(&hoteli_g.pending.bits, more, __ATOMIC_RELAXED);
     if (pending >= HOTELI_GET(hoteli_g.wake_at) && hoteli_flag_load(&hoteli_g.sleeping)) {
         int error = errno;
         hoteli_wake();
@@ -4733,20 +4731,22 @@ static HOTELI_COLD void hoteli_late(void);
 /* Hands an ended span over; nobody else is inside any more. */
 static void hoteli_publish(hoteli_record *record, uint32_t index) {
     hoteli_shard *shard = &hoteli_g.shards[hoteli_t.shard & hoteli_g.shard_mask];
-    uintptr_t head, next;
+    uintptr_t head, next, step = HOTELI_GET(hoteli_g.wake_step);
+    uint32_t further;
     if (HOTELI_UNLIKELY(hoteli_flag_load(&record->side) != 0)) {
         hoteli_writer w;
         hoteli_writer_own(&w, record, index);
         hoteli_splice(&w);
         hoteli_writer_save(&w);
     }
+    further = HOTELI_UNLIKELY(record->more) ? record->size / HOTELI_MORE_ROOM : 0;
     head = hoteli_load_relaxed(&shard->ended);
     do {
         hoteli_link_set(&record->chunk.next, (uint32_t)(head & HOTELI_INDEX_MASK));
         next = (head & ~HOTELI_INDEX_MASK) + HOTELI_ONE + index;
     } while (!hoteli_cas(&shard->ended, &head, next));
-    if (HOTELI_UNLIKELY(((next >> HOTELI_INDEX_BITS) & (HOTELI_GET(hoteli_g.wake_step) - 1)) == 0))
-        hoteli_wake_check();
+    if (((next >> HOTELI_INDEX_BITS) & (step - 1)) != 0) step = 0;
+    if (HOTELI_UNLIKELY(step + further)) hoteli_wake_check(step + further);
     if (HOTELI_UNLIKELY(__atomic_load_n(&hoteli_g.closed.bits, __ATOMIC_SEQ_CST))) hoteli_late();
 }
 
@@ -4902,6 +4902,7 @@ static inline bool hoteli_ready(hoteli_thread *t) {
     if (HOTELI_LIKELY(epoch && t->epoch == epoch && !t->quiet &&
                       hoteli_flag_load(&hoteli_g.running)))
         return true;
+    if (!__atomic_load_n(&hoteli_g.epoch, __ATOMIC_RELAXED)) return false; /* never started */
     return hoteli_thread_enter(t);
 }
 
@@ -5050,7 +5051,8 @@ static inline void hoteli_record_open(hotel_span *span, const char *name, size_t
     hoteli_writer_own(&w, r, span->record);
     span->generation = (uint32_t)(state >> HOTELI_GENERATION_SHIFT);
     if (HOTELI_LIKELY(name_size)) {
-        if (HOTELI_LIKELY(name_size < 0x80 && hoteli_copy_text(w.at + 2, name, name_size))) {
+        if (HOTELI_LIKELY(name_size < 0x80 && name_size + 2 <= (size_t)(w.end - w.at) &&
+                          hoteli_copy_text(w.at + 2, name, name_size))) {
             w.at[0] = HOTELI_TAG_NAME;
             w.at[1] = (uint8_t)name_size;
             w.at += 2 + name_size;
@@ -5703,7 +5705,8 @@ static void hoteli_request_start(hoteli_destination *d, int64_t now_ms) {
 
 static bool hoteli_request_due(const hoteli_destination *d, int64_t now_ms) {
     return d->state == HOTELI_IDLE && d->count &&
-           (d->count >= d->max_batch || d->urge || now_ms >= d->due_ms);
+           (d->count >= d->max_batch || d->urge || now_ms >= d->due_ms ||
+            d->chunks >= d->max_bytes / HATCHET_OTEL_CHUNK_BYTES);
 }
 
 /* The request is over; its spans count under that reason. */
@@ -6378,12 +6381,14 @@ static void hoteli_fail_setup(hoteli_setup *s, hotel_result result) {
 
 static void hoteli_bad_endpoint(hoteli_setup *s, const char *source, const char *endpoint,
                                 const char *problem) {
+    const char *at;
     char words[512];
     hoteli_text text;
     hoteli_text_start(&text, words, sizeof words);
+    at = strrchr(endpoint, '@'); /* in front of it may be a password */
     hoteli_say(&text, source);
-    hoteli_say(&text, " ");
-    hoteli_say_quoted(&text, endpoint, strlen(endpoint));
+    hoteli_say(&text, at ? " ..." : " ");
+    hoteli_say_quoted(&text, at ? at : endpoint, strlen(at ? at : endpoint));
     hoteli_say(&text, ": ");
     hoteli_say(&text, problem);
     hoteli_say(&text, "; this destination is not started");
@@ -6993,8 +6998,10 @@ static void hoteli_announce(const hoteli_destination *d) {
 
 /* ==== [SECTION 37] FORK ==================================================================== */
 
+/* Stays open from the first start to hotel_release: a thread that has just been told to wake the
+   exporter may write into it a little later. */
 static bool hoteli_pipe_open(void) {
-    if (hoteli_g.no_threads) return true;
+    if (hoteli_g.no_threads || hoteli_g.wake_pipe[1]) return true;
     if (pipe(hoteli_g.wake_pipe) != 0) return false;
     return hoteli_set_flags(hoteli_g.wake_pipe[0]) && hoteli_set_flags(hoteli_g.wake_pipe[1]);
 }
@@ -7290,10 +7297,8 @@ HOTEL_API const char *hotel_result_text(int result) {
     case HOTEL_ERR_ARGUMENT: return "an argument cannot be used";
     case HOTEL_ERR_HEADER: return "caller and implementation come from different headers";
     case HOTEL_ERR_ENDPOINT: return "an endpoint is malformed or not supported";
-    case HOTEL_ERR_TOKEN: return "the Hatchet token cannot be used";
     case HOTEL_ERR_ORDER: return "contexts were detached in the wrong order";
     case HOTEL_ERR_CALLBACK: return "not allowed inside a callback";
-    case HOTEL_ERR_FORMAT: return "malformed text";
     case HOTEL_ERR_MEMORY: return "not enough memory";
     case HOTEL_ERR_SYSTEM: return "the operating system refused";
     default: return "unknown result";
@@ -7405,6 +7410,7 @@ static hotel_result hoteli_build(hoteli_setup *s) {
 /* Gives all memory back. Handles of before carry the old epoch from now on. */
 static void hoteli_let_go(void) {
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, ++hoteli_g.last_epoch, __ATOMIC_RELEASE);
+    hoteli_pipe_close();
     hoteli_g.num_destinations = hoteli_g.num_configured = 0;
     hoteli_g.num_chunks = hoteli_g.num_scopes = hoteli_g.shard_mask = 0;
     hoteli_g.shards = NULL;
@@ -7455,7 +7461,6 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     hoteli_shards_clear();
     hoteli_g.initialised = true;
     if (!hoteli_pipe_open() || !hoteli_exporter_start()) {
-        hoteli_pipe_close();
         hoteli_g.stopped = true;
         hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_SYSTEM, "no thread or pipe could be made");
         return HOTEL_ERR_SYSTEM;
@@ -7597,7 +7602,6 @@ static bool hoteli_stop(uint32_t timeout_ms) {
     (void)pthread_mutex_lock(&hoteli_g.lock);
     (void)pthread_cond_broadcast(&hoteli_g.settled);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
-    hoteli_pipe_close();
     return true;
 }
 
