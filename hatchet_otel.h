@@ -4135,9 +4135,15 @@ static inline void hoteli_writer_own(hoteli_writer *w, hoteli_record *record, ui
     hoteli_writer_on(w, record->tail, hoteli_chunk_at(record->tail)->used);
 }
 
+/* What is taken of the chunk being filled. */
+static inline void hoteli_writer_used(hoteli_writer *w) {
+    hoteli_chunk_at(w->tail)->used = (uint16_t)(w->at - hoteli_payload(w->tail, w));
+}
+
+/* Only for the owner: where the next one goes on. */
 static inline void hoteli_writer_save(hoteli_writer *w) {
     w->record->tail = w->tail;
-    hoteli_chunk_at(w->tail)->used = (uint16_t)(w->at - hoteli_payload(w->tail, w));
+    hoteli_writer_used(w);
 }
 
 /* Enters the span that the handle means, if it records still. */
@@ -4178,7 +4184,7 @@ static void hoteli_advance(hoteli_writer *w, size_t size) {
     while (size > (size_t)(w->end - w->at)) {
         size -= (size_t)(w->end - w->at);
         w->at = w->end;
-        hoteli_writer_save(w);
+        hoteli_writer_used(w);
         hoteli_writer_on(w, hoteli_link_get(hoteli_link_of(w)), 0);
     }
     w->at += size;
@@ -4757,7 +4763,10 @@ static inline void hoteli_leave(hoteli_writer *w) {
         hoteli_writer_save(w);
         state = hoteli_sub(&record->chunk.state, HOTELI_OWNED + 1);
     } else {
-        if (w->first) hoteli_put_aside(w);
+        if (w->first) {
+            hoteli_writer_used(w);
+            hoteli_put_aside(w);
+        }
         state = hoteli_sub(&record->chunk.state, 1);
     }
     if (HOTELI_UNLIKELY((state & HOTELI_ENDED) && (state & HOTELI_COUNT) == 1))
@@ -7160,8 +7169,9 @@ static size_t hoteli_member_int(hotel_attr *list, size_t n, const char *key, con
 
 static hotel_tracer hoteli_hatchet_tracer(void) {
     hotel_tracer tracer;
-    tracer.scope = hoteli_g.hatchet_scope + 1;
-    tracer.generation = hoteli_g.scopes[hoteli_g.hatchet_scope].block.generation;
+    uint32_t scope = HOTELI_GET(hoteli_g.hatchet_scope);
+    tracer.scope = scope + 1;
+    tracer.generation = hoteli_g.scopes[scope].block.generation;
     return tracer;
 }
 
@@ -7400,7 +7410,7 @@ static hotel_result hoteli_build(hoteli_setup *s) {
     memset((void *)&own, 0, sizeof own);
     own.name = "hatchet_otel";
     own.version = HOTEL_VERSION_STRING;
-    hoteli_g.hatchet_scope = hoteli_scope_intern(&own);
+    HOTELI_SET(hoteli_g.hatchet_scope, hoteli_scope_intern(&own));
     if (!hoteli_g.num_scopes) return hoteli_no_memory();
     HOTELI_SET(hoteli_g.limits.attribute_value_length,
                hoteli_limit(s->config->limits.attribute_value_length, UINT32_MAX, UINT32_MAX));
