@@ -5006,13 +5006,15 @@ static hotel_span hoteli_carrier(const hotel_span_context *context) {
 /* A record for the span whose handle is being made; 0: no chunk is free. */
 static inline uint32_t hoteli_record_new(hoteli_thread *t, hotel_span *span,
                                          const hotel_span *parent) {
+    static const uint8_t zeros[sizeof(hoteli_record)] = {0};
     uint32_t index = hoteli_take(t);
     hoteli_record *r;
     if (HOTELI_UNLIKELY(!index)) return 0;
     r = hoteli_record_at(index);
     __atomic_store_n(&r->chunk.kind, (uint8_t)HOTELI_RECORD, __ATOMIC_RELAXED);
     r->chunk.used = 0;
-    memset(&r->more, 0, sizeof *r - offsetof(hoteli_record, more));
+    /* A copy becomes a few vector stores; compilers make a slow string instruction of memset. */
+    memcpy(&r->more, zeros, sizeof *r - offsetof(hoteli_record, more));
     r->tail = index;
     memcpy(r->trace_id, span->context.trace_id, 16);
     memcpy(r->span_id, span->context.span_id, 8);
@@ -7118,6 +7120,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
     bool started = true;
     if (!hoteli_flag_cas(&hoteli_g.life, 0, 1)) return false;
     if (!hoteli_epoch() && hoteli_g.initialised) {
+        hoteli_flag_store(&hoteli_g.shape, 0);
         hoteli_locks_make();
         hoteli_new_key();
         hoteli_pipe_close();
@@ -7231,33 +7234,43 @@ static HOTELI_COLD void hoteli_rejected(hotel_log_id id) {
     hoteli_log_later(id);
 }
 
+/* A tracestate as a block; a malformed one is left out (WT-08), a long one cut (WT-12). */
+static HOTELI_COLD hotel_block hoteli_extract_state(const char *state, size_t state_size) {
+    hotel_block block = {0, 0};
+    char text[4096];
+    size_t size = 0, most;
+    hoteli_cursor c;
+    if (!hoteli_here()) return block;
+    if (!hoteli_tracestate_normalise(state, state_size, text, sizeof text, &size)) {
+        hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+        return block;
+    }
+    most = HOTELI_GET(hoteli_g.max_span_bytes);
+    size = hoteli_tracestate_shrink(text, size, HOTELI_MIN(most, HOTELI_STATE_SIZE));
+    if (!size) return block;
+    block = hoteli_block_new(size, &c);
+    if (!block.index) {
+        hoteli_count(&hoteli_g.limited, 1);
+        hoteli_log_later(HOTEL_LOG_ID_SPAN_TOO_LARGE);
+        return block;
+    }
+    hoteli_write(&c, text, size);
+    hoteli_block_ready(&block);
+    return block;
+}
+
 /* Replaces the span of a context by a remote parent. What is absent or malformed changes
    nothing; false: it was malformed. */
-static bool hoteli_extract(hotel_context *context, const char *parent, size_t parent_size,
-                           const char *state, size_t state_size) {
-    hotel_span_context remote;
-    char text[4096];
-    size_t size = 0;
-    hoteli_cursor c;
-    memset(&remote, 0, sizeof remote);
+static inline bool hoteli_extract(hotel_context *context, const char *parent, size_t parent_size,
+                                  const char *state, size_t state_size) {
     if (!parent || !parent_size) return true;
-    if (!hoteli_traceparent_parse(parent, parent_size, &remote)) {
+    if (!hoteli_traceparent_parse(parent, parent_size, &context->span.context)) {
         hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
         return false;
     }
-    if (state && state_size && hoteli_here()) {
-        if (!hoteli_tracestate_normalise(state, state_size, text, sizeof text, &size)) {
-            hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
-        } else if (size) {
-            size = hoteli_tracestate_shrink(text, size, HOTELI_STATE_SIZE);
-            remote.trace_state = hoteli_block_new(size, &c);
-            if (remote.trace_state.index) {
-                hoteli_write(&c, text, size);
-                hoteli_block_ready(&remote.trace_state);
-            }
-        }
-    }
-    context->span = hoteli_carrier(&remote);
+    context->span.record = context->span.generation = context->span.epoch = 0;
+    if (state && state_size)
+        context->span.context.trace_state = hoteli_extract_state(state, state_size);
     return true;
 }
 
@@ -7990,11 +8003,11 @@ HOTEL_API void hotel_guard_leave(hotel_guard *guard) {
 /* ---- propagation ---- */
 
 /* What the current context brings into an extracted one is held like the rest of it. */
-static hotel_context hoteli_extracted(void) {
-    hotel_context context = hotel_current();
-    if (context.values.index || context.span.context.trace_state.index)
-        context = hotel_context_hold(&context);
-    return context;
+static inline void hoteli_extracted(hotel_context *context) {
+    const hotel_context *top = hoteli_top(&hoteli_t);
+    if (!top) memset(context, 0, sizeof *context);
+    else if (!top->values.index && !top->span.context.trace_state.index) *context = *top;
+    else *context = hotel_context_hold(top);
 }
 
 static void hoteli_block_replaced(hotel_block old, hotel_block now) {
@@ -8004,8 +8017,10 @@ static void hoteli_block_replaced(hotel_block old, hotel_block now) {
 
 HOTEL_API hotel_context hotel_extract_n(const char *traceparent, size_t traceparent_size,
                                         const char *tracestate, size_t tracestate_size) {
-    hotel_context context = hoteli_extracted();
-    hotel_block replaced = context.span.context.trace_state;
+    hotel_context context;
+    hotel_block replaced;
+    hoteli_extracted(&context);
+    replaced = context.span.context.trace_state;
     (void)hoteli_extract(&context, traceparent, traceparent_size, tracestate, tracestate_size);
     hoteli_block_replaced(replaced, context.span.context.trace_state);
     return context;
@@ -8017,8 +8032,10 @@ HOTEL_API hotel_context hotel_extract(const char *traceparent, const char *trace
 }
 
 HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_size) {
-    hotel_context context = hoteli_extracted();
-    hotel_block replaced = context.span.context.trace_state;
+    hotel_context context;
+    hotel_block replaced;
+    hoteli_extracted(&context);
+    replaced = context.span.context.trace_state;
     (void)hoteli_extract_json(&context, json, json_size);
     hoteli_block_replaced(replaced, context.span.context.trace_state);
     return context;
