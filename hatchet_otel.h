@@ -640,7 +640,8 @@ typedef struct hotel_config {
     size_t arena_bytes HOTEL_ZERO; /* span memory: 2 MiB                                       */
     void *memory HOTEL_ZERO;       /* use this block for everything instead of malloc          */
     size_t memory_bytes HOTEL_ZERO;
-    bool no_threads HOTEL_ZERO;         /* the application calls hotel_poll                    */
+    bool no_threads HOTEL_ZERO;         /* the application calls hotel_poll; only the lookup   */
+                                        /* of a host name still takes a short-lived thread     */
     bool ignore_environment HOTEL_ZERO; /* read no environment variable                        */
     hotel_log_level log_level HOTEL_ZERO;
     hotel_log_fn log_fn HOTEL_ZERO; /* NULL: silent                                            */
@@ -2921,7 +2922,6 @@ typedef struct hoteli_lookup {
 typedef struct hoteli_socket {
     int fd;
     bool connected;
-    bool may_thread; /* names may be looked up on a thread */
     uint16_t port;
     hoteli_lookup *lookup;
     size_t count;
@@ -5461,38 +5461,25 @@ static bool hoteli_socket_literal(hoteli_socket *s, const char *host) {
     return local;
 }
 
-/* With threads the answer comes later; without, the name was looked up by hotel_init. */
+/* The answer comes later. */
 static bool hoteli_socket_look_up(hoteli_socket *s, const char *host) {
     hoteli_lookup *l = (hoteli_lookup *)calloc(1, sizeof *l);
     pthread_t thread;
     if (!l) return false;
     memcpy(l->host, host, HOTELI_MIN(strlen(host), sizeof l->host - 1));
-    if (s->may_thread) {
-        s->lookup = l;
-        if (hoteli_thread_start(&thread, hoteli_lookup_run, l, true) == 0) return true;
-        s->lookup = NULL;
-        free(l);
-        return false;
-    }
-    (void)hoteli_lookup_run(l);
-    {
-        size_t i;
-        for (i = 0; i < l->count; i++) hoteli_socket_add(s, &l->addresses[i]);
-    }
+    s->lookup = l;
+    if (hoteli_thread_start(&thread, hoteli_lookup_run, l, true) == 0) return true;
+    s->lookup = NULL;
     free(l);
-    return s->count > 0;
+    return false;
 }
 
 static void *hoteli_socket_open(const char *host, uint16_t port, void *user_data) {
     hoteli_socket *s = (hoteli_socket *)user_data;
-    bool known = !s->may_thread && s->count;
-    if (s->port != port) known = false;
     s->port = port;
     s->fd = -1;
-    s->next = 0;
+    s->next = s->count = 0;
     s->connected = false;
-    if (known) return s;
-    s->count = 0;
     if (!hoteli_socket_literal(s, host) && !hoteli_socket_look_up(s, host)) return NULL;
     return s;
 }
@@ -6821,9 +6808,6 @@ static bool hoteli_build_destination(hoteli_destination *d, const hoteli_plan *p
         d->transport.close_fn = hoteli_socket_close;
         d->transport.user_data = &d->socket;
         d->socket.fd = -1;
-        d->socket.may_thread = !hoteli_g.no_threads;
-        if (hoteli_g.no_threads && d->transport.open_fn(d->url.host, d->url.port, &d->socket))
-            d->transport.close_fn(&d->socket, false);
     }
     return true;
 }

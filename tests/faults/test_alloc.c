@@ -29,10 +29,10 @@ enum { NUM_SPANS = 1000 };
 
 #if !UNDER_ASAN && !UNDER_TSAN
 
-enum { POOL_SIZE = 128 << 20, POOL_ALIGN = 16 };
+enum { POOL_SIZE = 256 << 20, POOL_ALIGN = 16 };
 
 static unsigned char pool[POOL_SIZE] __attribute__((aligned(64)));
-static size_t pool_used;        /* atomic */
+static size_t pool_used;                 /* atomic */
 static volatile unsigned long num_calls; /* atomic: of counted threads */
 /* Volatile: to the compiler malloc reads and writes no variable of the program. */
 static __thread volatile bool counted;
@@ -258,7 +258,7 @@ static void traced_child(size_t workload, uint32_t batch, bool clock_only) {
     unsigned i;
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) _exit(77);
     (void)raise(SIGSTOP);
-    if (!clock_only) start_library(batch, 8 << 20);
+    if (!clock_only) start_library(batch, 32 << 20);
     if (!clock_only) workloads[workload].fn(0);
     (void)syscall(SYS_getppid);
     for (i = 1; i <= NUM_SPANS; i++) {

@@ -742,8 +742,8 @@ static void test_code_beats_environment(void) {
 
 static void test_hatchet_token(void) {
     static const char *const tokens[] = {
-        "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ0ZW5hbnQiLCJncnBjX2Jyb2FkY2FzdF9hZGRyZXNzIjoiaDo3MDc3In0."
-        "c2lnbmF0dXJl",
+        ("eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ0ZW5hbnQiLCJncnBjX2Jyb2FkY2FzdF9hZGRyZXNzIjoiaDo3MDc3In0."
+         "c2lnbmF0dXJl"),
         "not-a-token", "a.b.c", "...."};
     size_t i;
     for (i = 0; i < COUNT(tokens); i++) {
@@ -755,8 +755,7 @@ static void test_hatchet_token(void) {
         set_variable(OTLP "ENDPOINT", "http://127.0.0.1:%u");
         (void)setenv("HATCHET_CLIENT_TOKEN", tokens[i], 1);
         code = hotel_init(&config);
-        ok(code == HOTEL_OK, "a Hatchet token does not stop init (%d)",
-           code);
+        ok(code == HOTEL_OK, "a Hatchet token does not stop init (%d)", code);
         check_log(HOTEL_LOG_ID_HATCHET_TOKEN, 1, "a Hatchet token is noticed");
         ok(log_has("gRPC"), "the message says what Hatchet needs");
         ok(log_has("HATCHET_CLIENT_TOKEN"), "the message names the variable");

@@ -158,7 +158,8 @@ static void test_arena_overflow(void) {
     to.schedule_delay_ms = 10;
     config.arena_bytes = 64 * 1024;
     begin(&config);
-    ok(read_books().process.chunks_total <= 64 * 1024 / 512 + 8, "P2 the arena is what was asked for");
+    ok(read_books().process.chunks_total <= 64 * 1024 / 512 + 8,
+       "P2 the arena is what was asked for");
     produce_all(&l);
     (void)!hotel_flush(3000);
     now = process_since_opened();

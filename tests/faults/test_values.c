@@ -208,6 +208,17 @@ static void test_text(void) {
     }
 }
 
+/* Keys that differ only in what is repaired are one key on the wire (SP-33, SP-41). */
+static void test_repaired_twins(void) {
+    hotel_span span;
+    begin(NULL);
+    span = hotel_start("twins");
+    hotel_set(&span, hotel_int("k\xff", 1), hotel_int("k\xfe", 2), hotel_int("k" FFFD, 3));
+    hotel_end(&span);
+    finish("twins");
+    server_release(&here);
+}
+
 /* The texts of the configuration: they are in every request. */
 static void test_text_in_configuration(void) {
     hotel_config config;
@@ -554,6 +565,141 @@ static void test_before_and_after(void) {
     is_int(hotel_release(), HOTEL_OK, "a second release");
 }
 
+/* ---- Each kind of misuse: counted each time, logged once ------------------------------------ */
+
+static hotel_context stale_context;
+
+static void misuse_key(void) {
+    hotel_span span = hotel_start("misuse");
+    hotel_set_int(&span, "", 1);
+    hotel_end(&span);
+}
+
+static void misuse_detach(void) {
+    hotel_context context = hotel_current();
+    hotel_token outer = hotel_attach(&context), inner = hotel_attach(&context);
+    is_int(hotel_detach(outer), HOTEL_ERR_ORDER, "CP-05 the outer context first");
+    is_int(hotel_detach(inner), HOTEL_ERR_ORDER, "CP-05 the inner one went with it");
+}
+
+static void misuse_depth(void) {
+    hotel_token tokens[40];
+    hotel_context context = hotel_current();
+    size_t i;
+    for (i = 0; i < COUNT(tokens); i++) tokens[i] = hotel_attach(&context);
+    while (i-- > 0) is_int(hotel_detach(tokens[i]), HOTEL_OK, "CP-05 detached in order");
+}
+
+static void misuse_scopes(void) {
+    static unsigned number;
+    hotel_start_options options;
+    hotel_tracer_config scope;
+    char name[24];
+    int i;
+    memset(&scope, 0, sizeof scope);
+    memset(&options, 0, sizeof options);
+    scope.name = name;
+    for (i = 0; i < 70; i++) {
+        hotel_span span;
+        (void)snprintf(name, sizeof name, "scope %u", number++);
+        options.tracer = hotel_get_tracer(&scope);
+        span = hotel_start_with("scoped", &options);
+        hotel_end(&span);
+    }
+}
+
+static void misuse_scope_name(void) {
+    hotel_tracer_config scope;
+    memset(&scope, 0, sizeof scope);
+    (void)hotel_get_tracer(&scope);
+}
+
+static void misuse_stale(void) {
+    hotel_span span = hotel_start_in(&stale_context, "stale", HOTEL_SERVER);
+    hotel_end(&span);
+}
+
+static void misuse_metadata(void) {
+    char out[64];
+    hotel_span span = hotel_start("metadata");
+    is_int(hotel_inject_metadata(&span, "[1]", out, sizeof out), 0, "metadata that is no object");
+    is_str(out, "", "... gives nothing");
+    hotel_end(&span);
+}
+
+static void misuse_traceparent(void) {
+    hotel_context context =
+        hotel_extract("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0", NULL);
+    hotel_context_release(&context);
+}
+
+static const struct {
+    hotel_log_id id;
+    void (*misuse)(void);
+} misuses[] = {
+    {HOTEL_LOG_ID_BAD_ARGUMENT, misuse_key},
+    {HOTEL_LOG_ID_DETACH_ORDER, misuse_detach},
+    {HOTEL_LOG_ID_ATTACH_DEPTH, misuse_depth},
+    {HOTEL_LOG_ID_TOO_MANY_SCOPES, misuse_scopes},
+    {HOTEL_LOG_ID_EMPTY_SCOPE_NAME, misuse_scope_name},
+    {HOTEL_LOG_ID_STALE_REFERENCE, misuse_stale},
+    {HOTEL_LOG_ID_BAD_METADATA, misuse_metadata},
+    {HOTEL_LOG_ID_BAD_TRACEPARENT, misuse_traceparent},
+};
+
+static void test_misuse(void) {
+    size_t i, k;
+    for (i = 0; i < COUNT(misuses); i++) {
+        char name[32];
+        hotel_span span;
+        (void)snprintf(name, sizeof name, "misuse of log id %d", (int)misuses[i].id);
+        begin(NULL);
+        stale_context =
+            hotel_extract("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=1");
+        {
+            hotel_context copy = stale_context;
+            hotel_context_release(&copy);
+        }
+        for (k = 0; k < 3; k++) misuses[i].misuse();
+        span = hotel_start("afterwards");
+        ok(hotel_is_recording(&span), "P4 %s: all goes on", name);
+        hotel_end(&span);
+        finish(name);
+        check_log(misuses[i].id, 1, name);
+        is_int(log_count_all(), 1, "%s: and no other message", name);
+        server_release(&here);
+    }
+    (void)hotel_release(); /* the tracers stay until then */
+}
+
+/* ---- Two lives ------------------------------------------------------------------------------ */
+
+/* A span that is open at shutdown may end in the next life, or never: the books of both lives
+   balance. */
+static void test_open_over_lives(void) {
+    hotel_span open, forgotten;
+    begin(NULL);
+    open = hotel_start("open");
+    forgotten = hotel_start("forgotten");
+    hotel_set_str(&forgotten, "a", "b");
+    finish("the first life");
+    is_int(read_books().process.live, 2, "two spans are open after shutdown");
+    server_release(&here);
+    begin(NULL);
+    memset(&books_opened, 0, sizeof books_opened); /* hotel_init opens new books */
+    check_books("at the start of the second life");
+    hotel_set_str(&open, "second", "life");
+    hotel_end(&open);
+    open = hotel_start("new");
+    hotel_end(&open);
+    finish("the second life");
+    ok(server_num_named(&here, "new") == 1, "the second life delivers");
+    server_release(&here);
+    hotel_end(&forgotten);
+    check_books("after the end of a span of the first life");
+    is_int(hotel_release(), HOTEL_OK, "release with a span open");
+}
+
 /* ---- Ended, recycled, garbage --------------------------------------------------------------- */
 
 static void test_set_after_end(void) {
@@ -689,8 +835,11 @@ int main(void) {
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     test_before_and_after();
     test_text();
+    test_repaired_twins();
     test_text_in_configuration();
     test_null_arguments();
+    test_misuse();
+    test_open_over_lives();
     test_set_after_end();
     test_limits_of_nothing();
     test_odd_values();
