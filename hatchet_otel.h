@@ -656,7 +656,8 @@ typedef struct hotel_config {
    and (unless no_threads) the exporter's thread. config NULL: all defaults. Copies what it is
    given. Starts every destination that is valid and returns the first error; without a valid
    destination it still records, and drops at export. HOTEL_ERR_RUNNING when started already.
-   After hotel_shutdown it may be called again. threads: any, one at a time wins. */
+   After hotel_shutdown it may be called again; the arena stays as it is until hotel_release.
+   threads: any, one at a time wins. */
 #define hotel_init(...) \
     hotel_init_checked(__VA_ARGS__, sizeof(hotel_config), HOTEL_VERSION_NUMBER)
 HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t config_size,
@@ -678,7 +679,8 @@ HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms);
 HOTEL_API hotel_result hotel_release(void);
 
 /* With no_threads: does what is due, waiting at most timeout_ms for the network. Returns
-   HOTEL_OK, or HOTEL_ERR_NOT_RUNNING. One thread at a time. */
+   HOTEL_OK, or HOTEL_ERR_NOT_RUNNING. One thread at a time; a signal handler that interrupts it
+   makes no spans. */
 HOTEL_API hotel_result hotel_poll(uint32_t timeout_ms);
 
 /* The version this implementation was compiled from, "0.1.0". */
@@ -686,7 +688,8 @@ HOTEL_API const char *hotel_version(void);
 
 /* ==== [SECTION 07] STATISTICS ============================================================== */
 
-/* The books of this process (a fork child starts at zero). Once no call is in progress
+/* The books since hotel_init (a fork child starts at zero). On 32-bit machines the counters come
+   round at 2^32. Once no call is in progress
        started = unsampled + not_admitted + live + ended
    and for each destination, after hotel_shutdown,
        ended = accepted + rejected + failed + dropped_queue_full + dropped_too_large
@@ -6839,7 +6842,12 @@ static void hoteli_arena_cut(uint8_t *memory, size_t bytes) {
 static bool hoteli_arena_make(const hoteli_setup *s) {
     const hotel_config *c = s->config;
     size_t bytes;
-    if (hoteli_g.arena) return true;
+    if (hoteli_g.arena) {
+        bytes = (size_t)hoteli_g.num_chunks * HATCHET_OTEL_CHUNK_BYTES;
+        if (c->arena_bytes && c->arena_bytes / HATCHET_OTEL_CHUNK_BYTES != hoteli_g.num_chunks)
+            hoteli_bad_config("arena_bytes before hotel_release:", c->arena_bytes, bytes);
+        return true;
+    }
     if (c->memory) {
         hoteli_arena_cut(hoteli_g.setup_at + hoteli_g.setup_room,
                          hoteli_g.user_bytes - (size_t)(hoteli_g.setup_at + hoteli_g.setup_room -
