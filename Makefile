@@ -35,7 +35,7 @@ examples: $(EXAMPLES)                   ## build/examples/*
 
 $(B)/hatchet-otel: tools/hatchet-otel.c
 	$(call start,CC)
-	$(Q)$(call cc)
+	$(Q)$(call cc,-DTOOL_VERSION='"$(shell tools/version.sh)"')
 
 $(B)/examples/%: examples/%.c
 	$(call start,CC)
@@ -110,7 +110,7 @@ $(B)/$(1)/%: tests/%.cpp
 
 $(B)/$(1)/fuzz/%: tests/fuzz/replay.c tests/fuzz/%.c
 	$$(call start,CC)
-	$$(Q)$$(call cc,-Itests $$($(1)) -DFUZZ_TARGET='"$$*.c"' -DFUZZ_CORPUS='"tests/fuzz/corpus/$$*"')
+	$$(Q)$$(call cc,-Itests $$($(1)) -DFUZZ_TARGET='"$$*.c"')
 endef
 $(foreach b,$(BUILDS),$(eval $(call test_rules,$(b))))
 
@@ -122,8 +122,8 @@ lint:                                   ## checks of the header's form
 interop: all $(call programs_of,interop) ## against software that is not ours
 	@tests/interop/run.sh
 
-bench: $(call programs_of,bench)        ## measured figures beside their floors
-	@tests/bench/run.sh
+bench: $(call programs_of,bench)        ## measured figures beside their floors (BENCH_ARGS=--quick)
+	@tests/bench/run.sh $(BENCH_ARGS)
 
 $(B)/fuzz/%: tests/fuzz/%.c
 	$(call start,FUZZ)
@@ -134,9 +134,8 @@ fuzz: CC = $(FUZZ_CC)
 fuzz: $(targets:tests/%.c=$(B)/%)       ## libFuzzer, FUZZ_SECONDS for each target
 	@for target in $(patsubst tests/fuzz/%.c,%,$(targets)); do \
 	    mkdir -p $(B)/fuzz/corpus/$$target; \
-	    seeds=tests/fuzz/corpus/$$target; [ -d $$seeds ] || seeds=; \
 	    $(B)/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
-	        -artifact_prefix=$(B)/fuzz/$$target- $(B)/fuzz/corpus/$$target $$seeds || exit 1; \
+	        -artifact_prefix=$(B)/fuzz/$$target- $(B)/fuzz/corpus/$$target || exit 1; \
 	done
 
 install: tools                          ## header, command and pkg-config file (PREFIX, DESTDIR)

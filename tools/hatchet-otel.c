@@ -54,7 +54,7 @@
 #include <unistd.h>
 
 #ifndef TOOL_VERSION
-#define TOOL_VERSION "0.1.0"
+#define TOOL_VERSION "unknown"
 #endif
 
 /* ========================================================================================== */
