@@ -5441,7 +5441,7 @@ static bool hoteli_socket_literal(hoteli_socket *s, const char *host) {
     struct sockaddr_storage a;
     struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)&a;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)&a;
-    bool local = strcmp(host, "localhost") == 0;
+    bool local = hoteli_is_word(host, strlen(host), "localhost");
     memset(&a, 0, sizeof a);
     if (host[0] == '/') {
         struct sockaddr_un *un = (struct sockaddr_un *)(void *)&a;
@@ -6612,10 +6612,12 @@ static void hoteli_write_head_text(hoteli_text *text, const hoteli_plan *p,
     hoteli_say(text, "Content-Type: application/x-protobuf\r\nContent-Length: ");
 }
 
-/* Bytes to plan with, before the arena exists. */
+/* Bytes of the arena that is there, or to be made. */
 static size_t hoteli_plan_arena(const hotel_config *c) {
-    size_t bytes = c->memory ? c->memory_bytes / 2 : c->arena_bytes ? c->arena_bytes
-                                                                    : (size_t)2 << 20;
+    size_t bytes = (size_t)2 << 20;
+    if (c->memory) bytes = c->memory_bytes / 2;
+    else if (hoteli_g.arena) bytes = (size_t)hoteli_g.num_chunks * HATCHET_OTEL_CHUNK_BYTES;
+    else if (c->arena_bytes) bytes = c->arena_bytes;
     return HOTELI_MIN(bytes, HOTELI_MAX_CHUNKS * HATCHET_OTEL_CHUNK_BYTES);
 }
 

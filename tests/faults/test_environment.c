@@ -481,6 +481,11 @@ static void test_clamped(void) {
     (void)unsetenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE");
     log_clear();
     config.arena_bytes = 65536;
+    is_int(hotel_init(&config), HOTEL_OK, "another arena size without hotel_release");
+    ok(log_has("arena_bytes"), "is not followed, and said");
+    (void)hotel_shutdown(500);
+    (void)hotel_release();
+    log_clear();
     is_int(hotel_init(&config), HOTEL_OK, "a queue larger than the arena");
     ok(log_count(HOTEL_LOG_ID_BAD_CONFIG) + log_count(HOTEL_LOG_ID_BAD_VARIABLE) == 1,
        "is clamped and reported once") ||
