@@ -27,7 +27,7 @@ cc     = $(CC) -std=gnu99 $(common) $(proto) $(CFLAGS) $(1) $(output)
 cxx    = $(CXX) -std=c++11 $(common) $(CXXFLAGS) $(1) $(output)
 
 .DELETE_ON_ERROR:
-.PHONY: all tools examples demo test programs lint interop bench fuzz install clean help
+.PHONY: all tools examples demo test programs conformance lint interop bench fuzz install clean help
 
 all: tools examples                     ## the command and the examples (default)
 tools: $(B)/hatchet-otel                ## build/hatchet-otel
@@ -75,7 +75,7 @@ scripts := $(call pick,$(filter-out %/lib.sh,$(wildcard tests/tool/*.sh tests/ex
              tests/docs/*.sh tests/compile/*.sh)))
 
 # Only `make test` needs to know which builds work here; finding out takes a moment.
-ifneq ($(filter test programs,$(MAKECMDGOALS)),)
+ifneq ($(filter test programs conformance,$(MAKECMDGOALS)),)
 works  = $(shell mkdir -p $(B) && echo 'int main(void) { return 0; }' | \
            $(CC) $($(1)) -pthread -x c -o $(B)/works - 2>&1 && $(B)/works 2>&1 && echo yes)
 builds := $(filter plain,$(BUILDS)) \
@@ -98,6 +98,10 @@ test: programs $(if $(strip $(scripts)),all $(call programs_of,tool)) ## all tha
 	@tests/run.sh --jobs $(jobs) $(skips) $(programs) $(scripts)
 
 programs: $(programs)
+
+proofs := $(patsubst tests/%,$(B)/plain/%,$(basename $(sources)))
+conformance: $(proofs)                  ## docs/conformance.md: which rules the tests prove
+	@tools/conformance.sh $(proofs)
 
 define test_rules
 $(B)/$(1)/%: tests/%.c
@@ -152,7 +156,7 @@ clean:                                  ## removes build/
 
 help:                                   ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r target what; do \
-	    printf '  make %-9s %s\n' "$$target" "$$what"; done
+	    printf '  make %-11s %s\n' "$$target" "$$what"; done
 	@echo 'Variables: CC CFLAGS CXX LDFLAGS PREFIX DESTDIR, V=1 (show commands), WERROR=-Werror,'
 	@echo 'TESTS=unit/test_x (some tests), BUILDS="plain asan tsan", FUZZ_SECONDS, NO_COLOR'
 

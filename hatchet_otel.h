@@ -252,9 +252,10 @@ typedef enum hotel_log_id {
     HOTEL_LOG_ID_MAX = 32
 } hotel_log_id;
 
-/* Receives log messages. Called on the exporter's thread, or on the thread inside hotel_init,
-   hotel_shutdown or hotel_poll; never on the span path, never with a lock held. message is
-   valid during the call only and holds no secrets. Must not call hotel_init, hotel_flush,
+/* Receives log messages. Called on the exporter's thread, or on the thread inside hotel_init, or
+   with no_threads inside hotel_poll, hotel_flush and hotel_shutdown; never on the span path. While
+   hotel_init runs, statistics asked for by other threads wait. message is valid during the call
+   only and holds no secrets. Must not call hotel_init, hotel_flush,
    hotel_shutdown, hotel_release or hotel_poll: they answer HOTEL_ERR_CALLBACK. */
 typedef void (*hotel_log_fn)(hotel_log_level level, hotel_log_id id, const char *message,
                              void *user_data);
@@ -278,7 +279,7 @@ typedef enum hotel_type {
     HOTEL_TYPE_INTS,
     HOTEL_TYPE_DOUBLES,
     HOTEL_TYPE_ARRAY, /* of hotel_value, mixed */
-    HOTEL_TYPE_MAP    /* of hotel_attr; a repeated key keeps its last value */
+    HOTEL_TYPE_MAP    /* of up to 1024 hotel_attr; a repeated key keeps its last value */
 } hotel_type;
 
 struct hotel_attr;
@@ -744,9 +745,10 @@ typedef struct hotel_tracer {
     uint32_t generation;
 } hotel_tracer;
 
-/* A tracer for this identity; equal identities give equal tracers (TR-02 to TR-05). At most 64
-   different ones, then the default tracer. Keep the result rather than ask per span. Works
-   before hotel_init only in that it returns the default one. threads: any. */
+/* A tracer for this identity; equal identities give equal tracers, whatever the order of their
+   attributes (TR-02 to TR-05, SP-100). At most 64 different ones of up to 2 KiB each, then the
+   default tracer. Keep the result rather than ask per span. Works before hotel_init only in that
+   it returns the default one. threads: any. */
 HOTEL_API hotel_tracer hotel_get_tracer(const hotel_tracer_config *config);
 
 /* True when spans of this tracer may be recorded now (SP-03). Ask each time. */
@@ -2754,10 +2756,10 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
    threads inside, owned says that one of them has the chain to itself. In a block count is the
    number of references, owned says that the task it belongs to is over; ended is always set,
    so that no handle is taken for a span. */
-#define HOTELI_COUNT ((uintptr_t)0x3fff)
-#define HOTELI_ENDED ((uintptr_t)0x4000)
-#define HOTELI_OWNED ((uintptr_t)0x8000)
-#define HOTELI_GENERATION_SHIFT 16
+#define HOTELI_GENERATION_SHIFT (sizeof(uintptr_t) * 4)
+#define HOTELI_OWNED ((uintptr_t)1 << (HOTELI_GENERATION_SHIFT - 1))
+#define HOTELI_ENDED ((uintptr_t)1 << (HOTELI_GENERATION_SHIFT - 2))
+#define HOTELI_COUNT (HOTELI_ENDED - 1)
 #define HOTELI_GENERATION_MASK ((uint32_t)(UINTPTR_MAX >> HOTELI_GENERATION_SHIFT))
 
 /* Lists in one word: index of the first chunk below, a number above. For a free stack it is
@@ -2766,13 +2768,15 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
 #define HOTELI_INDEX_BITS (sizeof(uintptr_t) * 4)
 #define HOTELI_INDEX_MASK (((uintptr_t)1 << HOTELI_INDEX_BITS) - 1)
 #define HOTELI_ONE ((uintptr_t)1 << HOTELI_INDEX_BITS)
-/* On 32-bit machines a count of references must be able to hold one from every chunk. */
+/* A count of references must be able to hold one from every chunk. */
 #define HOTELI_MAX_CHUNKS ((size_t)(sizeof(uintptr_t) > 4 ? 0x3fffffff : 0x1fff))
 
 #define HOTELI_MAX_SHARDS 8
 #define HOTELI_MAX_SCOPES 64
 #define HOTELI_MAX_DESTINATIONS 4
 #define HOTELI_LINE 64
+/* What is carried of a tracestate: whole members up to this size (WT-12 asks for 512). */
+#define HOTELI_STATE_SIZE 1024u
 
 enum { HOTELI_FREE = 0, HOTELI_RECORD = 1, HOTELI_MORE = 2, HOTELI_BLOCK = 3 };
 
@@ -2993,7 +2997,6 @@ typedef struct hoteli_destination {
     uint32_t step_ms;
     int64_t retry_ms;
     int64_t deadline_ms;
-    int64_t idle_ms;
     hoteli_http http;
     char reply[1024];
     const char *trouble; /* why the last attempt failed */
@@ -3010,9 +3013,6 @@ typedef struct hoteli_scope {
     hotel_block block; /* encoded: scope field, then schema URL field */
     uint32_t prefix;   /* bytes of the scope field */
 } hoteli_scope;
-
-/* What a sampler decides. */
-enum { HOTELI_DROP = 0, HOTELI_SAMPLE = 1 };
 
 /* ==== [SECTION 23] STATE =================================================================== */
 
@@ -3053,6 +3053,7 @@ static struct hoteli_state {
     pthread_cond_t settled;
     bool clock_cond;      /* settled runs on the monotonic clock */
     hoteli_flag life;     /* guards set-up, shutdown, release and rebuild, from end to end */
+    hoteli_flag turning;  /* somebody drives the exporter */
     hoteli_flag shape;    /* guards what they change, for the moment that it takes */
     bool atfork_set;
     uint32_t last_epoch;
@@ -3067,8 +3068,8 @@ static struct hoteli_state {
     void *setup_memory;   /* ours to free */
     uint8_t *setup_at;
     size_t setup_room;
-    uint8_t *scratch[2];  /* a span and a block in one piece */
-    hotel_block scratch_block;
+    uint8_t *scratch[3];  /* a span, its values, its tracestate, each in one piece */
+    hotel_block scratch_block[3]; /* what the last two hold */
     uint8_t *resource;    /* encoded resource field */
     size_t resource_size;
     uint8_t *resource_schema;
@@ -3087,9 +3088,11 @@ static struct hoteli_state {
     bool thread_done;     /* under lock */
     pthread_t thread;
     int wake_pipe[2];
+    bool pipe_lost;       /* closed by the host */
     hoteli_anchor anchor;
     int64_t anchored_ms;
     int64_t drain_ms;     /* next drain by time */
+    int64_t drained_ms;   /* the last one */
     uint32_t drain_delay_ms;
     uint32_t num_destinations; /* that were valid */
     uint32_t num_configured;
@@ -3907,6 +3910,9 @@ static inline void hoteli_filter_add(hoteli_filter *f, unsigned hash) {
     f->bits[other >> 5] |= (uint32_t)1 << (other & 31);
 }
 
+/* Finding repeated keys takes time by the square: longer lists are cut. */
+#define HOTELI_MAX_ENTRIES 1024u
+
 /* Goes over a list of attributes so that each key comes once, with its last value (SP-33). */
 typedef struct hoteli_unique {
     const hotel_attr *list;
@@ -3917,8 +3923,9 @@ typedef struct hoteli_unique {
 
 static void hoteli_unique_start(hoteli_unique *u, const hotel_attr *list, size_t count) {
     u->list = list;
-    u->count = list ? count : 0;
+    u->count = list ? HOTELI_MIN(count, (size_t)HOTELI_MAX_ENTRIES) : 0;
     u->at = 0;
+    if (list && count > HOTELI_MAX_ENTRIES) hoteli_log_later(HOTEL_LOG_ID_LIMIT_REACHED);
     memset(&u->seen, 0, sizeof u->seen);
 }
 
@@ -4124,10 +4131,13 @@ static inline void hoteli_writer_on(hoteli_writer *w, uint32_t index, uint32_t u
     w->tail = index;
     w->at = hoteli_payload(index, w) + used;
     w->end = (uint8_t *)hoteli_chunk_at(index) + HATCHET_OTEL_CHUNK_BYTES;
-    if (HOTELI_UNLIKELY(w->owner && index != w->index)) {
-        size_t left = HOTELI_GET(hoteli_g.max_span_bytes) - w->record->size;
-        if (left < (size_t)(w->end - w->at)) w->end = w->at + left;
-    }
+}
+
+/* A span ends at max_span_bytes, even where its last chunk goes on. */
+static inline void hoteli_writer_bound(hoteli_writer *w) {
+    size_t most = HOTELI_GET(hoteli_g.max_span_bytes), size = w->record->size;
+    size_t left = most > size ? most - size : 0;
+    if (left < (size_t)(w->end - w->at)) w->end = w->at + left;
 }
 
 /* As the owner, at the end of the chain. */
@@ -4136,6 +4146,7 @@ static inline void hoteli_writer_own(hoteli_writer *w, hoteli_record *record, ui
     w->index = index;
     w->owner = true;
     hoteli_writer_on(w, record->tail, hoteli_chunk_at(record->tail)->used);
+    if (HOTELI_UNLIKELY(record->tail != index)) hoteli_writer_bound(w);
 }
 
 /* What is taken of the chunk being filled. */
@@ -4215,18 +4226,20 @@ static HOTELI_COLD bool hoteli_grow(hoteli_writer *w, size_t size) {
 
 /* Space for an entry at the end of the chain. */
 static inline bool hoteli_append(hoteli_writer *w, size_t size, hoteli_cursor *c) {
-    if (HOTELI_UNLIKELY(size > (size_t)(w->end - w->at)) && !hoteli_grow(w, size)) return false;
+    bool fits = size <= (size_t)(w->end - w->at);
+    if (HOTELI_UNLIKELY(!fits) && !hoteli_grow(w, size)) return false;
     c->at = w->at;
     c->end = w->end;
     c->next = 0;
-    if (HOTELI_UNLIKELY(size > (size_t)(w->end - w->at))) {
-        c->next = hoteli_link_get(hoteli_link_of(w));
-        hoteli_advance(w, size);
-    } else {
-        w->at += size;
-    }
     if (HOTELI_LIKELY(w->owner)) w->record->size += (uint32_t)size;
     else w->size += (uint32_t)size;
+    if (HOTELI_LIKELY(fits)) {
+        w->at += size;
+        return true;
+    }
+    c->next = hoteli_link_get(hoteli_link_of(w));
+    hoteli_advance(w, size);
+    if (w->owner) hoteli_writer_bound(w);
     return true;
 }
 
@@ -4333,6 +4346,7 @@ static HOTELI_COLD void hoteli_compact(hoteli_writer *w) {
     record->flags = (uint8_t)(record->flags & ~HOTELI_HAS_DEAD);
     chain = hoteli_link_get(hoteli_link_of(w));
     hoteli_link_set(hoteli_link_of(w), 0);
+    if (w->tail != w->index) hoteli_writer_bound(w);
     hoteli_free_chain(chain);
 }
 
@@ -4347,14 +4361,22 @@ static HOTELI_COLD bool hoteli_replace(hoteli_writer *w, hoteli_entry *old, size
         *c = old->start;
         return true;
     }
-    if (record->more && record->dead > record->size / 2) {
-        hoteli_bury(record, old);
-        hoteli_compact(w);
-        return hoteli_append(w, size, c);
-    }
     if (!hoteli_append(w, size, c)) return false;
     hoteli_bury(record, old);
     return true;
+}
+
+/* The same in a span that may have to be compacted for it: when half of it is dead, or when there
+   is no space otherwise. Where even that does not help the old entry stays. */
+static HOTELI_COLD bool hoteli_replace_in(hoteli_writer *w, hoteli_entry *old, uint8_t tag,
+                                          const hoteli_cursor *key, size_t key_size, size_t size,
+                                          hoteli_cursor *c) {
+    hoteli_record *record = w->record;
+    bool half = record->more && record->dead > record->size / 2;
+    if (!half && hoteli_replace(w, old, size, c)) return true;
+    if (!record->dead) return false;
+    hoteli_compact(w);
+    return hoteli_find(record, tag, key, key_size, old) && hoteli_replace(w, old, size, c);
 }
 
 /* Space for an attribute's entry, in the place of an older one with its key; false: dropped. */
@@ -4365,7 +4387,8 @@ static bool hoteli_place_attribute(hoteli_writer *w, const hoteli_cursor *key, s
         hoteli_entry old;
         if (HOTELI_UNLIKELY(hoteli_filter_has(&record->filter, hash)) &&
             hoteli_find(record, HOTELI_TAG_ATTRIBUTE, key, key_size, &old)) {
-            if (hoteli_replace(w, &old, size, c)) return true;
+            if (hoteli_replace_in(w, &old, HOTELI_TAG_ATTRIBUTE, key, key_size, size, c))
+                return true;
             hoteli_drop(&record->dropped_attributes, HOTEL_LOG_ID_SPAN_TOO_LARGE);
             return false;
         }
@@ -4526,7 +4549,7 @@ static bool hoteli_place_single(hoteli_writer *w, uint8_t tag, size_t size, hote
             hoteli_bury(record, &old);
             return false;
         }
-        placed = hoteli_replace(w, &old, size, c);
+        placed = hoteli_replace_in(w, &old, tag, NULL, 0, size, c);
     } else {
         placed = size && hoteli_append(w, size, c);
     }
@@ -4720,14 +4743,16 @@ static HOTELI_COLD void hoteli_put_aside(hoteli_writer *w) {
 }
 
 static HOTELI_COLD void hoteli_wake(void) {
-    if (hoteli_g.no_threads || !hoteli_flag_swap(&hoteli_g.sleeping, 0)) return;
+    if (hoteli_g.no_threads || hoteli_g.pipe_lost || !hoteli_g.wake_pipe[1] ||
+        !hoteli_flag_swap(&hoteli_g.sleeping, 0))
+        return;
     while (write(hoteli_g.wake_pipe[1], "", 1) < 0 && errno == EINTR) continue;
 }
 
 /* Every so many ended spans of a shard, and for each that takes further chunks: is it time to wake
    the exporter? */
 static HOTELI_COLD void hoteli_wake_check(uintptr_t more) {
-    uintptr_t pending = __atomic_add_fetch(&hoteli_g.pending.bits, more, __ATOMIC_RELAXED);
+    uintptr_t pending = __atomic_add_fetch(&hoteli_g.pending.bits, more, __ATOMIC_SEQ_CST);
     if (pending >= HOTELI_GET(hoteli_g.wake_at) && hoteli_flag_load(&hoteli_g.sleeping)) {
         int error = errno;
         hoteli_wake();
@@ -4835,26 +4860,53 @@ static size_t hoteli_write_scope(hoteli_cursor *out, const hotel_tracer_config *
     return *prefix + hoteli_optional_text(out, 0x1a, t->schema_url);
 }
 
+/* Name, version, schema URL and attributes of a scope together. */
+#define HOTELI_SCOPE_SIZE 2048u
+
+/* The identity with its attributes in the order of their keys, so that equal sets are equal bytes.
+   A longer list is taken as it is. */
+static void hoteli_scope_sort(hotel_tracer_config *t, hotel_attr *sorted, size_t capacity) {
+    size_t i, k;
+    if (!t->attributes || t->num_attributes > capacity) return;
+    for (i = 0; i < t->num_attributes; i++) {
+        const hotel_attr *a = &t->attributes[i];
+        for (k = i; k > 0; k--) {
+            const hotel_attr *b = &sorted[k - 1];
+            size_t n = a->key && b->key ? HOTELI_MIN(a->key_size, b->key_size) : 0;
+            int order = n ? memcmp(b->key, a->key, n) : 0;
+            if (order < 0 || (order == 0 && b->key_size <= a->key_size)) break;
+            sorted[k] = *b;
+        }
+        sorted[k] = *a;
+    }
+    t->attributes = sorted;
+}
+
 /* Interns a scope; 0-based index, or the default one when there is no room. Under the lock. */
-static uint32_t hoteli_scope_intern(const hotel_tracer_config *t) {
+static uint32_t hoteli_scope_intern(const hotel_tracer_config *asked) {
+    hotel_tracer_config sorted_by_key = *asked;
+    const hotel_tracer_config *t = &sorted_by_key;
     hoteli_cursor c;
-    size_t prefix, size = hoteli_write_scope(NULL, t, &prefix);
-    hotel_block block = hoteli_block_new(size, &c);
+    hotel_attr sorted[32];
+    size_t prefix, size;
+    hotel_block block;
+    uint8_t bytes[HOTELI_SCOPE_SIZE];
     uint32_t i;
-    if (!block.index) goto full;
+    hoteli_scope_sort(&sorted_by_key, sorted, sizeof sorted / sizeof sorted[0]);
+    size = hoteli_write_scope(NULL, t, &prefix);
+    if (size > sizeof bytes) goto full;
+    c = hoteli_cursor_flat(bytes, size);
     (void)hoteli_write_scope(&c, t, &prefix);
     for (i = 0; i < hoteli_g.num_scopes; i++) {
         uint32_t other = hoteli_g.scopes[i].block.index;
         if (hoteli_block_at(other)->size == size && hoteli_g.scopes[i].prefix == prefix &&
-            hoteli_same(hoteli_block_cursor(other), hoteli_block_cursor(block.index), size))
-            break;
+            hoteli_same(hoteli_block_cursor(other), hoteli_cursor_flat(bytes, size), size))
+            return i;
     }
-    if (i < hoteli_g.num_scopes || i == HOTELI_MAX_SCOPES) {
-        hoteli_free_chain(hoteli_block_at(block.index)->more);
-        hoteli_free_chunk(block.index);
-        if (i < hoteli_g.num_scopes) return i;
-        goto full;
-    }
+    if (i == HOTELI_MAX_SCOPES) goto full;
+    block = hoteli_block_new(size, &c);
+    if (!block.index) goto full;
+    hoteli_write(&c, bytes, size);
     hoteli_block_ready(&block);
     hoteli_g.scopes[i].block = block;
     hoteli_g.scopes[i].prefix = (uint32_t)prefix;
@@ -4933,7 +4985,7 @@ static inline const hotel_context *hoteli_top(const hoteli_thread *t) {
 static hotel_token hoteli_attach(const hotel_context *context) {
     hoteli_thread *t = &hoteli_t;
     hotel_token token;
-    token.depth = ++t->depth;
+    token.depth = t->depth + 1;
     token.serial = ++t->serial;
     if (token.depth <= HATCHET_OTEL_MAX_ATTACHED) {
         hoteli_slot *slot = &t->slots[token.depth - 1];
@@ -4943,6 +4995,9 @@ static hotel_token hoteli_attach(const hotel_context *context) {
     } else {
         hoteli_log_later(HOTEL_LOG_ID_ATTACH_DEPTH);
     }
+    /* A signal handler sees the slot when it is whole. */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    t->depth = token.depth;
     return token;
 }
 
@@ -5132,9 +5187,9 @@ static const uint8_t *hoteli_flat(hoteli_cursor c, size_t size, uint8_t *scratch
     return scratch;
 }
 
-/* A block's bytes, if it is still the one meant. Blocks recur from span to span: the second
-   scratch buffer keeps the last one. */
-static const uint8_t *hoteli_flat_block(hotel_block block, size_t *size) {
+/* A block's bytes, if it is still the one meant. Blocks recur from span to span: their scratch
+   buffers (1 or 2) keep the last one. */
+static const uint8_t *hoteli_flat_block(hotel_block block, int buffer, size_t *size) {
     hoteli_block_head *head;
     hoteli_cursor c;
     *size = 0;
@@ -5144,14 +5199,15 @@ static const uint8_t *hoteli_flat_block(hotel_block block, size_t *size) {
         return NULL;
     head = hoteli_block_at(block.index);
     c = hoteli_block_cursor(block.index);
-    *size = HOTELI_MIN(head->size, HOTELI_GET(hoteli_g.max_span_bytes));
+    *size = HOTELI_MIN(head->size, buffer == 2 ? HOTELI_STATE_SIZE
+                                               : HOTELI_GET(hoteli_g.max_span_bytes));
     if (*size <= (size_t)(c.end - c.at)) return c.at;
-    if (hoteli_g.scratch_block.index != block.index ||
-        hoteli_g.scratch_block.generation != block.generation) {
-        hoteli_read(&c, hoteli_g.scratch[1], *size);
-        hoteli_g.scratch_block = block;
+    if (hoteli_g.scratch_block[buffer].index != block.index ||
+        hoteli_g.scratch_block[buffer].generation != block.generation) {
+        hoteli_read(&c, hoteli_g.scratch[buffer], *size);
+        hoteli_g.scratch_block[buffer] = block;
     }
-    return hoteli_g.scratch[1];
+    return hoteli_g.scratch[buffer];
 }
 
 /* A span on its way out: its payload in one piece, and what has to be done to it. */
@@ -5251,9 +5307,9 @@ static void hoteli_view_start(hoteli_view *v, uint32_t index) {
     memset(v, 0, sizeof *v);
     v->record = r;
     v->payload = hoteli_flat(hoteli_record_cursor(r), r->size, hoteli_g.scratch[0]);
-    v->values = hoteli_flat_block(r->values, &v->values_size);
+    v->values = hoteli_flat_block(r->values, 1, &v->values_size);
     v->state_size = 0;
-    if (r->trace_state.index) v->state = hoteli_flat_block(r->trace_state, &v->state_size);
+    if (r->trace_state.index) v->state = hoteli_flat_block(r->trace_state, 2, &v->state_size);
     v->as_is = !(r->flags & (HOTELI_HAS_DEAD | HOTELI_HAS_TICKS));
     if (v->values) {
         const hoteli_block_head *head = hoteli_block_at(r->values.index);
@@ -5500,7 +5556,11 @@ static int hoteli_socket_try(hoteli_socket *s) {
                      : a->ss_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
                                                 : (socklen_t)sizeof(struct sockaddr_un);
     int one = 1;
+#ifdef SOCK_CLOEXEC
+    s->fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+#else
     s->fd = socket(a->ss_family, SOCK_STREAM, 0);
+#endif
     if (s->fd < 0) return HOTEL_IO_REFUSED;
     if (!hoteli_set_flags(s->fd)) return HOTEL_IO_REFUSED;
     if (a->ss_family != AF_UNIX)
@@ -5646,7 +5706,7 @@ static void hoteli_settle(hoteli_destination *d, hoteli_word *reason, uint32_t c
     d->settled += count;
 }
 
-static void hoteli_enqueue(hoteli_destination *d, uint32_t index, int64_t now_ms) {
+static void hoteli_enqueue(hoteli_destination *d, uint32_t index) {
     uint32_t chunks = hoteli_record_chunks(hoteli_record_at(index));
     hoteli_count(&d->books.queued, 1);
     if (d->count >= d->max_queue || d->chunks + chunks > d->max_chunks) {
@@ -5655,7 +5715,8 @@ static void hoteli_enqueue(hoteli_destination *d, uint32_t index, int64_t now_ms
         hoteli_release_span(index);
         return;
     }
-    if (!d->count) d->due_ms = now_ms + d->delay_ms;
+    /* It may have waited in its shard since the last drain. */
+    if (!d->count) d->due_ms = hoteli_g.drained_ms + d->delay_ms;
     d->queue[(d->first + d->count) % d->max_queue] = index;
     d->count++;
     d->chunks += chunks;
@@ -5804,13 +5865,26 @@ static void hoteli_reply_log(hoteli_destination *d, const hoteli_reply *reply) {
     hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_PARTIAL_SUCCESS, &text);
 }
 
+/* A reply of which only the beginning was kept: the number of rejected spans stands in front of
+   the message that made it so long. */
+static void hoteli_reply_start(const uint8_t *bytes, size_t size, hoteli_reply *reply) {
+    const uint8_t *at = bytes, *end = bytes + size;
+    uint64_t whole, rejected;
+    if (size < 16 || *at++ != 0x0a || !hoteli_varint_read(&at, end, &whole)) return;
+    if (at == end || *at++ != 0x08 || !hoteli_varint_read(&at, end, &rejected)) return;
+    reply->has_partial_success = true;
+    reply->rejected = (int64_t)rejected;
+}
+
 static void hoteli_request_success(hoteli_destination *d) {
     hoteli_reply reply;
     uint32_t rejected = 0;
     memset(&reply, 0, sizeof reply);
-    if (d->http.body_kept == d->http.body_size &&
-        hoteli_reply_parse((const uint8_t *)d->reply, d->http.body_kept, &reply) &&
-        reply.has_partial_success && (reply.rejected > 0 || reply.message_size)) {
+    if (d->http.body_kept < d->http.body_size)
+        hoteli_reply_start((const uint8_t *)d->reply, d->http.body_kept, &reply);
+    else if (!hoteli_reply_parse((const uint8_t *)d->reply, d->http.body_kept, &reply))
+        memset(&reply, 0, sizeof reply);
+    if (reply.has_partial_success && (reply.rejected > 0 || reply.message_size)) {
         if (reply.rejected > 0)
             rejected = (uint32_t)HOTELI_MIN(reply.rejected, (int64_t)d->spans);
         hoteli_reply_log(d, &reply);
@@ -5877,6 +5951,7 @@ static bool hoteli_step_connect(hoteli_destination *d, short *events) {
             return true;
         }
     }
+    errno = 0;
     result = d->reused ? (int)HOTEL_IO_DONE : d->transport.connect_fn(d->connection);
     if (result == HOTEL_IO_WANT_READ || result == HOTEL_IO_WANT_WRITE) {
         *events = result == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
@@ -5891,7 +5966,7 @@ static bool hoteli_step_connect(hoteli_destination *d, short *events) {
                                 : error == ENOENT       ? "there is no such socket"
                                 : error == EMFILE || error == ENFILE
                                     ? "no file descriptor is left"
-                                : error == 0 ? "the name was not found"
+                                : error == 0 && d->builtin ? "the name was not found"
                                              : "no connection could be made", -1);
         return true;
     }
@@ -5987,7 +6062,7 @@ static int64_t hoteli_destination_step(hoteli_destination *d, int64_t now_ms, in
         default: moved = hoteli_step_receive(d, events); break;
         }
     }
-    if (moved && d->state != HOTELI_IDLE) return now_ms;
+    if (moved && (d->state != HOTELI_IDLE || hoteli_request_due(d, now_ms))) return now_ms;
     if (d->state == HOTELI_IDLE) {
         if (d->connection) {
             *fd = d->transport.descriptor_fn(d->connection);
@@ -6005,7 +6080,7 @@ static int64_t hoteli_destination_step(hoteli_destination *d, int64_t now_ms, in
 /* ==== [SECTION 35] EXPORTER ================================================================ */
 
 /* An ended span goes to every destination. */
-static void hoteli_distribute(uint32_t index, int64_t now_ms) {
+static void hoteli_distribute(uint32_t index) {
     hoteli_record *r = hoteli_record_at(index);
     uint32_t i, n = hoteli_g.num_destinations;
     if (!n) {
@@ -6013,7 +6088,7 @@ static void hoteli_distribute(uint32_t index, int64_t now_ms) {
         return;
     }
     r->holders = (uint8_t)n;
-    for (i = 0; i < n; i++) hoteli_enqueue(&hoteli_g.destinations[i], index, now_ms);
+    for (i = 0; i < n; i++) hoteli_enqueue(&hoteli_g.destinations[i], index);
 }
 
 /* The ended spans of a shard, oldest first. */
@@ -6041,12 +6116,13 @@ static void hoteli_drain(int64_t now_ms) {
         hoteli_store(&hoteli_g.shards[i].pops, hoteli_pops(&hoteli_g.shards[i]));
         while (index) {
             uint32_t next = hoteli_link_get(&hoteli_chunk_at(index)->next);
-            hoteli_distribute(index, now_ms);
+            hoteli_distribute(index);
             taken++;
             index = next;
         }
         if (taken) hoteli_count(&hoteli_g.collected, taken);
     }
+    hoteli_g.drained_ms = now_ms;
 }
 
 /* After shutdown: whatever ends now, or ended in the last moment, is dropped and counted. */
@@ -6090,7 +6166,7 @@ static void hoteli_flush_begin(int64_t now_ms) {
     for (i = 0; i < hoteli_g.num_destinations; i++) {
         hoteli_destination *d = &hoteli_g.destinations[i];
         d->target = d->settled + d->count + d->spans;
-        d->urge = true;
+        d->urge = d->count > 0;
     }
 }
 
@@ -6137,10 +6213,17 @@ static void hoteli_log_queue_full(int64_t now_ms) {
     }
 }
 
+/* Without a delay every span that ends wakes the exporter: nothing waits for the clock. */
+static int64_t hoteli_drain_period(void) {
+    return hoteli_g.drain_delay_ms ? (int64_t)hoteli_g.drain_delay_ms : 1000;
+}
+
 /* Says what has to be said, renews the anchor, takes ended spans in. */
 static void hoteli_housekeeping(int64_t now_ms) {
     uintptr_t pending = hoteli_load_relaxed(&hoteli_g.pending);
-    if (now_ms - hoteli_g.anchored_ms >= 1000 || !hoteli_g.anchored_ms) {
+    /* At first the rate is known from a short time only: it is taken again soon. */
+    bool young = hoteli_clock_ns(CLOCK_MONOTONIC) - hoteli_g.anchor.base_ns < 5000000000u;
+    if (now_ms - hoteli_g.anchored_ms >= (young ? 20 : 1000) || !hoteli_g.anchored_ms) {
         hoteli_anchor_renew(&hoteli_g.anchor);
         hoteli_g.anchored_ms = now_ms;
     }
@@ -6149,14 +6232,8 @@ static void hoteli_housekeeping(int64_t now_ms) {
         hoteli_log_pending(now_ms);
     hoteli_flush_begin(now_ms);
     if (now_ms >= hoteli_g.drain_ms) {
-        /* Spans may have waited in the shards since the last drain: they go now. */
-        uint32_t i;
         hoteli_drain(now_ms);
-        for (i = 0; i < hoteli_g.num_destinations; i++) {
-            hoteli_destination *d = &hoteli_g.destinations[i];
-            if (d->delay_ms == hoteli_g.drain_delay_ms) d->urge = d->count > 0;
-        }
-        hoteli_g.drain_ms = now_ms + HOTELI_MAX(hoteli_g.drain_delay_ms, 1u);
+        hoteli_g.drain_ms = now_ms + hoteli_drain_period();
     } else if (pending >= HOTELI_GET(hoteli_g.wake_at)) {
         hoteli_drain(now_ms);
     }
@@ -6175,6 +6252,7 @@ static void hoteli_wait(struct pollfd *fds, uint32_t count, int64_t until_ms, in
             timeout = 0;
     }
     if (poll(fds, (nfds_t)count, timeout) > 0 && !hoteli_g.no_threads && fds[0].revents) {
+        if (fds[0].revents & POLLNVAL) hoteli_g.pipe_lost = true;
         char bytes[64];
         while (read(hoteli_g.wake_pipe[0], bytes, sizeof bytes) > 0) continue;
     }
@@ -6188,7 +6266,10 @@ static void hoteli_turn(int64_t max_wait_ms) {
     int64_t now_ms = hoteli_now_ms(), until = now_ms + max_wait_ms;
     uint32_t i, count = 0;
     if (!hoteli_g.no_threads) {
-        fds[count].fd = hoteli_g.wake_pipe[0];
+        /* A host that closes every descriptor has taken the pipe too: look now and then. */
+        bool lost = hoteli_g.pipe_lost || !hoteli_g.wake_pipe[1];
+        if (lost) until = HOTELI_MIN(until, now_ms + 100);
+        fds[count].fd = lost ? -1 : hoteli_g.wake_pipe[0];
         fds[count].events = POLLIN;
         fds[count].revents = 0;
         owner[count++] = -1;
@@ -6269,7 +6350,8 @@ static void *hoteli_thread_run(void *unused) {
 
 static bool hoteli_exporter_start(void) {
     int error;
-    hoteli_g.drain_ms = hoteli_now_ms() + HOTELI_MAX(hoteli_g.drain_delay_ms, 1u);
+    hoteli_g.drained_ms = hoteli_now_ms();
+    hoteli_g.drain_ms = hoteli_g.drained_ms + hoteli_drain_period();
     hoteli_g.anchored_ms = 0;
     hoteli_anchor_renew(&hoteli_g.anchor);
     if (hoteli_g.no_threads) return true;
@@ -6773,7 +6855,8 @@ static bool hoteli_build_resource(const hoteli_setup *s) {
 /* Bytes that hoteli_carve will be asked for. Encoded resource attributes are at most their text
    and some bytes each; containers are measured by encoding. */
 static size_t hoteli_setup_bytes(const hoteli_setup *s) {
-    size_t total = 2 * (size_t)hoteli_g.max_span_bytes + 32, count = hoteli_resource_count(s);
+    size_t total = 2 * (size_t)hoteli_g.max_span_bytes + HOTELI_STATE_SIZE + 48;
+    size_t count = hoteli_resource_count(s);
     uint32_t i, dropped = 0;
     for (i = 0; i < hoteli_g.num_destinations; i++) {
         const hoteli_destination *d = &hoteli_g.destinations[i];
@@ -6836,7 +6919,10 @@ static void hoteli_arena_cut(uint8_t *memory, size_t bytes) {
     hoteli_g.shard_shift = 0;
     while (((size_t)shards << hoteli_g.shard_shift) < chunks) hoteli_g.shard_shift++;
     for (i = chunks; i >= 1; i--) {
-        hoteli_store(&hoteli_chunk_at(i)->state, HOTELI_ENDED);
+        /* A generation of its own for each arena: references from before are strangers. */
+        hoteli_store(&hoteli_chunk_at(i)->state,
+                     ((uintptr_t)(hoteli_g.last_epoch * 0x9e37u & HOTELI_GENERATION_MASK)
+                      << HOTELI_GENERATION_SHIFT) | HOTELI_ENDED);
         hoteli_free_chunk(i);
     }
 }
@@ -7006,7 +7092,8 @@ static void hoteli_announce(const hoteli_destination *d) {
 /* Stays open from the first start to hotel_release: a thread that has just been told to wake the
    exporter may write into it a little later. */
 static bool hoteli_pipe_open(void) {
-    if (hoteli_g.no_threads || hoteli_g.wake_pipe[1]) return true;
+    if (hoteli_g.no_threads || (hoteli_g.wake_pipe[1] && !hoteli_g.pipe_lost)) return true;
+    hoteli_g.pipe_lost = false;
     if (pipe(hoteli_g.wake_pipe) != 0) return false;
     return hoteli_set_flags(hoteli_g.wake_pipe[0]) && hoteli_set_flags(hoteli_g.wake_pipe[1]);
 }
@@ -7034,11 +7121,21 @@ static void hoteli_locks_make(void) {
     (void)pthread_condattr_destroy(&attributes);
 }
 
-/* The child's copy must not look started: everything else waits for the first use. */
+/* The child's copy must not look started, and gives back what it inherited of files; everything
+   else waits for the first use. */
 static void hoteli_fork_child(void) {
+    uint32_t i;
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, 0u, __ATOMIC_RELAXED);
     hoteli_flag_store(&hoteli_g.life, 0);
     hoteli_flag_store(&hoteli_g.shape, 0);
+    /* Later these numbers may belong to files of the child's own. */
+    hoteli_pipe_close();
+    for (i = 0; i < hoteli_g.num_destinations; i++) {
+        hoteli_socket *s = &hoteli_g.destinations[i].socket;
+        if (hoteli_g.destinations[i].builtin && hoteli_g.destinations[i].connection)
+            hoteli_socket_close(s, true);
+        if (hoteli_g.destinations[i].builtin) hoteli_g.destinations[i].connection = NULL;
+    }
 }
 
 /* The epoch lives in a page that the kernel wipes on fork, which also catches a raw clone(). */
@@ -7115,12 +7212,13 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
     if (!hoteli_flag_cas(&hoteli_g.life, 0, 1)) return false;
     if (!hoteli_epoch() && hoteli_g.initialised) {
         hoteli_flag_store(&hoteli_g.shape, 0);
+        hoteli_flag_store(&hoteli_g.turning, 0);
         hoteli_locks_make();
         hoteli_new_key();
         hoteli_pipe_close();
         hoteli_books_clear();
         if (hoteli_g.arena) hoteli_arena_inherit();
-        memset(&hoteli_g.scratch_block, 0, sizeof hoteli_g.scratch_block);
+        memset(hoteli_g.scratch_block, 0, sizeof hoteli_g.scratch_block);
         hoteli_g.flush_asked = hoteli_g.flush_begun = hoteli_g.flush_done = 0;
         hoteli_g.stopping = false;
         hoteli_flag_store(&hoteli_g.sleeping, 0);
@@ -7220,9 +7318,6 @@ static size_t hoteli_trigger_attributes(const hotel_trigger *t, hotel_attr *list
     return hoteli_member(list, n, "hatchet.key", t->key, t->key_size);
 }
 
-/* What is carried of a tracestate: whole members up to this size (WT-12 asks for 512). */
-#define HOTELI_STATE_SIZE 1024u
-
 static HOTELI_COLD void hoteli_rejected(hotel_log_id id) {
     hoteli_count(&hoteli_g.rejected_parents, 1);
     hoteli_log_later(id);
@@ -7298,6 +7393,8 @@ static void hoteli_task_end(hotel_task *task) {
         hoteli_t.depth >= task->token.depth &&
         hoteli_t.slots[task->token.depth - 1].serial == task->token.serial)
         (void)hoteli_detach(task->token);
+    (void)hoteli_block_drop(task->context.span.context.trace_state);
+    memset(&task->context.span.context.trace_state, 0, sizeof(hotel_block));
     memset(&task->token, 0, sizeof task->token);
     memset(&task->context.values, 0, sizeof task->context.values);
 }
@@ -7407,8 +7504,10 @@ static hotel_result hoteli_build(hoteli_setup *s) {
     if (!hoteli_setup_make(s) || !hoteli_arena_make(s)) return hoteli_no_memory();
     hoteli_g.scratch[0] = (uint8_t *)hoteli_carve(hoteli_g.max_span_bytes);
     hoteli_g.scratch[1] = (uint8_t *)hoteli_carve(hoteli_g.max_span_bytes);
-    memset(&hoteli_g.scratch_block, 0, sizeof hoteli_g.scratch_block);
-    if (!hoteli_g.scratch[0] || !hoteli_g.scratch[1] || !hoteli_build_resource(s))
+    memset(hoteli_g.scratch_block, 0, sizeof hoteli_g.scratch_block);
+    hoteli_g.scratch[2] = (uint8_t *)hoteli_carve(HOTELI_STATE_SIZE);
+    if (!hoteli_g.scratch[0] || !hoteli_g.scratch[1] || !hoteli_g.scratch[2] ||
+        !hoteli_build_resource(s))
         return hoteli_no_memory();
     for (i = 0; i < hoteli_g.num_destinations; i++)
         if (!hoteli_build_destination(&hoteli_g.destinations[i], &s->plans[i]))
@@ -7536,16 +7635,35 @@ static bool hoteli_flush_reached(uint32_t ticket) {
     return (int32_t)(hoteli_g.flush_done - ticket) >= 0;
 }
 
+/* Without threads whoever calls does the work; one at a time, others take a nap. */
+static void hoteli_turn_alone(int64_t max_wait_ms) {
+    struct timespec nap = {0, 1000000};
+    if (!hoteli_flag_cas(&hoteli_g.turning, 0, 1)) {
+        if (max_wait_ms) (void)nanosleep(&nap, NULL);
+        return;
+    }
+    hoteli_turn(max_wait_ms);
+    hoteli_flag_store(&hoteli_g.turning, 0);
+}
+
+static bool hoteli_flush_done(uint32_t ticket) {
+    bool reached;
+    (void)pthread_mutex_lock(&hoteli_g.lock);
+    reached = hoteli_flush_reached(ticket);
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    return reached;
+}
+
 /* Without threads the caller does the work itself. */
 static bool hoteli_pump(uint32_t ticket, uint32_t timeout_ms) {
     int64_t until = hoteli_now_ms() + timeout_ms;
     hoteli_t.quiet++;
     do {
         int64_t left = until - hoteli_now_ms();
-        hoteli_turn(HOTELI_MAX(HOTELI_MIN(left, (int64_t)20), (int64_t)0));
-    } while (!hoteli_flush_reached(ticket) && hoteli_now_ms() < until);
+        hoteli_turn_alone(HOTELI_MAX(HOTELI_MIN(left, (int64_t)20), (int64_t)0));
+    } while (!hoteli_flush_done(ticket) && hoteli_now_ms() < until);
     hoteli_t.quiet--;
-    return hoteli_flush_reached(ticket);
+    return hoteli_flush_done(ticket);
 }
 
 static bool hoteli_flush_wait(uint32_t ticket, uint32_t timeout_ms) {
@@ -7612,8 +7730,10 @@ static bool hoteli_stop(uint32_t timeout_ms) {
         if (!hoteli_join(timeout_ms)) return false;
     } else {
         hoteli_t.quiet++;
-        while (!hoteli_stop_now()) hoteli_turn(HOTELI_MIN(hoteli_stop_wait(), (int64_t)20));
+        while (!hoteli_stop_now()) hoteli_turn_alone(HOTELI_MIN(hoteli_stop_wait(), (int64_t)20));
+        hoteli_flag_enter(&hoteli_g.turning);
         hoteli_close_all();
+        hoteli_flag_store(&hoteli_g.turning, 0);
         hoteli_t.quiet--;
     }
     (void)pthread_mutex_lock(&hoteli_g.lock);
@@ -7662,7 +7782,7 @@ HOTEL_API hotel_result hotel_poll(uint32_t timeout_ms) {
     if (!hoteli_here() || !hoteli_flag_load(&hoteli_g.running) || !hoteli_g.no_threads)
         return HOTEL_ERR_NOT_RUNNING;
     hoteli_t.quiet++;
-    hoteli_turn((int64_t)timeout_ms);
+    hoteli_turn_alone((int64_t)timeout_ms);
     hoteli_t.quiet--;
     return HOTEL_OK;
 }
@@ -8096,19 +8216,20 @@ HOTEL_API size_t hotel_tracestate_set(const char *state, const char *key, const 
 /* ---- Hatchet ---- */
 
 /* Where the task's span goes: under the metadata's traceparent; without one under the current
-   span; with a malformed one nowhere, as in the Python SDK. The tracestate that came along is to
-   be given back when the span has started. */
-static hotel_block hoteli_task_parent(hotel_task *task, const hotel_step_run *step_run) {
+   span; with a malformed one nowhere, as in the Python SDK. The task holds the tracestate that
+   comes along until it ends. */
+static void hoteli_task_parent(hotel_task *task, const hotel_step_run *step_run) {
     const hotel_context *current = hoteli_top(&hoteli_t);
     const char *json = step_run->additional_metadata;
     size_t size = step_run->additional_metadata_size;
-    hotel_block none = {0, 0}, state;
+    hotel_block *state = &task->context.span.context.trace_state, before;
     if (current) task->context.span = hoteli_carrier(&current->span.context);
-    state = task->context.span.context.trace_state;
+    before = *state;
     if (!hoteli_extract_json(&task->context, json, size ? size : hotel_text_size(json)))
         memset(&task->context.span, 0, sizeof task->context.span);
-    if (task->context.span.context.trace_state.index == state.index) return none;
-    return task->context.span.context.trace_state;
+    if (state->index && state->index == before.index && state->generation == before.generation &&
+        !hoteli_block_hold(*state))
+        memset(state, 0, sizeof *state);
 }
 
 HOTEL_API hotel_task hotel_start_step_run(const hotel_step_run *step_run) {
@@ -8136,12 +8257,13 @@ HOTEL_API hotel_task hotel_start_step_run(const hotel_step_run *step_run) {
         task.context.values = hoteli_block_of_attrs(list, count);
         options.tracer = hoteli_hatchet_tracer();
     }
-    state = hoteli_task_parent(&task, step_run);
+    hoteli_task_parent(&task, step_run);
+    state = task.context.span.context.trace_state;
     options.parent = &task.context;
     options.kind = HOTEL_CONSUMER;
     task.span = hotel_start_with("hatchet.start_step_run", &options);
-    (void)hoteli_block_drop(state);
     task.context.span = task.span;
+    task.context.span.context.trace_state = state;
     task.token = hoteli_attach(&task.context);
     return task;
 }

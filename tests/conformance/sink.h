@@ -98,7 +98,9 @@ SINK_FN void sink_keep(const unsigned char *body, size_t size) {
     if (size > 0) memcpy(copy, body, size);
     sink_bodies[sink_num_bodies].at = copy;
     sink_bodies[sink_num_bodies].size = size;
-    if (sink_problem == NULL) sink_problem = otlp_check(OTLP_REQUEST, sink_bodies[sink_num_bodies], 0);
+    if (sink_problem == NULL) {
+        sink_problem = otlp_check(OTLP_REQUEST, sink_bodies[sink_num_bodies], 0);
+    }
     sink_num_bodies++;
 }
 
@@ -165,9 +167,13 @@ SINK_FN hotel_config sink_config(void) {
 
 /* config NULL: that of sink_config. */
 SINK_FN void sink_open(const hotel_config *config) {
-    hotel_config standard = sink_config();
+    hotel_config standard;
+    if (config == NULL) {
+        standard = sink_config();
+        config = &standard;
+    }
     log_clear();
-    if (hotel_init(config != NULL ? config : &standard) != HOTEL_OK) {
+    if (hotel_init(config) != HOTEL_OK) {
         log_show();
         abort();
     }
@@ -178,18 +184,23 @@ SINK_FN void sink_flush(void) {
     if (hotel_flush(10000) != HOTEL_OK) ok(false, "what has ended was delivered");
 }
 
-/* Stops everything; one check that all requests were well formed and the books balance. */
-SINK_FN void sink_close(const char *what) {
+/* Forgets what was delivered so far. */
+SINK_FN void sink_clear(void) {
     size_t i;
+    for (i = 0; i < sink_num_bodies; i++) {
+        free((void *)(uintptr_t)sink_bodies[i].at);
+    }
+    sink_num_bodies = 0;
+}
+
+/* Stops everything; checks that all requests were well formed and that the books balance. */
+SINK_FN void sink_close(const char *what) {
     (void)hotel_shutdown(5000);
     ok(sink_problem == NULL, "%s: requests are well formed (%s)", what,
        sink_problem != NULL ? sink_problem : "all of them");
     check_books(what);
     (void)hotel_release();
-    for (i = 0; i < sink_num_bodies; i++) {
-        free((void *)(uintptr_t)sink_bodies[i].at);
-    }
-    sink_num_bodies = 0;
+    sink_clear();
     sink_problem = NULL;
 }
 

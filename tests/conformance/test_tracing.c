@@ -89,9 +89,8 @@ static void test_tracers(void) {
        "SP-100 absent and empty version and schema URL are the same");
     ok(same_tracer(full, make_tracer("full", "1.2", "https://s.example/1", first, 2)),
        "SP-100 equal tuples give equal tracers");
-    note("attributes in another order give %s tracer",
-         same_tracer(full, make_tracer("full", "1.2", "https://s.example/1", turned, 2))
-             ? "the same" : "another");
+    ok(same_tracer(full, make_tracer("full", "1.2", "https://s.example/1", turned, 2)),
+       "SP-100 the order of attributes does not matter");
     ok(!same_tracer(full, make_tracer("full", "1.3", "https://s.example/1", first, 2)),
        "SP-100 another version is another tracer");
     ok(!same_tracer(full, make_tracer("full", "1.2", "https://s.example/2", first, 2)),
@@ -123,7 +122,7 @@ static void test_tracers(void) {
     is_int(sink_num_bodies, 1, "SP-86 one request");
     is_int(otlp_count(sink_bodies[0], 1), 1, "SP-86 one resource, one ResourceSpans");
     is_int(otlp_count(part(sink_bodies[0], 1, 0), 2), 3, "SP-86 a ScopeSpans for each scope");
-    sink_close("TR-05 tracers");
+    sink_close("tracers");
 }
 
 /* ---- Parents -------------------------------------------------------------------------------- */
@@ -139,7 +138,8 @@ static void test_parents(void) {
     sink_open(NULL);
     outer = hotel_start("outer");
     ok(hotel_is_valid(&outer.context), "TR-11 a started span has valid ids");
-    ok(!hotel_is_valid(&hotel_current().span.context), "SP-13 a new span is not current");
+    inner = hotel_current_span();
+    ok(!hotel_is_valid(&inner.context), "SP-13 a new span is not current");
     explicit_one = hotel_context_with(&outer);
     token = hotel_attach(&explicit_one);
     inner = hotel_start("inner");
@@ -180,7 +180,7 @@ static void test_parents(void) {
     ok(!has(span_of("root"), SPAN_PARENT), "SP-83 a root has no parent field");
     ok(!has(span_of("half"), SPAN_PARENT), "SP-11 nor has a span of an invalid parent");
     is_int(number(span_of("root"), SPAN_FLAGS), 0x103, "SP-80 flags of a root");
-    sink_close("TR-21 parents");
+    sink_close("parents");
 }
 
 static void test_remote_parents(void) {
@@ -211,9 +211,9 @@ static void test_remote_parents(void) {
     is_int(span.context.trace_flags & 1, 0, "SM-01 not recorded and not sampled");
     hotel_end(&span);
     (void)delivered("dropped");
-    ok(span_of("dropped").at == NULL, "SM-01 nothing of it is exported");
+    ok(span_of("dropped").at == NULL, "SM-01 BSP-08 nothing of it is exported");
     hotel_context_release(&unsampled);
-    sink_close("SM-06 remote parents");
+    sink_close("remote parents");
 }
 
 /* ---- Sampling ------------------------------------------------------------------------------- */
@@ -312,7 +312,7 @@ static void test_ids(void) {
     is_str(id, "ab00000000000000", "SP-21 span ID as hex");
     c.trace_id[15] = 0;
     ok(!hotel_is_valid(&c), "TR-16 a span ID alone is not");
-    sink_close("SP-70 ids");
+    sink_close("ids");
 }
 
 static void fixed_trace_id(uint8_t out[16], void *user_data) {
@@ -347,7 +347,7 @@ static void test_id_generator(bool is_random) {
     root = leaf("zero", NULL);
     ok(hotel_is_valid(&root.context), "SP-70 all-zero ids are replaced");
     sink_flush();
-    sink_close("SP-71 a generator");
+    sink_close("a generator");
 }
 
 /* ---- A span's life -------------------------------------------------------------------------- */
@@ -369,6 +369,7 @@ static void change_everything(const hotel_span *span) {
 static void test_life(void) {
     hotel_span span, wrapped, zero, before, copy;
     hotel_context context;
+    hotel_token token;
     otlp_bytes got;
     uint64_t start, end;
     sink_open(NULL);
@@ -377,13 +378,13 @@ static void test_life(void) {
     ok(hotel_is_recording(&span), "TR-29 recording from the start");
     hotel_set_name(&span, "renamed");
     context = only(&span);
-    context.span = span;
-    (void)hotel_attach(&context);
+    token = hotel_attach(&context);
     copy = span;
     hotel_end(&copy);
     ok(!hotel_is_recording(&span), "TR-30 not recording after the end");
-    ok(same_id(&(hotel_span){hotel_current_span().context, 0, 0, 0}, &span),
-       "TR-27 the end leaves the current context alone");
+    zero = hotel_current_span();
+    ok(same_id(&zero, &span), "TR-27 the end leaves the current context alone");
+    (void)hotel_detach(token);
     hotel_set_str(&span, "a", "b");
     change_everything(&span);
     is_mem(&span.context, sizeof span.context, &before.context, sizeof before.context,
@@ -410,7 +411,7 @@ static void test_life(void) {
        "SP-15 start and end are now (%llu, %llu)", (unsigned long long)start,
        (unsigned long long)end);
     is_int(num_delivered(), 1, "SP-06 a second end delivers nothing more");
-    sink_close("TR-30 a span's life");
+    sink_close("a span's life");
 }
 
 static void test_times(void) {
@@ -441,12 +442,13 @@ static void test_times(void) {
         is_int(number(got, SPAN_END), times[i][1], "TR-28 end bit-exact, before the start too");
         is_int(number(part(got, SPAN_EVENT, 0), EVENT_TIME), times[i][1], "TR-48 event bit-exact");
     }
-    sink_close("TR-26 times");
+    sink_close("times");
 }
 
 static void test_kinds(void) {
-    static const int kinds[][2] = {{HOTEL_KIND_DEFAULT, 1}, {HOTEL_INTERNAL, 1}, {HOTEL_SERVER, 2},
-                                   {HOTEL_CLIENT, 3},       {HOTEL_PRODUCER, 4}, {HOTEL_CONSUMER, 5},
+    static const int kinds[][2] = {{HOTEL_KIND_DEFAULT, 1}, {HOTEL_INTERNAL, 1},
+                                   {HOTEL_SERVER, 2},       {HOTEL_CLIENT, 3},
+                                   {HOTEL_PRODUCER, 4},     {HOTEL_CONSUMER, 5},
                                    {6, 1}};
     size_t i;
     hotel_span span;
@@ -465,7 +467,7 @@ static void test_kinds(void) {
     span = hotel_start("S\xc3\xa4tze \xe2\x82\xac");
     hotel_end(&span);
     ok(delivered("S\xc3\xa4tze \xe2\x82\xac").at != NULL, "SP-20 any text may be a name");
-    sink_close("SP-14 kinds");
+    sink_close("kinds");
 }
 
 /* ---- Attributes ----------------------------------------------------------------------------- */
@@ -524,7 +526,7 @@ static void test_scalars(void) {
         is_int(number(attribute(got, key), ANY_DOUBLE), bits, "TR-40 double %u bit-exact",
                (unsigned)i);
     }
-    sink_close("TR-38 scalars");
+    sink_close("scalars");
 }
 
 static otlp_bytes element(otlp_bytes span, const char *key, size_t index) {
@@ -573,7 +575,7 @@ static void test_arrays(void) {
     is_int(otlp_count(map, 1), 2, "SP-33 a key of a map once");
     is_int(number(attribute_in(map, 1, "n"), ANY_INT), 2, "SP-33 with its last value");
     ok(has(attribute_in(map, 1, "list"), ANY_ARRAY), "SP-31 a map with an array inside");
-    sink_close("TR-42 arrays");
+    sink_close("arrays");
 }
 
 static void test_keys(void) {
@@ -604,7 +606,7 @@ static void test_keys(void) {
     is_int(read_books().process.bad_arguments - books_opened.process.bad_arguments, 2,
            "SP-30 NULL and empty keys are ignored and counted");
     is_int(number(got, SPAN_DROPPED_ATTRIBUTES), 0, "SP-34 they are not dropped ones");
-    sink_close("SP-33 keys");
+    sink_close("keys");
 }
 
 /* ---- Limits --------------------------------------------------------------------------------- */
@@ -634,31 +636,24 @@ static void check_counts(const char *what, otlp_bytes got, unsigned kept, unsign
 
 static void test_counts(const char *what, uint32_t limit, unsigned kept) {
     hotel_config config = sink_config();
-    hotel_attr three[3];
-    hotel_event event;
-    hotel_link link;
     hotel_span span;
     otlp_bytes got;
     config.limits.attribute_count = limit;
     config.limits.event_count = limit;
     config.limits.link_count = limit;
     sink_open(&config);
-    memset(&event, 0, sizeof event);
-    memset(&link, 0, sizeof link);
-    three[0] = hotel_int("0", -5);
-    three[1] = hotel_int("1", -6);
-    three[2] = hotel_int("new", -7);
     span = hotel_start("counts");
     fill(&span, kept + 3);
     if (kept > 0) hotel_set_int(&span, "0", 1000);
     hotel_end(&span);
     got = delivered("counts");
     check_counts(what, got, kept, 3);
-    if (kept > 0) is_int(integer_of(got, "0"), 1000, "SP-34 %s: a key that is there changes", what);
-    if (kept > 0) is_str(text(part(got, SPAN_EVENT, kept - 1), EVENT_NAME),
-                         kept == 128 ? "127" : "1", "SP-51 %s: the new event is discarded", what);
+    if (kept > 0) {
+        is_int(integer_of(got, "0"), 1000, "TR-58 SP-34 %s: a key that is there changes", what);
+        is_str(text(part(got, SPAN_EVENT, kept - 1), EVENT_NAME), kept == 128 ? "127" : "1",
+               "SP-51 %s: the new event is discarded", what);
+    }
     is_int(log_count(HOTEL_LOG_ID_LIMIT_REACHED), 1, "SP-38 %s: logged once", what);
-    (void)three;
     sink_close(what);
 }
 
@@ -687,16 +682,18 @@ static void test_inner_counts(void) {
     hotel_add_event_as(&span, &event);
     hotel_end(&span);
     got = delivered("inner counts");
-    is_int(otlp_count(part(got, SPAN_EVENT, 0), EVENT_ATTRIBUTE), 2, "SP-39 attributes of an event");
+    is_int(otlp_count(part(got, SPAN_EVENT, 0), EVENT_ATTRIBUTE), 2, "TR-58 SP-39 of an event");
     is_int(number(part(got, SPAN_EVENT, 0), EVENT_DROPPED), 1, "SP-85 dropped ones in the event");
     is_int(otlp_count(part(got, SPAN_LINK, 0), LINK_ATTRIBUTE), 1, "SP-39 attributes of a link");
     is_int(number(part(got, SPAN_LINK, 0), LINK_DROPPED), 2, "SP-85 dropped ones in the link");
     is_int(otlp_count(part(got, SPAN_EVENT, 1), EVENT_ATTRIBUTE), 2, "SP-33 an event's key once");
     is_int(number(attribute_in(part(got, SPAN_EVENT, 1), EVENT_ATTRIBUTE, "a"), ANY_INT), 4,
            "SP-33 with its last value");
-    is_int(number(part(got, SPAN_EVENT, 1), EVENT_DROPPED), 0, "SP-34 a repeated key is not dropped");
-    sink_close("TR-58 limits inside events and links");
+    is_int(number(part(got, SPAN_EVENT, 1), EVENT_DROPPED), 0, "SP-34 a key again is not dropped");
+    sink_close("limits inside events and links");
 }
+
+#define WHALE "\xf0\x9f\x90\xb3" /* a code point of four bytes */
 
 static void test_lengths(void) {
     hotel_config config = sink_config();
@@ -714,7 +711,7 @@ static void test_lengths(void) {
     span = hotel_start("a long name stays");
     hotel_set_str(&span, "exact", "abc");
     hotel_set_str(&span, "ascii", "abcdef");
-    hotel_set_str(&span, "four", "\xf0\x9f\x90\xb3\xf0\x9f\x90\xb3\xf0\x9f\x90\xb3\xf0\x9f\x90\xb3");
+    hotel_set_str(&span, "four", WHALE WHALE WHALE WHALE);
     hotel_set_str(&span, "mixed", "a\xe2\x82\xac" "b\xe2\x82\xac");
     hotel_set_bytes(&span, "bytes", "12345", 5);
     hotel_set_strs(&span, "list", strings, 2);
@@ -724,8 +721,8 @@ static void test_lengths(void) {
     hotel_end(&span);
     got = delivered("a long name stays");
     is_str(string_of(got, "exact"), "abc", "SP-35 a value of the length allowed");
-    is_str(string_of(got, "ascii"), "abc", "SP-35 a longer one is cut");
-    is_str(string_of(got, "four"), "\xf0\x9f\x90\xb3\xf0\x9f\x90\xb3\xf0\x9f\x90\xb3",
+    is_str(string_of(got, "ascii"), "abc", "TR-60 SP-35 a longer one is cut");
+    is_str(string_of(got, "four"), WHALE WHALE WHALE,
            "SP-35 code points count, none is split");
     is_str(string_of(got, "mixed"), "a\xe2\x82\xac" "b", "SP-35 of different lengths");
     is_int(part(attribute(got, "bytes"), ANY_BYTES, 0).size, 3, "SP-35 bytes are cut by bytes");
@@ -738,7 +735,7 @@ static void test_lengths(void) {
     is_str(text(attribute_in(part(got, SPAN_EVENT, 0), EVENT_ATTRIBUTE, "k"), 1),
            "\xc3\xa4\xc3\xa4\xc3\xa4", "SP-35 inside events");
     is_int(number(got, SPAN_DROPPED_ATTRIBUTES), 0, "SP-37 what is cut is not dropped");
-    sink_close("SP-35 lengths");
+    sink_close("lengths");
 }
 
 /* Arrays in each other, the innermost holding the integer 7; returns the depth that arrives and
@@ -777,10 +774,10 @@ static void test_depth(uint32_t limit, unsigned most) {
                "SP-36 containers down to depth %u stay", most);
         ok(complete, "SP-36 with the number inside");
         is_int(depth_delivered("below", most + 2, maps != 0, &complete), most + 1,
-               "SP-36 one deeper becomes an empty value");
+               "TR-60 SP-36 one deeper becomes an empty value");
         ok(!complete, "SP-36 without what was inside");
     }
-    sink_close("SP-36 depth");
+    sink_close("depth");
 }
 
 /* ---- Events, links, exceptions -------------------------------------------------------------- */
@@ -820,7 +817,7 @@ static void test_events(void) {
     ok(number(got, EVENT_TIME) >= number(span_of("events"), SPAN_START) &&
            number(got, EVENT_TIME) <= number(span_of("events"), SPAN_END),
        "SP-15 its time is now");
-    sink_close("TR-48 events");
+    sink_close("events");
 }
 
 static void test_links(void) {
@@ -866,7 +863,7 @@ static void test_links(void) {
     is_int(number(attribute_in(part(got, SPAN_LINK, 2), LINK_ATTRIBUTE, "n"), ANY_INT), 5,
            "SP-52 a link's attribute");
     hotel_context_release(&state);
-    sink_close("TR-45 links");
+    sink_close("links");
 }
 
 static void test_exceptions(void) {
@@ -890,13 +887,13 @@ static void test_exceptions(void) {
     is_str(text(attribute_in(event, EVENT_ATTRIBUTE, "exception.stacktrace"), 1), "at f",
            "TR-51 stack trace");
     is_int(otlp_count(event, EVENT_ATTRIBUTE), 3, "SP-54 and no exception.escaped");
-    is_int(otlp_count(part(got, SPAN_EVENT, 1), EVENT_ATTRIBUTE), 1, "SP-54 what is NULL is left out");
+    is_int(otlp_count(part(got, SPAN_EVENT, 1), EVENT_ATTRIBUTE), 1, "SP-54 NULL is left out");
     event = part(got, SPAN_EVENT, 2);
     is_int(otlp_count(event, EVENT_ATTRIBUTE), 3, "TR-52 a key stands once");
     is_str(text(attribute_in(event, EVENT_ATTRIBUTE, "exception.message"), 1), "mine",
            "SP-55 the caller's attributes win");
     is_int(number(part(got, SPAN_STATUS, 0), STATUS_CODE), 0, "SP-56 the status stays as it is");
-    sink_close("TR-51 exceptions");
+    sink_close("exceptions");
 }
 
 /* ---- Status --------------------------------------------------------------------------------- */
@@ -948,9 +945,10 @@ static void test_statuses(void) {
         got = part(delivered("status"), SPAN_STATUS, 0);
         is_int(number(got, STATUS_CODE), row->status, "%s: code", row->name);
         is_str(text(got, STATUS_MESSAGE), row->text, "%s: message", row->name);
-        if (row->status != 2) ok(!has(got, STATUS_MESSAGE), "SP-84 %s: only errors say why", row->name);
+        if (row->status == 2) continue;
+        ok(!has(got, STATUS_MESSAGE), "SP-84 %s: only errors say why", row->name);
     }
-    sink_close("TR-31 status");
+    sink_close("status");
 }
 
 /* ---- Threads -------------------------------------------------------------------------------- */
@@ -986,7 +984,9 @@ static void test_threads(void) {
         which[i] = i;
         if (pthread_create(&threads[i], NULL, share, &which[i]) != 0) abort();
     }
-    for (i = 0; i < 20; i++) (void)hotel_flush(0);
+    for (i = 0; i < 20; i++) {
+        if (hotel_flush(0) == HOTEL_ERR_NOT_RUNNING) abort();
+    }
     for (i = 0; i < NUM_THREADS; i++) (void)pthread_join(threads[i], NULL);
     hotel_end(&shared_span);
     got = delivered("shared");
@@ -1008,7 +1008,11 @@ static void test_threads(void) {
     }
     is_int(seen, NUM_THREADS * NUM_EACH, "TR-50 each thread's events in its order, none torn");
     is_int(num_delivered(), NUM_THREADS * NUM_EACH + 1, "TR-15 every thread's spans arrived");
-    sink_close("TR-06 threads");
+    /* Which group is found depends on what a flush took along. */
+    ok(strcmp(text(part(group_of("of a thread"), 1, 0), 1), "odd") == 0 ||
+           strcmp(text(part(group_of("of a thread"), 1, 0), 1), "even") == 0,
+       "TR-06 under tracers that all threads asked for while another one flushed");
+    sink_close("threads");
 }
 
 /* ---- The end -------------------------------------------------------------------------------- */
@@ -1027,7 +1031,7 @@ static void test_shutdown(void) {
     is_int(hotel_shutdown(5000), HOTEL_OK, "BSP-19 a second shutdown returns at once");
     is_int(hotel_flush(100), HOTEL_ERR_NOT_RUNNING, "TR-08 a flush after it says that it is late");
     test_not_running("after shutdown");
-    sink_close("TR-07 shutdown");
+    sink_close("shutdown");
 }
 
 int main(void) {
