@@ -103,8 +103,9 @@ hotel_traceparent to another process.
 Everything that a span holds is copied into an arena whose size is fixed by hotel_init. A span
 begins with one chunk and takes more as it grows. When no chunk is free the span is not recorded,
 its children hang under its parent, and the books count it. Nothing on this path allocates,
-locks, waits or calls back. A background thread encodes ended spans and sends them in batches;
-hotel_flush is a barrier, hotel_shutdown the last one.
+locks, waits or calls back, but for a clock or ID generator of your own. A background
+thread encodes ended spans and sends them in batches; hotel_flush is a barrier, hotel_shutdown
+the last one.
 
 THREADS, FORK, SIGNALS, EXIT
 
@@ -218,7 +219,7 @@ typedef enum hotel_log_level {
 
 /* Everything this library can say, with a stable id: X(id, name). Tests and alerts go by id,
    people by text. A message about a lasting condition is logged once when it begins and then
-   at most once a minute with its count. */
+   at most once a minute; the statistics have the counts. */
 #define HOTEL_LOG_IDS(X)                                                                           \
     X(1, STARTED)             /* a destination was set up: where it sends                       */ \
     X(2, BAD_VARIABLE)        /* an environment variable has a bad value; what was used instead */ \
@@ -572,7 +573,7 @@ typedef struct hotel_destination {
     uint32_t max_queue_size HOTEL_ZERO;        /* ended spans that wait; 2048                     */
     uint32_t max_export_batch_size HOTEL_ZERO; /* spans in a request; 512                         */
     uint32_t max_request_bytes HOTEL_ZERO;     /* 512 KiB, smaller in a small arena               */
-    const hotel_transport *transport HOTEL_ZERO; /* must outlive the library; NULL: sockets       */
+    const hotel_transport *transport HOTEL_ZERO; /* table is copied; NULL: sockets               */
 } hotel_destination;
 
 /* Built-in samplers (SM-01, SM-05, SM-06). */
@@ -1197,7 +1198,6 @@ private:
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
