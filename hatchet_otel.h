@@ -1245,6 +1245,11 @@ extern "C" {
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
 #endif
+#ifdef SOCK_CLOEXEC
+#define HOTELI_CLOEXEC SOCK_CLOEXEC
+#else
+#define HOTELI_CLOEXEC 0
+#endif
 
 /* Atomics on wrapped integers, so that plain access does not compile. The native word is the
    widest that every supported machine swaps in one step. */
@@ -3245,6 +3250,13 @@ static int64_t hoteli_now_ms(void) {
     return (int64_t)(hoteli_clock_ns(CLOCK_MONOTONIC) / 1000000u) + 1;
 }
 
+static void hoteli_nap(int ms) {
+    struct timespec pause;
+    pause.tv_sec = 0;
+    pause.tv_nsec = (long)ms * 1000000;
+    (void)nanosleep(&pause, NULL);
+}
+
 static inline uint64_t hoteli_counter(void) {
 #if defined(__x86_64__) || defined(__i386__)
     return __rdtsc();
@@ -4746,7 +4758,7 @@ static HOTELI_COLD void hoteli_wake(void) {
     if (hoteli_g.no_threads || hoteli_g.pipe_lost || !hoteli_g.wake_pipe[1] ||
         !hoteli_flag_swap(&hoteli_g.sleeping, 0))
         return;
-    while (write(hoteli_g.wake_pipe[1], "", 1) < 0 && errno == EINTR) continue;
+    while (send(hoteli_g.wake_pipe[1], "", 1, MSG_NOSIGNAL) < 0 && errno == EINTR) continue;
 }
 
 /* Every so many ended spans of a shard, and for each that takes further chunks: is it time to wake
@@ -5545,6 +5557,10 @@ static void *hoteli_socket_open(const char *host, uint16_t port, void *user_data
 
 static bool hoteli_set_flags(int fd) {
     int flags = fcntl(fd, F_GETFL);
+#ifdef SO_NOSIGPIPE
+    int one = 1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
+#endif
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
            fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
@@ -5556,18 +5572,11 @@ static int hoteli_socket_try(hoteli_socket *s) {
                      : a->ss_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
                                                 : (socklen_t)sizeof(struct sockaddr_un);
     int one = 1;
-#ifdef SOCK_CLOEXEC
-    s->fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-#else
-    s->fd = socket(a->ss_family, SOCK_STREAM, 0);
-#endif
+    s->fd = socket(a->ss_family, SOCK_STREAM | HOTELI_CLOEXEC, 0);
     if (s->fd < 0) return HOTEL_IO_REFUSED;
     if (!hoteli_set_flags(s->fd)) return HOTEL_IO_REFUSED;
     if (a->ss_family != AF_UNIX)
         (void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-#ifdef SO_NOSIGPIPE
-    (void)setsockopt(s->fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
-#endif
     s->started_ms = hoteli_now_ms();
     if (connect(s->fd, (const struct sockaddr *)(const void *)a, size) == 0) {
         s->connected = true;
@@ -5631,7 +5640,13 @@ static ptrdiff_t hoteli_socket_result(ssize_t n, hotel_io want) {
 
 static ptrdiff_t hoteli_socket_send(void *connection, const void *bytes, size_t size) {
     hoteli_socket *s = (hoteli_socket *)connection;
-    return hoteli_socket_result(send(s->fd, bytes, size, MSG_NOSIGNAL), HOTEL_IO_WANT_WRITE);
+    ptrdiff_t n =
+        hoteli_socket_result(send(s->fd, bytes, size, MSG_NOSIGNAL), HOTEL_IO_WANT_WRITE);
+    /* The peer may be well and wait for the rest: the answer that is looked for now would not come
+       before the deadline. */
+    if (n < 0 && n == HOTEL_IO_REFUSED && errno != EPIPE && errno != ECONNRESET)
+        (void)shutdown(s->fd, SHUT_RDWR);
+    return n;
 }
 
 static ptrdiff_t hoteli_socket_receive(void *connection, void *bytes, size_t size) {
@@ -6242,7 +6257,7 @@ static void hoteli_housekeeping(int64_t now_ms) {
 /* Waits for the network, the next due time, or a wake-up. */
 static void hoteli_wait(struct pollfd *fds, uint32_t count, int64_t until_ms, int64_t now_ms) {
     int64_t wait = until_ms - now_ms;
-    int timeout = wait < 0 ? 0 : wait > 60000 ? 60000 : (int)wait;
+    int timeout = wait < 0 ? 0 : wait > 60000 ? 60000 : (int)wait, result;
     if (!hoteli_g.no_threads) {
         uintptr_t pending;
         (void)hoteli_flag_swap(&hoteli_g.sleeping, 1);
@@ -6251,10 +6266,14 @@ static void hoteli_wait(struct pollfd *fds, uint32_t count, int64_t until_ms, in
         if (hoteli_flag_swap(&hoteli_g.nudge, 0) || pending >= HOTELI_GET(hoteli_g.wake_at))
             timeout = 0;
     }
-    if (poll(fds, (nfds_t)count, timeout) > 0 && !hoteli_g.no_threads && fds[0].revents) {
-        if (fds[0].revents & POLLNVAL) hoteli_g.pipe_lost = true;
+    result = poll(fds, (nfds_t)count, timeout);
+    if (result > 0 && !hoteli_g.no_threads && fds[0].revents) {
         char bytes[64];
-        while (read(hoteli_g.wake_pipe[0], bytes, sizeof bytes) > 0) continue;
+        if (fds[0].revents & POLLNVAL) hoteli_g.pipe_lost = true;
+        while (recv(hoteli_g.wake_pipe[0], bytes, sizeof bytes, 0) > 0) continue;
+    } else if (result < 0 && errno != EINTR) {
+        /* Fewer descriptors are allowed than are here (RLIMIT_NOFILE), or memory is short. */
+        hoteli_nap(HOTELI_MIN(timeout, 10));
     }
     if (!hoteli_g.no_threads) (void)hoteli_flag_swap(&hoteli_g.sleeping, 0);
 }
@@ -7089,21 +7108,30 @@ static void hoteli_announce(const hoteli_destination *d) {
 
 /* ==== [SECTION 37] FORK ==================================================================== */
 
-/* Stays open from the first start to hotel_release: a thread that has just been told to wake the
-   exporter may write into it a little later. */
-static bool hoteli_pipe_open(void) {
-    if (hoteli_g.no_threads || (hoteli_g.wake_pipe[1] && !hoteli_g.pipe_lost)) return true;
-    hoteli_g.pipe_lost = false;
-    if (pipe(hoteli_g.wake_pipe) != 0) return false;
-    return hoteli_set_flags(hoteli_g.wake_pipe[0]) && hoteli_set_flags(hoteli_g.wake_pipe[1]);
-}
-
+/* The second end is never 0. */
 static void hoteli_pipe_close(void) {
     int i;
     for (i = 0; i < 2; i++) {
-        if (hoteli_g.wake_pipe[i] > 0) (void)close(hoteli_g.wake_pipe[i]);
-        hoteli_g.wake_pipe[i] = 0;
+        if (hoteli_g.wake_pipe[1]) (void)close(hoteli_g.wake_pipe[i]);
     }
+    hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
+}
+
+/* Stays open from the first start to hotel_release: a thread that has just been told to wake the
+   exporter may write into it a little later. A pair of sockets: its descriptors are never without
+   close-on-exec, and writing to them raises no SIGPIPE and harms no file of the host, should it have
+   closed them. */
+static bool hoteli_pipe_open(void) {
+    if (hoteli_g.no_threads || (hoteli_g.wake_pipe[1] && !hoteli_g.pipe_lost)) return true;
+    hoteli_g.pipe_lost = false;
+    if (socketpair(AF_UNIX, SOCK_STREAM | HOTELI_CLOEXEC, 0, hoteli_g.wake_pipe) != 0) {
+        hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
+        return false;
+    }
+    if (hoteli_set_flags(hoteli_g.wake_pipe[0]) && hoteli_set_flags(hoteli_g.wake_pipe[1]))
+        return true;
+    hoteli_pipe_close();
+    return false;
 }
 
 static void hoteli_locks_make(void) {
@@ -7115,9 +7143,10 @@ static void hoteli_locks_make(void) {
         return;
     }
 #if !defined(__APPLE__)
-    hoteli_g.clock_cond = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0;
+    hoteli_g.clock_cond = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+                          pthread_cond_init(&hoteli_g.settled, &attributes) == 0;
 #endif
-    (void)pthread_cond_init(&hoteli_g.settled, &attributes);
+    if (!hoteli_g.clock_cond) (void)pthread_cond_init(&hoteli_g.settled, NULL);
     (void)pthread_condattr_destroy(&attributes);
 }
 
@@ -7466,10 +7495,7 @@ HOTEL_API hotel_span hotel_wrap(const hotel_span_context *context) {
 
 /* Waits for its turn: set-up, shutdown and release exclude each other. */
 static void hoteli_flag_enter(hoteli_flag *flag) {
-    while (!hoteli_flag_cas(flag, 0, 1)) {
-        struct timespec pause = {0, 1000000};
-        (void)nanosleep(&pause, NULL);
-    }
+    while (!hoteli_flag_cas(flag, 0, 1)) hoteli_nap(1);
 }
 
 static void hoteli_life_enter(void) { hoteli_flag_enter(&hoteli_g.life); }
@@ -7637,9 +7663,8 @@ static bool hoteli_flush_reached(uint32_t ticket) {
 
 /* Without threads whoever calls does the work; one at a time, others take a nap. */
 static void hoteli_turn_alone(int64_t max_wait_ms) {
-    struct timespec nap = {0, 1000000};
     if (!hoteli_flag_cas(&hoteli_g.turning, 0, 1)) {
-        if (max_wait_ms) (void)nanosleep(&nap, NULL);
+        if (max_wait_ms) hoteli_nap(1);
         return;
     }
     hoteli_turn(max_wait_ms);
