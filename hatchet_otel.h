@@ -112,8 +112,10 @@ THREADS, FORK, SIGNALS, EXIT
 Every function may be called by any thread, and several threads may use one span. The span calls
 may be used in signal handlers. After fork the child records and delivers its own spans with its
 first use of the library, and its parent's spans stay valid as parents; spans that were open at
-the fork belong to the parent. The library installs no signal handler, raises no SIGPIPE, prints
-nothing and does nothing at exit: call hotel_shutdown, or lose what was not sent yet.
+the fork belong to the parent. No call is a cancellation point; a thread that is cancelled
+asynchronously loses the span it works on. The library installs no signal handler, raises no
+SIGPIPE, prints nothing and does nothing at exit: call hotel_shutdown, or lose what was not sent
+yet.
 
 ERRORS
 
@@ -1305,6 +1307,23 @@ static inline uint32_t hoteli_link_get(const uint32_t *link) {
 }
 static inline void hoteli_link_set(uint32_t *link, uint32_t value) {
     __atomic_store_n(link, value, __ATOMIC_RELAXED);
+}
+
+/* A thread that is cancelled inside would take along what it holds: no call is a cancellation
+   point. Returns what hoteli_cancel_back takes. */
+static int hoteli_cancel_hold(void) {
+    int state = 0;
+#ifdef PTHREAD_CANCEL_DISABLE
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+#endif
+    return state;
+}
+
+static void hoteli_cancel_back(int state) {
+#ifdef PTHREAD_CANCEL_DISABLE
+    (void)pthread_setcancelstate(state, &state);
+#endif
+    (void)state;
 }
 
 /* ==== [SECTION 15] TEXT ==================================================================== */
@@ -3058,6 +3077,7 @@ static struct hoteli_state {
     pthread_cond_t settled;
     bool clock_cond;      /* settled runs on the monotonic clock */
     hoteli_flag life;     /* guards set-up, shutdown, release and rebuild, from end to end */
+    int life_cancel;      /* how cancellation was set on the thread that is inside */
     hoteli_flag turning;  /* somebody drives the exporter */
     hoteli_flag shape;    /* guards what they change, for the moment that it takes */
     bool atfork_set;
@@ -3251,10 +3271,12 @@ static int64_t hoteli_now_ms(void) {
 }
 
 static void hoteli_nap(int ms) {
+    int cancel = hoteli_cancel_hold();
     struct timespec pause;
     pause.tv_sec = 0;
     pause.tv_nsec = (long)ms * 1000000;
     (void)nanosleep(&pause, NULL);
+    hoteli_cancel_back(cancel);
 }
 
 static inline uint64_t hoteli_counter(void) {
@@ -4755,10 +4777,13 @@ static HOTELI_COLD void hoteli_put_aside(hoteli_writer *w) {
 }
 
 static HOTELI_COLD void hoteli_wake(void) {
+    int cancel;
     if (hoteli_g.no_threads || hoteli_g.pipe_lost || !hoteli_g.wake_pipe[1] ||
         !hoteli_flag_swap(&hoteli_g.sleeping, 0))
         return;
+    cancel = hoteli_cancel_hold();
     while (send(hoteli_g.wake_pipe[1], "", 1, MSG_NOSIGNAL) < 0 && errno == EINTR) continue;
+    hoteli_cancel_back(cancel);
 }
 
 /* Every so many ended spans of a shard, and for each that takes further chunks: is it time to wake
@@ -6160,9 +6185,12 @@ static void hoteli_drop_ended(void) {
 /* By whoever ends a span then, if nobody changes or reads the set-up; else by the next one, or
    by those who read. */
 static HOTELI_COLD void hoteli_late(void) {
-    if (!hoteli_flag_cas(&hoteli_g.shape, 0, 1)) return;
-    if (hoteli_g.shards && hoteli_flag_load(&hoteli_g.closed)) hoteli_drop_ended();
-    hoteli_flag_store(&hoteli_g.shape, 0);
+    int cancel = hoteli_cancel_hold();
+    if (hoteli_flag_cas(&hoteli_g.shape, 0, 1)) {
+        if (hoteli_g.shards && hoteli_flag_load(&hoteli_g.closed)) hoteli_drop_ended();
+        hoteli_flag_store(&hoteli_g.shape, 0);
+    }
+    hoteli_cancel_back(cancel);
 }
 
 /* Flush goes in rounds. A round begins with a drain, so that everything that ended before it was
@@ -7119,8 +7147,8 @@ static void hoteli_pipe_close(void) {
 
 /* Stays open from the first start to hotel_release: a thread that has just been told to wake the
    exporter may write into it a little later. A pair of sockets: its descriptors are never without
-   close-on-exec, and writing to them raises no SIGPIPE and harms no file of the host, should it have
-   closed them. */
+   close-on-exec, and writing to them raises no SIGPIPE and harms no file of the host, should it
+   have closed them. */
 static bool hoteli_pipe_open(void) {
     if (hoteli_g.no_threads || (hoteli_g.wake_pipe[1] && !hoteli_g.pipe_lost)) return true;
     hoteli_g.pipe_lost = false;
@@ -7238,7 +7266,9 @@ static void hoteli_books_clear(void) {
    what others ask for meanwhile is answered as before hotel_init. */
 static HOTELI_COLD bool hoteli_rebuild(void) {
     bool started = true;
+    int cancel;
     if (!hoteli_flag_cas(&hoteli_g.life, 0, 1)) return false;
+    cancel = hoteli_cancel_hold();
     if (!hoteli_epoch() && hoteli_g.initialised) {
         hoteli_flag_store(&hoteli_g.shape, 0);
         hoteli_flag_store(&hoteli_g.turning, 0);
@@ -7259,6 +7289,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
         __atomic_store_n(hoteli_g.epoch, ++hoteli_g.last_epoch, __ATOMIC_RELEASE);
     }
     hoteli_flag_store(&hoteli_g.life, 0);
+    hoteli_cancel_back(cancel);
     return hoteli_epoch() != 0;
 }
 
@@ -7498,9 +7529,17 @@ static void hoteli_flag_enter(hoteli_flag *flag) {
     while (!hoteli_flag_cas(flag, 0, 1)) hoteli_nap(1);
 }
 
-static void hoteli_life_enter(void) { hoteli_flag_enter(&hoteli_g.life); }
+static void hoteli_life_enter(void) {
+    int cancel = hoteli_cancel_hold();
+    hoteli_flag_enter(&hoteli_g.life);
+    hoteli_g.life_cancel = cancel;
+}
 
-static void hoteli_life_leave(void) { hoteli_flag_store(&hoteli_g.life, 0); }
+static void hoteli_life_leave(void) {
+    int cancel = hoteli_g.life_cancel;
+    hoteli_flag_store(&hoteli_g.life, 0);
+    hoteli_cancel_back(cancel);
+}
 
 /* For reading statistics and settings. Inside a callback nothing changes: no need to enter. */
 static bool hoteli_reading(void) {
@@ -7663,12 +7702,15 @@ static bool hoteli_flush_reached(uint32_t ticket) {
 
 /* Without threads whoever calls does the work; one at a time, others take a nap. */
 static void hoteli_turn_alone(int64_t max_wait_ms) {
+    int cancel;
     if (!hoteli_flag_cas(&hoteli_g.turning, 0, 1)) {
         if (max_wait_ms) hoteli_nap(1);
         return;
     }
+    cancel = hoteli_cancel_hold();
     hoteli_turn(max_wait_ms);
     hoteli_flag_store(&hoteli_g.turning, 0);
+    hoteli_cancel_back(cancel);
 }
 
 static bool hoteli_flush_done(uint32_t ticket) {
@@ -7694,13 +7736,14 @@ static bool hoteli_pump(uint32_t ticket, uint32_t timeout_ms) {
 static bool hoteli_flush_wait(uint32_t ticket, uint32_t timeout_ms) {
     struct timespec until = hoteli_deadline(timeout_ms, 0);
     bool reached;
-    int error = 0;
+    int error = 0, cancel = hoteli_cancel_hold();
     (void)pthread_mutex_lock(&hoteli_g.lock);
     while (!hoteli_flush_reached(ticket) && error != ETIMEDOUT &&
            !hoteli_flag_load(&hoteli_g.closed))
         error = pthread_cond_timedwait(&hoteli_g.settled, &hoteli_g.lock, &until);
     reached = hoteli_flush_reached(ticket);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_cancel_back(cancel);
     return reached;
 }
 
