@@ -259,7 +259,8 @@ typedef enum hotel_log_id {
    with no_threads inside hotel_poll, hotel_flush and hotel_shutdown; never on the span path. While
    hotel_init runs, statistics asked for by other threads wait. message is valid during the call
    only and holds no secrets. Must not call hotel_init, hotel_flush,
-   hotel_shutdown, hotel_release or hotel_poll: they answer HOTEL_ERR_CALLBACK. */
+   hotel_shutdown, hotel_release or hotel_poll: they answer HOTEL_ERR_CALLBACK. A child that is
+   forked inside may use the library and must not return from here. */
 typedef void (*hotel_log_fn)(hotel_log_level level, hotel_log_id id, const char *message,
                              void *user_data);
 
@@ -3076,7 +3077,8 @@ static struct hoteli_state {
     pthread_mutex_t lock; /* life cycle, flush, statistics; never taken by spans */
     pthread_cond_t settled;
     bool clock_cond;      /* settled runs on the monotonic clock */
-    hoteli_flag life;     /* guards set-up, shutdown, release and rebuild, from end to end */
+    hoteli_flag life;     /* guards set-up, shutdown, release and rebuild, from end to end: the
+                             process of the thread that is inside */
     int life_cancel;      /* how cancellation was set on the thread that is inside */
     hoteli_flag turning;  /* somebody drives the exporter */
     hoteli_flag shape;    /* guards what they change, for the moment that it takes */
@@ -3183,10 +3185,11 @@ static void hoteli_say_quoted(hoteli_text *text, const char *words, size_t size)
 }
 
 static void hoteli_log(hotel_log_level level, hotel_log_id id, const char *message) {
+    uint32_t quiet = hoteli_t.quiet;
     if (!hoteli_g.log_fn || level > hoteli_g.log_level) return;
-    hoteli_t.quiet++;
+    hoteli_t.quiet = 1;
     hoteli_g.log_fn(level, id, message, hoteli_g.log_user_data);
-    hoteli_t.quiet--;
+    hoteli_t.quiet = quiet;
 }
 
 static void hoteli_log_text(hotel_log_level level, hotel_log_id id, const hoteli_text *text) {
@@ -7183,8 +7186,8 @@ static void hoteli_locks_make(void) {
 static void hoteli_fork_child(void) {
     uint32_t i;
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, 0u, __ATOMIC_RELAXED);
-    hoteli_flag_store(&hoteli_g.life, 0);
     hoteli_flag_store(&hoteli_g.shape, 0);
+    hoteli_t.quiet = 0; /* it may have been made inside a callback */
     /* Later these numbers may belong to files of the child's own. */
     hoteli_pipe_close();
     for (i = 0; i < hoteli_g.num_destinations; i++) {
@@ -7262,12 +7265,37 @@ static void hoteli_books_clear(void) {
     memset(hoteli_g.logged_ms, 0, sizeof hoteli_g.logged_ms);
 }
 
+/* When this process was forked a thread of the parent was setting up, stopping or releasing: what
+   it left is nothing to go on from. As if never started; its memory is not given back. */
+static HOTELI_COLD void hoteli_forget(void) {
+    __atomic_store_n(&hoteli_g.epoch, (uint32_t *)NULL, __ATOMIC_RELEASE);
+    hoteli_flag_store(&hoteli_g.running, 0);
+    hoteli_flag_store(&hoteli_g.shape, 0);
+    hoteli_flag_store(&hoteli_g.turning, 0);
+    hoteli_g.initialised = hoteli_g.stopped = false;
+    hoteli_g.num_destinations = hoteli_g.num_configured = 0;
+    hoteli_g.num_chunks = hoteli_g.num_scopes = hoteli_g.shard_mask = 0;
+    hoteli_g.shards = NULL;
+    hoteli_g.arena = NULL;
+    memset(hoteli_g.scopes, 0, sizeof hoteli_g.scopes);
+    hoteli_g.arena_memory = hoteli_g.setup_memory = NULL;
+    hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
+}
+
+/* False: another thread is setting up, stopping, releasing or rebuilding. */
+static bool hoteli_life_try(void) {
+    uint32_t self = (uint32_t)getpid(), holder = hoteli_flag_load(&hoteli_g.life);
+    if (holder == self || !hoteli_flag_cas(&hoteli_g.life, holder, self)) return false;
+    if (holder) hoteli_forget();
+    return true;
+}
+
 /* First use in a fork child: everything anew, nothing of the parent's spans. One thread does it;
    what others ask for meanwhile is answered as before hotel_init. */
 static HOTELI_COLD bool hoteli_rebuild(void) {
     bool started = true;
     int cancel;
-    if (!hoteli_flag_cas(&hoteli_g.life, 0, 1)) return false;
+    if (!hoteli_life_try()) return false;
     cancel = hoteli_cancel_hold();
     if (!hoteli_epoch() && hoteli_g.initialised) {
         hoteli_flag_store(&hoteli_g.shape, 0);
@@ -7279,7 +7307,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
         if (hoteli_g.arena) hoteli_arena_inherit();
         memset(hoteli_g.scratch_block, 0, sizeof hoteli_g.scratch_block);
         hoteli_g.flush_asked = hoteli_g.flush_begun = hoteli_g.flush_done = 0;
-        hoteli_g.stopping = false;
+        hoteli_g.stopping = hoteli_g.has_thread = false;
         hoteli_flag_store(&hoteli_g.sleeping, 0);
         hoteli_flag_store(&hoteli_g.nudge, 0);
         if (!hoteli_g.stopped) {
@@ -7531,7 +7559,7 @@ static void hoteli_flag_enter(hoteli_flag *flag) {
 
 static void hoteli_life_enter(void) {
     int cancel = hoteli_cancel_hold();
-    hoteli_flag_enter(&hoteli_g.life);
+    while (!hoteli_life_try()) hoteli_nap(1);
     hoteli_g.life_cancel = cancel;
 }
 
@@ -7643,6 +7671,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     hoteli_g.initialised = true;
     if (!hoteli_pipe_open() || !hoteli_exporter_start()) {
         hoteli_g.stopped = true;
+        hoteli_flag_store(&hoteli_g.closed, 1); /* spans of before may still end */
         hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_SYSTEM, "no thread or pipe could be made");
         return HOTEL_ERR_SYSTEM;
     }
@@ -7724,12 +7753,12 @@ static bool hoteli_flush_done(uint32_t ticket) {
 /* Without threads the caller does the work itself. */
 static bool hoteli_pump(uint32_t ticket, uint32_t timeout_ms) {
     int64_t until = hoteli_now_ms() + timeout_ms;
-    hoteli_t.quiet++;
+    hoteli_t.quiet = 1;
     do {
         int64_t left = until - hoteli_now_ms();
         hoteli_turn_alone(HOTELI_MAX(HOTELI_MIN(left, (int64_t)20), (int64_t)0));
     } while (!hoteli_flush_done(ticket) && hoteli_now_ms() < until);
-    hoteli_t.quiet--;
+    hoteli_t.quiet = 0;
     return hoteli_flush_done(ticket);
 }
 
@@ -7797,12 +7826,12 @@ static bool hoteli_stop(uint32_t timeout_ms) {
     if (hoteli_g.has_thread) {
         if (!hoteli_join(timeout_ms)) return false;
     } else {
-        hoteli_t.quiet++;
+        hoteli_t.quiet = 1;
         while (!hoteli_stop_now()) hoteli_turn_alone(HOTELI_MIN(hoteli_stop_wait(), (int64_t)20));
         hoteli_flag_enter(&hoteli_g.turning);
         hoteli_close_all();
         hoteli_flag_store(&hoteli_g.turning, 0);
-        hoteli_t.quiet--;
+        hoteli_t.quiet = 0;
     }
     (void)pthread_mutex_lock(&hoteli_g.lock);
     (void)pthread_cond_broadcast(&hoteli_g.settled);
@@ -7849,9 +7878,9 @@ HOTEL_API hotel_result hotel_poll(uint32_t timeout_ms) {
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     if (!hoteli_here() || !hoteli_flag_load(&hoteli_g.running) || !hoteli_g.no_threads)
         return HOTEL_ERR_NOT_RUNNING;
-    hoteli_t.quiet++;
+    hoteli_t.quiet = 1;
     hoteli_turn_alone((int64_t)timeout_ms);
-    hoteli_t.quiet--;
+    hoteli_t.quiet = 0;
     return HOTEL_OK;
 }
 
