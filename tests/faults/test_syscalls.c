@@ -275,6 +275,24 @@ static void test_poll_refused(void) {
     (void)hotel_release();
 }
 
+/* A start that fails, with a span still open from the life before. */
+static void test_failed_restart(void) {
+    static const fault no_thread = {CALL_THREAD, 1, 1, EAGAIN};
+    hotel_destination to[2];
+    hotel_span span;
+    is_int(start(to, false), HOTEL_OK, "init");
+    span = hotel_start("open all the time");
+    (void)hotel_shutdown(100);
+    faults_begin(&no_thread);
+    is_int(start(to, false), HOTEL_ERR_SYSTEM, "the next init finds no thread");
+    faults_end();
+    memset(&books_opened, 0, sizeof books_opened);
+    hotel_end(&span);
+    is_int(since_opened(0).dropped_shutdown, 1, "P5 a span that ends then is dropped and counted");
+    check_books("a start that failed");
+    (void)hotel_release();
+}
+
 /* ---- No descriptor is left ------------------------------------------------------------------ */
 
 static rlim_t allow_descriptors(rlim_t most) {
@@ -518,6 +536,7 @@ int main(void) {
     test_every_call();
     test_storms();
     test_poll_refused();
+    test_failed_restart();
     test_no_descriptors();
     test_clocks();
     server_stop(&keeping);
