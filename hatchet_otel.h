@@ -227,6 +227,7 @@ typedef enum hotel_log_level {
     X(4, BAD_ENDPOINT)        /* a destination was not started: its endpoint and the reason     */ \
     X(5, HATCHET_TOKEN)       /* a Hatchet token was seen; Hatchet needs OTLP over gRPC         */ \
     X(6, SYSTEM)              /* the operating system refused something                         */ \
+    X(7, DETECTOR)            /* a resource detector failed; the rest is used                   */ \
     X(10, EXPORT_RETRY)       /* a request failed and will be sent again                        */ \
     X(11, EXPORT_FAILED)      /* a request was given up: its spans are lost                     */ \
     X(12, PARTIAL_SUCCESS)    /* the server rejected some spans, or sent a warning              */ \
@@ -312,6 +313,12 @@ typedef struct hotel_attr {
     size_t key_size;
     hotel_value value;
 } hotel_attr;
+
+/* Text that is read: UTF-8, not ended by a NUL, borrowed. */
+typedef struct hotel_string {
+    const char *text;
+    size_t size;
+} hotel_string;
 
 /* Lengths of literals are computed by the compiler. A size above 4 GiB - 1 is cut there. */
 HOTEL_INLINE uint32_t hotel_size32(size_t size) {
@@ -718,6 +725,8 @@ typedef struct hotel_tracer_config {
     size_t num_attributes HOTEL_ZERO;
 } hotel_tracer_config;
 
+struct hotel_detector;
+
 /* Everything hotel_init takes. Zeroed is a working default. Code beats environment beats
    default (SP-95). Nothing is kept by reference but the functions, their user data, and memory. */
 typedef struct hotel_config {
@@ -725,6 +734,11 @@ typedef struct hotel_config {
     const hotel_attr *resource HOTEL_ZERO; /* win over OTEL_RESOURCE_ATTRIBUTES                */
     size_t num_resource HOTEL_ZERO;
     const char *resource_schema_url HOTEL_ZERO;
+    /* Asked in their order. What they find beats the defaults; OTEL_RESOURCE_ATTRIBUTES,
+       OTEL_SERVICE_NAME and the members above beat it (SP-95). At most 8 KiB; takes 16 KiB of
+       memory. Different schema URLs, of detectors and the one above, are an error (RS-07). */
+    const struct hotel_detector *detectors HOTEL_ZERO;
+    size_t num_detectors HOTEL_ZERO;
     const hotel_destination *destinations HOTEL_ZERO; /* none: one by the environment          */
     size_t num_destinations HOTEL_ZERO;               /* at most 4; OTEL_TRACES_EXPORTER       */
     hotel_tracer_config tracer HOTEL_ZERO; /* scope of spans that name no tracer               */
@@ -1081,6 +1095,280 @@ HOTEL_API ptrdiff_t hotel_tracestate_get(const char *state, const char *key, cha
 HOTEL_API size_t hotel_tracestate_set(const char *state, const char *key, const char *value,
                                       char *out, size_t capacity);
 
+/* ==== [SECTION 00] EXPORTERS AND FINISHED SPANS ============================================ */
+
+/* A list inside something finished: attributes, elements of an array, events, links. It is walked
+   with the hotel_next_* function of its members; walking uses it up, so walk a copy to come
+   again. Borrowed from the bytes that it was read from, as is all that it gives. Zeroed is empty;
+   a walk with another function finds nothing. Opaque. */
+typedef struct hotel_list {
+    const uint8_t *at;
+    const uint8_t *end;
+    uint32_t tag;
+    uint32_t members;
+} hotel_list;
+
+/* A value as it is on the wire: every array is HOTEL_TYPE_ARRAY, whatever it was made of. */
+typedef struct hotel_value_view {
+    hotel_type type;
+    union {
+        hotel_string string; /* of HOTEL_TYPE_BYTES too */
+        bool boolean;
+        int64_t integer;
+        double real;
+        hotel_list list; /* HOTEL_TYPE_ARRAY: hotel_next_value; HOTEL_TYPE_MAP: hotel_next_attr */
+    } as;
+} hotel_value_view;
+
+/* An attribute, or an entry of a map. */
+typedef struct hotel_attr_view {
+    hotel_string key;
+    hotel_value_view value;
+} hotel_attr_view;
+
+/* An event of a finished span. */
+typedef struct hotel_event_view {
+    hotel_string name;
+    uint64_t time_ns;      /* Unix time */
+    hotel_list attributes; /* hotel_next_attr */
+    uint32_t num_attributes;
+    uint32_t dropped_attributes;
+} hotel_event_view;
+
+/* A link of a finished span; its tracestate is beside the context, not in it. */
+typedef struct hotel_link_view {
+    hotel_span_context context;
+    hotel_string trace_state;
+    hotel_list attributes; /* hotel_next_attr */
+    uint32_t num_attributes;
+    uint32_t dropped_attributes;
+} hotel_link_view;
+
+/* The instrumentation scope of a span (TR-61, SP-100). */
+typedef struct hotel_scope_view {
+    hotel_string name;
+    hotel_string version;
+    hotel_string schema_url;
+    hotel_list attributes; /* hotel_next_attr */
+    uint32_t num_attributes;
+    uint32_t dropped_attributes;
+} hotel_scope_view;
+
+/* The resource of a span (RS-04). */
+typedef struct hotel_resource_view {
+    hotel_string schema_url;
+    hotel_list attributes; /* hotel_next_attr */
+    uint32_t num_attributes;
+    uint32_t dropped_attributes;
+} hotel_resource_view;
+
+/* A finished span, read on demand out of its encoded form: nothing is copied or allocated. Every
+   text, list and view inside is borrowed from there. Text that is absent has size 0. */
+typedef struct hotel_span_view {
+    hotel_span_context context; /* without a tracestate: that is the next member */
+    hotel_string trace_state;   /* as in the header */
+    uint8_t parent_span_id[8];
+    bool has_parent;
+    bool has_remote_parent;
+    hotel_kind kind;
+    hotel_status status;
+    hotel_string status_description;
+    hotel_string name;
+    uint64_t start_time_ns; /* Unix time */
+    uint64_t end_time_ns;
+    hotel_list attributes; /* hotel_next_attr  */
+    hotel_list events;     /* hotel_next_event */
+    hotel_list links;      /* hotel_next_link  */
+    uint32_t num_attributes;
+    uint32_t num_events;
+    uint32_t num_links;
+    uint32_t dropped_attributes;
+    uint32_t dropped_events;
+    uint32_t dropped_links;
+    hotel_scope_view scope;
+    hotel_resource_view resource;
+} hotel_span_view;
+
+/* The next member of a list, false at its end. A list that is not well-formed ends where it stops
+   making sense. threads: any, each with a list of its own. */
+HOTEL_API bool hotel_next_attr(hotel_list *list, hotel_attr_view *out);
+HOTEL_API bool hotel_next_value(hotel_list *list, hotel_value_view *out);
+HOTEL_API bool hotel_next_event(hotel_list *list, hotel_event_view *out);
+HOTEL_API bool hotel_next_link(hotel_list *list, hotel_link_view *out);
+
+/* The value of a key in a list of attributes, in an attribute of the span: false if there is none,
+   and *out is the empty value. Takes time by the length of the list. */
+HOTEL_API bool hotel_find_attr(hotel_list attributes, const char *key, hotel_value_view *out);
+HOTEL_INLINE bool hotel_view_attr(const hotel_span_view *span, const char *key,
+                                  hotel_value_view *out) {
+    return hotel_find_attr(span->attributes, key, out);
+}
+
+/* Is it this text? NULL equals the empty one. */
+HOTEL_INLINE bool hotel_string_is(hotel_string string, const char *text) {
+    size_t size = hotel_text_size(text);
+    return string.size == size && (size == 0 || __builtin_memcmp(string.text, text, size) == 0);
+}
+
+/* What an exporter gets: finished spans as one encoded ExportTraceServiceRequest, which is what
+   OTLP over HTTP posts. It may be sent or kept on disk as it is; two behind one another are again
+   one. To read it, walk its spans. */
+typedef struct hotel_batch {
+    const void *request;
+    size_t request_size;
+    size_t num_spans;
+} hotel_batch;
+
+/* Any encoded request as a batch; its spans are counted. Bytes that are none are an empty batch.
+   threads: any. */
+HOTEL_API hotel_batch hotel_batch_of(const void *request, size_t request_size);
+
+/* A walk over the spans of a batch. Opaque. */
+typedef struct hotel_spans {
+    hotel_list groups;
+    hotel_list scopes;
+    hotel_list spans;
+    hotel_resource_view resource;
+    hotel_scope_view scope;
+} hotel_spans;
+
+/* All spans of a batch in their order, grouped by resource and scope:
+
+       hotel_span_view span;
+       hotel_spans spans = hotel_batch_spans(batch);
+       while (hotel_next_span(&spans, &span)) ...
+
+   A span that is not well-formed is passed over. NULL is an empty batch. threads: any. */
+HOTEL_API hotel_spans hotel_batch_spans(const hotel_batch *batch);
+HOTEL_API bool hotel_next_span(hotel_spans *spans, hotel_span_view *out);
+
+/* An exporter of your own (EX-01, EX-02): three functions and what they are called with.
+
+   They are called by one thread at a time, export_fn never before its last call has returned
+   (BSP-02): by the exporter's thread, with no_threads by the thread in hotel_poll, hotel_flush
+   or hotel_shutdown, and for a simple destination by the thread that ended the span. They may
+   take their time, and hold up this destination only if the exporter's thread is not theirs to
+   block: keep below the destination's timeout. Spans started inside them are not recorded;
+   hotel_init, hotel_flush, hotel_shutdown, hotel_release and hotel_poll answer HOTEL_ERR_CALLBACK.
+
+   export_fn   takes a batch, valid during the call only. HOTEL_OK: delivered; anything else: its
+               spans count as failed, there is no second attempt (BSP-11). Required.
+   flush_fn    delivers what export_fn kept back, within timeout_ms (EX-02, BSP-14). NULL: nothing
+               is ever kept back.
+   shutdown_fn is called once, the last call of all (BSP-18, BSP-20). NULL: nothing to do. */
+typedef struct hotel_exporter {
+    hotel_result (*export_fn)(const hotel_batch *batch, void *user_data) HOTEL_ZERO;
+    hotel_result (*flush_fn)(uint32_t timeout_ms, void *user_data) HOTEL_ZERO;
+    hotel_result (*shutdown_fn)(uint32_t timeout_ms, void *user_data) HOTEL_ZERO;
+    void *user_data HOTEL_ZERO;
+} hotel_exporter;
+
+/* Prints spans for people (EX-03), the resource once a batch, long values cut, control characters
+   escaped. The format may change with any version: do not parse it. In colour if the descriptor
+   is a terminal and NO_COLOR is not set in the environment. The descriptor stays the caller's.
+   HOTEL_ERR_FAILED when it cannot be written, or takes nothing for a second. Neither raises
+   SIGPIPE nor allocates. */
+HOTEL_API hotel_exporter hotel_console_exporter(int descriptor);
+
+/* Keeps finished spans for tests (EX-04), in memory of the caller's. Opaque. */
+typedef struct hotel_memory_exporter {
+    uint8_t *memory;
+    size_t capacity;
+    size_t used;
+    size_t refused;
+    uint32_t busy;
+    uint32_t stopped;
+} hotel_memory_exporter;
+
+/* Starts with nothing kept. The object and `capacity` bytes at `memory` must outlive their use by
+   the library. A batch that does not fit is refused as a whole, HOTEL_ERR_FAILED, and its spans
+   are counted; so is every one after shutdown (BSP-20). threads: setup. */
+HOTEL_API hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *exporter, void *memory,
+                                                     size_t capacity);
+
+/* Everything kept so far as one batch, oldest first. May be read while the exporter runs; what
+   came later is in the next answer. It and all that is read out of it stay valid until the
+   reset. To see all that ended, flush first. threads: any, but for the reset. */
+HOTEL_API hotel_batch hotel_memory_exporter_batch(const hotel_memory_exporter *exporter);
+
+/* Spans kept; the one at an index in their order, false beyond the last; spans refused. */
+HOTEL_API size_t hotel_memory_exporter_count(const hotel_memory_exporter *exporter);
+HOTEL_API bool hotel_memory_exporter_at(const hotel_memory_exporter *exporter, size_t index,
+                                        hotel_span_view *out);
+HOTEL_API size_t hotel_memory_exporter_refused(const hotel_memory_exporter *exporter);
+
+/* Forgets all spans, and the count of refused ones. The exporter may be running, but nobody may be
+   reading. */
+HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter);
+
+/* ==== [SECTION 00] RESOURCES AND DETECTORS ================================================= */
+
+/* The schema URL of the semantic conventions whose names this library's detectors use (RS-07). */
+#define HOTEL_SCHEMA_URL "https://opentelemetry.io/schemas/1.44.0"
+
+/* A resource that is being put together, in memory of the caller's (RS-01). Opaque but for the
+   last member. */
+typedef struct hotel_resource {
+    uint8_t *memory;
+    size_t capacity;
+    size_t size;        /* encoded attributes, at the front of the memory */
+    size_t schema_size; /* schema URL, at its end */
+    bool schema_conflict;
+    bool ignore_environment; /* for detectors: read no environment variable */
+} hotel_resource;
+
+/* Starts an empty resource (RS-02). schema_url may be NULL. HOTEL_ERR_MEMORY: too small for it.
+   threads: a resource is used by one at a time. */
+HOTEL_API hotel_result hotel_resource_start(hotel_resource *resource, void *memory, size_t capacity,
+                                            const char *schema_url);
+
+/* Adds an attribute, copied, or replaces the one with its key. HOTEL_ERR_MEMORY, and nothing
+   changes, when it does not fit; HOTEL_ERR_ARGUMENT for a NULL or empty key. */
+HOTEL_API hotel_result hotel_resource_add(hotel_resource *resource, hotel_attr attribute);
+
+/* Sets the schema URL that the attributes added follow. NULL, "" and the one that is set change
+   nothing. A second, different one is an error (SP-94): HOTEL_ERR_ARGUMENT, and from then on
+   the resource has none. */
+HOTEL_API hotel_result hotel_resource_set_schema(hotel_resource *resource, const char *schema_url);
+
+/* Merges `updating` into `resource`: the union of both, the updating side wins, an empty value too
+   (RS-03, SP-94). HOTEL_ERR_ARGUMENT: their schema URLs differ; attributes are merged all the
+   same. HOTEL_ERR_MEMORY: those that fit are. */
+HOTEL_API hotel_result hotel_resource_merge(hotel_resource *resource,
+                                            const hotel_resource *updating);
+
+/* What is in it (RS-04): valid until the next change. */
+HOTEL_API hotel_resource_view hotel_resource_read(const hotel_resource *resource);
+
+/* Finds out about the surroundings when the library starts (RS-06): see hotel_config.detectors.
+   detect_fn adds what it finds to *out, which holds what earlier detectors found, and sets the
+   schema URL if its names follow one (RS-07). Finding nothing is HOTEL_OK. After anything else
+   the log names the detector; what it added stays. Called inside hotel_init: must not call
+   hotel_init, hotel_flush, hotel_shutdown, hotel_release or hotel_poll. */
+typedef struct hotel_detector {
+    hotel_result (*detect_fn)(hotel_resource *out, void *user_data) HOTEL_ZERO;
+    const char *name HOTEL_ZERO;
+    void *user_data HOTEL_ZERO;
+} hotel_detector;
+
+/* The built-in ones. What cannot be found out is left out.
+   service  service.name if OTEL_SERVICE_NAME is set, service.instance.id: a random UUID that the
+            process keeps; a fork child has its parent's, as it has its whole resource (SP-93)
+   process  process.pid, .parent_pid, .executable.name, .executable.path, .command, .owner,
+            .runtime.name, .runtime.version (of the C library)
+   command  process.command_args: the whole command line, which may hold secrets
+   host     host.name, host.arch, host.id (/etc/machine-id)
+   os       os.type, os.name, os.version, os.description
+   sdk      telemetry.sdk.name, .language, .version; hotel_init adds these by itself
+   resource what a resource of yours holds, which must outlive hotel_init. */
+HOTEL_API hotel_detector hotel_service_detector(void);
+HOTEL_API hotel_detector hotel_process_detector(void);
+HOTEL_API hotel_detector hotel_command_detector(void);
+HOTEL_API hotel_detector hotel_host_detector(void);
+HOTEL_API hotel_detector hotel_os_detector(void);
+HOTEL_API hotel_detector hotel_sdk_detector(void);
+HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource);
+
 /* ==== [SECTION 11] HATCHET ================================================================= */
 
 /* A task run as a worker receives it: the members are those of Hatchet's AssignedAction. What
@@ -1311,6 +1599,7 @@ private:
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__linux__)
@@ -2525,6 +2814,387 @@ static bool hoteli_status_parse(const uint8_t *bytes, size_t size, hoteli_reply 
     return ok;
 }
 
+/* ==== [SECTION 00] FINISHED SPANS ========================================================== */
+
+/* What the members of a hotel_list are. */
+enum {
+    HOTELI_LIST_ATTRS = 1,
+    HOTELI_LIST_VALUES,
+    HOTELI_LIST_EVENTS,
+    HOTELI_LIST_LINKS,
+    HOTELI_LIST_MESSAGES /* of a walk over spans */
+};
+
+static hotel_list hoteli_list_of(const uint8_t *bytes, size_t size, uint32_t tag,
+                                 uint32_t members) {
+    hotel_list list;
+    list.at = bytes;
+    list.end = size > 0 ? bytes + size : bytes;
+    list.tag = tag;
+    list.members = members;
+    return list;
+}
+
+/* The next field with the list's tag, all others being skipped; a malformed one ends the list. */
+static bool hoteli_list_field(hotel_list *list, uint32_t members, hoteli_field *field) {
+    int found;
+    if (list == NULL || list->members != members) return false;
+    while ((found = hoteli_field_next(&list->at, list->end, field)) == 1) {
+        if (field->tag == list->tag) return true;
+    }
+    list->at = list->end;
+    return false;
+}
+
+static hotel_string hoteli_field_text(const hoteli_field *field) {
+    hotel_string string;
+    string.text = (const char *)field->bytes;
+    string.size = field->size;
+    return string;
+}
+
+static uint32_t hoteli_field_fixed32(const hoteli_field *field) {
+    const uint8_t *b = field->bytes;
+    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+/* An ID of another size is no ID. */
+static bool hoteli_field_id(const hoteli_field *field, uint8_t *out, size_t size) {
+    if (field->size != size) {
+        memset(out, 0, size);
+        return false;
+    }
+    memcpy(out, field->bytes, size);
+    return true;
+}
+
+/* An AnyValue: of a oneof the last field counts. */
+static bool hoteli_value_read(const uint8_t *bytes, size_t size, hotel_value_view *out) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    uint64_t bits;
+    int found;
+    memset(out, 0, sizeof *out);
+    while ((found = hoteli_field_next(&bytes, end, &field)) == 1) {
+        switch (field.tag) {
+        case 0x0A:
+        case 0x3A:
+            out->type = field.tag == 0x0A ? HOTEL_TYPE_STRING : HOTEL_TYPE_BYTES;
+            out->as.string = hoteli_field_text(&field);
+            break;
+        case 0x10:
+            out->type = HOTEL_TYPE_BOOL;
+            out->as.boolean = field.number != 0;
+            break;
+        case 0x18:
+            out->type = HOTEL_TYPE_INT;
+            out->as.integer = (int64_t)field.number;
+            break;
+        case 0x21:
+            out->type = HOTEL_TYPE_DOUBLE;
+            bits = hoteli_load8(field.bytes);
+            memcpy(&out->as.real, &bits, 8);
+            break;
+        case 0x2A:
+            out->type = HOTEL_TYPE_ARRAY;
+            out->as.list = hoteli_list_of(field.bytes, field.size, 0x0A, HOTELI_LIST_VALUES);
+            break;
+        case 0x32:
+            out->type = HOTEL_TYPE_MAP;
+            out->as.list = hoteli_list_of(field.bytes, field.size, 0x0A, HOTELI_LIST_ATTRS);
+            break;
+        default:
+            break;
+        }
+    }
+    return found == 0;
+}
+
+/* A KeyValue. */
+static bool hoteli_attr_read(const uint8_t *bytes, size_t size, hotel_attr_view *out) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    int found;
+    memset(out, 0, sizeof *out);
+    while ((found = hoteli_field_next(&bytes, end, &field)) == 1) {
+        if (field.tag == 0x0A) {
+            out->key = hoteli_field_text(&field);
+        } else if (field.tag == 0x12 && !hoteli_value_read(field.bytes, field.size, &out->value)) {
+            return false;
+        }
+    }
+    return found == 0;
+}
+
+static bool hoteli_event_read(const uint8_t *bytes, size_t size, hotel_event_view *out) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    int found;
+    memset(out, 0, sizeof *out);
+    out->attributes = hoteli_list_of(bytes, size, 0x1A, HOTELI_LIST_ATTRS);
+    while ((found = hoteli_field_next(&bytes, end, &field)) == 1) {
+        if (field.tag == 0x09) out->time_ns = hoteli_load8(field.bytes);
+        if (field.tag == 0x12) out->name = hoteli_field_text(&field);
+        if (field.tag == 0x1A) out->num_attributes++;
+        if (field.tag == 0x20) out->dropped_attributes = (uint32_t)field.number;
+    }
+    return found == 0;
+}
+
+static bool hoteli_link_read(const uint8_t *bytes, size_t size, hotel_link_view *out) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    int found;
+    memset(out, 0, sizeof *out);
+    out->attributes = hoteli_list_of(bytes, size, 0x22, HOTELI_LIST_ATTRS);
+    while ((found = hoteli_field_next(&bytes, end, &field)) == 1) {
+        if (field.tag == 0x0A) (void)hoteli_field_id(&field, out->context.trace_id, 16);
+        if (field.tag == 0x12) (void)hoteli_field_id(&field, out->context.span_id, 8);
+        if (field.tag == 0x1A) out->trace_state = hoteli_field_text(&field);
+        if (field.tag == 0x22) out->num_attributes++;
+        if (field.tag == 0x28) out->dropped_attributes = (uint32_t)field.number;
+        if (field.tag == 0x35) {
+            uint32_t flags = hoteli_field_fixed32(&field);
+            out->context.trace_flags = (uint8_t)(flags & 0xFF);
+            out->context.is_remote = (flags & 0x200) != 0;
+        }
+    }
+    return found == 0;
+}
+
+/* Fields of an InstrumentationScope. */
+static void hoteli_scope_read(const uint8_t *bytes, size_t size, hotel_scope_view *out) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    out->attributes = hoteli_list_of(bytes, size, 0x1A, HOTELI_LIST_ATTRS);
+    while (hoteli_field_next(&bytes, end, &field) == 1) {
+        if (field.tag == 0x0A) out->name = hoteli_field_text(&field);
+        if (field.tag == 0x12) out->version = hoteli_field_text(&field);
+        if (field.tag == 0x1A) out->num_attributes++;
+        if (field.tag == 0x20) out->dropped_attributes = (uint32_t)field.number;
+    }
+}
+
+/* Fields of a Resource. */
+static void hoteli_resource_read(const uint8_t *bytes, size_t size, hotel_resource_view *out) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    out->attributes = hoteli_list_of(bytes, size, 0x0A, HOTELI_LIST_ATTRS);
+    while (hoteli_field_next(&bytes, end, &field) == 1) {
+        if (field.tag == 0x0A) out->num_attributes++;
+        if (field.tag == 0x10) out->dropped_attributes = (uint32_t)field.number;
+    }
+}
+
+/* What a ScopeSpans, or any part of one, says about its scope; its spans are skipped. */
+static void hoteli_view_scope(hotel_scope_view *out, const uint8_t *bytes, size_t size) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    while (hoteli_field_next(&bytes, end, &field) == 1) {
+        if (field.tag == 0x0A) hoteli_scope_read(field.bytes, field.size, out);
+        if (field.tag == 0x1A) out->schema_url = hoteli_field_text(&field);
+    }
+}
+
+/* What a ResourceSpans, or any part of one, says about its resource. */
+static void hoteli_view_resource(hotel_resource_view *out, const uint8_t *bytes, size_t size) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    while (hoteli_field_next(&bytes, end, &field) == 1) {
+        if (field.tag == 0x0A) hoteli_resource_read(field.bytes, field.size, out);
+        if (field.tag == 0x1A) out->schema_url = hoteli_field_text(&field);
+    }
+}
+
+static bool hoteli_view_status(hotel_span_view *out, const uint8_t *bytes, size_t size) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    int found;
+    while ((found = hoteli_field_next(&bytes, end, &field)) == 1) {
+        if (field.tag == 0x12) out->status_description = hoteli_field_text(&field);
+        if (field.tag == 0x18) {
+            out->status = field.number <= HOTEL_STATUS_ERROR ? (hotel_status)field.number
+                                                             : HOTEL_STATUS_UNSET;
+        }
+    }
+    return found == 0;
+}
+
+/* One field of a Span; false: it is malformed inside. */
+static bool hoteli_view_field(hotel_span_view *out, const hoteli_field *field) {
+    uint32_t flags;
+    switch (field->tag) {
+    case 0x0A: (void)hoteli_field_id(field, out->context.trace_id, 16); break;
+    case 0x12: (void)hoteli_field_id(field, out->context.span_id, 8); break;
+    case 0x1A: out->trace_state = hoteli_field_text(field); break;
+    case 0x22:
+        out->has_parent = hoteli_field_id(field, out->parent_span_id, 8) &&
+                          hoteli_load8(out->parent_span_id) != 0;
+        break;
+    case 0x2A: out->name = hoteli_field_text(field); break;
+    case 0x30:
+        out->kind = field->number <= HOTEL_CONSUMER ? (hotel_kind)field->number
+                                                    : HOTEL_KIND_DEFAULT;
+        break;
+    case 0x39: out->start_time_ns = hoteli_load8(field->bytes); break;
+    case 0x41: out->end_time_ns = hoteli_load8(field->bytes); break;
+    case 0x4A: out->num_attributes++; break;
+    case 0x50: out->dropped_attributes = (uint32_t)field->number; break;
+    case 0x5A: out->num_events++; break;
+    case 0x60: out->dropped_events = (uint32_t)field->number; break;
+    case 0x6A: out->num_links++; break;
+    case 0x70: out->dropped_links = (uint32_t)field->number; break;
+    case 0x7A: return hoteli_view_status(out, field->bytes, field->size);
+    case 0x85:
+        flags = hoteli_field_fixed32(field);
+        out->context.trace_flags = (uint8_t)(flags & 0xFF);
+        out->has_remote_parent = (flags & 0x200) != 0;
+        break;
+    default: break;
+    }
+    return true;
+}
+
+/* A Span message; scope and resource stay as they are. False, and the rest zeroed, if it is
+   malformed. */
+static bool hoteli_view_span(hotel_span_view *out, const uint8_t *bytes, size_t size) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hotel_scope_view scope = out->scope;
+    hotel_resource_view resource = out->resource;
+    hoteli_field field;
+    int found;
+    memset(out, 0, sizeof *out);
+    out->scope = scope;
+    out->resource = resource;
+    out->attributes = hoteli_list_of(bytes, size, 0x4A, HOTELI_LIST_ATTRS);
+    out->events = hoteli_list_of(bytes, size, 0x5A, HOTELI_LIST_EVENTS);
+    out->links = hoteli_list_of(bytes, size, 0x6A, HOTELI_LIST_LINKS);
+    while ((found = hoteli_field_next(&bytes, end, &field)) == 1) {
+        if (!hoteli_view_field(out, &field)) {
+            found = -1;
+            break;
+        }
+    }
+    if (found == 0) return true;
+    memset(out, 0, sizeof *out);
+    out->scope = scope;
+    out->resource = resource;
+    return false;
+}
+
+/*
+ * A view from its parts: encoded fields of ResourceSpans (resource, schema URL), encoded fields of
+ * ScopeSpans (scope and schema URL; spans among them are skipped), and the Span message without
+ * tag and length. Any of them may be absent: NULL and 0. False if the span is malformed.
+ */
+static bool hoteli_view_parse(
+    hotel_span_view *out, const uint8_t *resource, size_t resource_size, const uint8_t *schema,
+    size_t schema_size, const uint8_t *scope, size_t scope_size, const uint8_t *span,
+    size_t span_size) {
+    memset(out, 0, sizeof *out);
+    hoteli_view_resource(&out->resource, resource, resource_size);
+    hoteli_view_resource(&out->resource, schema, schema_size);
+    hoteli_view_scope(&out->scope, scope, scope_size);
+    return hoteli_view_span(out, span, span_size);
+}
+
+HOTEL_API bool hotel_next_attr(hotel_list *list, hotel_attr_view *out) {
+    hoteli_field field;
+    if (out == NULL || !hoteli_list_field(list, HOTELI_LIST_ATTRS, &field)) return false;
+    if (hoteli_attr_read(field.bytes, field.size, out)) return true;
+    list->at = list->end;
+    return false;
+}
+
+HOTEL_API bool hotel_next_value(hotel_list *list, hotel_value_view *out) {
+    hoteli_field field;
+    if (out == NULL || !hoteli_list_field(list, HOTELI_LIST_VALUES, &field)) return false;
+    if (hoteli_value_read(field.bytes, field.size, out)) return true;
+    list->at = list->end;
+    return false;
+}
+
+HOTEL_API bool hotel_next_event(hotel_list *list, hotel_event_view *out) {
+    hoteli_field field;
+    if (out == NULL || !hoteli_list_field(list, HOTELI_LIST_EVENTS, &field)) return false;
+    if (hoteli_event_read(field.bytes, field.size, out)) return true;
+    list->at = list->end;
+    return false;
+}
+
+HOTEL_API bool hotel_next_link(hotel_list *list, hotel_link_view *out) {
+    hoteli_field field;
+    if (out == NULL || !hoteli_list_field(list, HOTELI_LIST_LINKS, &field)) return false;
+    if (hoteli_link_read(field.bytes, field.size, out)) return true;
+    list->at = list->end;
+    return false;
+}
+
+HOTEL_API bool hotel_find_attr(hotel_list attributes, const char *key, hotel_value_view *out) {
+    hotel_attr_view attribute;
+    if (out == NULL) return false;
+    while (key != NULL && hotel_next_attr(&attributes, &attribute)) {
+        if (hotel_string_is(attribute.key, key)) {
+            *out = attribute.value;
+            return true;
+        }
+    }
+    memset(out, 0, sizeof *out);
+    return false;
+}
+
+HOTEL_API hotel_spans hotel_batch_spans(const hotel_batch *batch) {
+    hotel_spans spans;
+    memset(&spans, 0, sizeof spans);
+    if (batch != NULL && batch->request != NULL) {
+        spans.groups = hoteli_list_of((const uint8_t *)batch->request, batch->request_size, 0x0A,
+                                      HOTELI_LIST_MESSAGES);
+    }
+    return spans;
+}
+
+/* The next Span message, scope and resource being those around it. */
+static bool hoteli_spans_field(hotel_spans *spans, hoteli_field *field) {
+    while (!hoteli_list_field(&spans->spans, HOTELI_LIST_MESSAGES, field)) {
+        if (hoteli_list_field(&spans->scopes, HOTELI_LIST_MESSAGES, field)) {
+            memset(&spans->scope, 0, sizeof spans->scope);
+            hoteli_view_scope(&spans->scope, field->bytes, field->size);
+            spans->spans = hoteli_list_of(field->bytes, field->size, 0x12, HOTELI_LIST_MESSAGES);
+        } else if (hoteli_list_field(&spans->groups, HOTELI_LIST_MESSAGES, field)) {
+            memset(&spans->resource, 0, sizeof spans->resource);
+            hoteli_view_resource(&spans->resource, field->bytes, field->size);
+            spans->scopes = hoteli_list_of(field->bytes, field->size, 0x12, HOTELI_LIST_MESSAGES);
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+HOTEL_API bool hotel_next_span(hotel_spans *spans, hotel_span_view *out) {
+    hoteli_field field;
+    if (spans == NULL || out == NULL) return false;
+    while (hoteli_spans_field(spans, &field)) {
+        out->scope = spans->scope;
+        out->resource = spans->resource;
+        if (hoteli_view_span(out, field.bytes, field.size)) return true;
+    }
+    memset(out, 0, sizeof *out);
+    return false;
+}
+
+HOTEL_API hotel_batch hotel_batch_of(const void *request, size_t request_size) {
+    hotel_span_view span;
+    hotel_batch batch;
+    hotel_spans spans;
+    batch.request = request;
+    batch.request_size = request != NULL ? request_size : 0;
+    batch.num_spans = 0;
+    spans = hotel_batch_spans(&batch);
+    while (hotel_next_span(&spans, &span)) batch.num_spans++;
+    return batch;
+}
+
 /* ==== [SECTION 21] JSON METADATA =========================================================== */
 
 static const char *hoteli_json_blanks(const char *p, const char *end) {
@@ -3246,6 +3916,8 @@ static struct hoteli_state {
     uint8_t *setup_at;
     size_t setup_room;
     hoteli_scratch scratch; /* of the exporter */
+    hoteli_flag instance_state; /* of service.instance.id: 1 being drawn, 2 there */
+    uint64_t instance[4];
     hoteli_scope scopes[HOTELI_MAX_SCOPES];
     uint32_t num_scopes;
     uint32_t hatchet_scope;
@@ -3518,25 +4190,31 @@ static uint64_t hoteli_mix(uint64_t x) {
     return x ^ (x >> 31);
 }
 
-/* The key of this process: from the kernel, else from what differs between processes. */
-static void hoteli_new_key(void) {
-    uint64_t key[4];
+/* Randomness from the kernel, else from what differs between processes. */
+static void hoteli_entropy(uint64_t key[4]) {
+    const size_t size = 4 * sizeof *key;
     ssize_t n = -1;
     int i;
 #if defined(__linux__)
-    n = getrandom(key, sizeof key, GRND_NONBLOCK);
+    n = getrandom(key, size, GRND_NONBLOCK);
 #else
     int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
-        n = read(fd, key, sizeof key);
+        n = read(fd, key, size);
         (void)close(fd);
     }
 #endif
-    if (n != (ssize_t)sizeof key) {
+    if (n != (ssize_t)size) {
         uint64_t seed = hoteli_clock_ns(CLOCK_REALTIME) ^ ((uint64_t)getpid() << 32) ^
                         hoteli_clock_ns(CLOCK_MONOTONIC) ^ (uint64_t)(uintptr_t)&key;
         for (i = 0; i < 4; i++) key[i] = seed = hoteli_mix(seed + hoteli_g.key[i]);
     }
+}
+
+/* The key of this process. */
+static void hoteli_new_key(void) {
+    uint64_t key[4];
+    hoteli_entropy(key);
     memcpy(hoteli_g.key, key, sizeof key);
 }
 
@@ -5219,6 +5897,471 @@ static void *hoteli_carve(size_t size) {
     hoteli_g.setup_at += size;
     hoteli_g.setup_room -= size;
     return at;
+}
+
+/* ==== [SECTION 00] RESOURCES AND DETECTORS ================================================= */
+
+/* Encoded attributes of Resource (fields 1) from the front of the memory, the schema URL at its
+   end, what is between is free. */
+
+HOTEL_API hotel_result hotel_resource_start(hotel_resource *resource, void *memory, size_t capacity,
+                                            const char *schema_url) {
+    if (!resource) return HOTEL_ERR_ARGUMENT;
+    memset(resource, 0, sizeof *resource);
+    resource->memory = (uint8_t *)memory;
+    resource->capacity = memory ? capacity : 0;
+    return hotel_resource_set_schema(resource, schema_url);
+}
+
+HOTEL_API hotel_resource_view hotel_resource_read(const hotel_resource *resource) {
+    hotel_resource_view view;
+    memset(&view, 0, sizeof view);
+    if (!resource || !resource->memory) return view;
+    hoteli_resource_read(resource->memory, resource->size, &view);
+    view.schema_url.text =
+        (const char *)resource->memory + resource->capacity - resource->schema_size;
+    view.schema_url.size = resource->schema_size;
+    return view;
+}
+
+static hotel_result hoteli_resource_schema(hotel_resource *r, hotel_string url) {
+    hotel_string set = hotel_resource_read(r).schema_url;
+    if (!url.size || r->schema_conflict) return r->schema_conflict ? HOTEL_ERR_ARGUMENT : HOTEL_OK;
+    if (set.size) {
+        if (set.size == url.size && memcmp(set.text, url.text, url.size) == 0) return HOTEL_OK;
+        r->schema_conflict = true;
+        r->schema_size = 0;
+        return HOTEL_ERR_ARGUMENT;
+    }
+    if (url.size > r->capacity - r->size) return HOTEL_ERR_MEMORY;
+    memcpy(r->memory + r->capacity - url.size, url.text, url.size);
+    r->schema_size = url.size;
+    return HOTEL_OK;
+}
+
+HOTEL_API hotel_result hotel_resource_set_schema(hotel_resource *resource, const char *schema_url) {
+    hotel_string url;
+    if (!resource) return HOTEL_ERR_ARGUMENT;
+    url.text = schema_url;
+    url.size = hotel_text_size(schema_url);
+    if (!url.size) return HOTEL_OK;
+    return hoteli_resource_schema(resource, url);
+}
+
+/* The place of the attribute with this key; size 0: there is none. */
+static hotel_string hoteli_resource_find(const hotel_resource *r, const char *key, size_t size) {
+    hotel_list list = hotel_resource_read(r).attributes;
+    hotel_attr_view attribute;
+    hotel_string place = {NULL, 0};
+    const uint8_t *from = list.at;
+    while (hotel_next_attr(&list, &attribute)) {
+        if (hoteli_same_text(attribute.key.text, attribute.key.size, key, size)) {
+            place.text = (const char *)from;
+            place.size = (size_t)(list.at - from);
+            return place;
+        }
+        from = list.at;
+    }
+    return place;
+}
+
+static void hoteli_resource_remove(hotel_resource *r, const char *key, size_t key_size) {
+    hotel_string place = hoteli_resource_find(r, key, key_size);
+    size_t from;
+    if (!place.size) return;
+    from = (size_t)((const uint8_t *)place.text - r->memory);
+    memmove(r->memory + from, r->memory + from + place.size, r->size - from - place.size);
+    r->size -= place.size;
+}
+
+/* Makes room for an encoded attribute with this key; NULL: it does not fit. */
+static uint8_t *hoteli_resource_room(hotel_resource *r, const char *key, size_t key_size,
+                                     size_t size) {
+    size_t old = hoteli_resource_find(r, key, key_size).size;
+    if (size > r->capacity - r->schema_size - (r->size - old)) return NULL;
+    hoteli_resource_remove(r, key, key_size);
+    r->size += size;
+    return r->memory + r->size - size;
+}
+
+HOTEL_API hotel_result hotel_resource_add(hotel_resource *resource, hotel_attr attribute) {
+    uint8_t *at;
+    size_t size;
+    if (!resource || !attribute.key || !attribute.key_size) return HOTEL_ERR_ARGUMENT;
+    size = hoteli_field_size(hoteli_attr_size(&attribute, &hoteli_unlimited, 1));
+    at = hoteli_resource_room(resource, attribute.key, attribute.key_size, size);
+    if (at) {
+        hoteli_cursor c = hoteli_cursor_flat(at, size);
+        hoteli_write_attr(&c, 0x0a, &attribute, &hoteli_unlimited, 1);
+    }
+    return at ? HOTEL_OK : HOTEL_ERR_MEMORY;
+}
+
+HOTEL_API hotel_result hotel_resource_merge(hotel_resource *resource,
+                                            const hotel_resource *updating) {
+    hotel_resource_view view = hotel_resource_read(updating);
+    hotel_attr_view attribute;
+    const uint8_t *from = view.attributes.at;
+    hotel_result result, worst = HOTEL_OK;
+    if (!resource || !updating) return HOTEL_ERR_ARGUMENT;
+    if (resource == updating) return HOTEL_OK;
+    if (updating->schema_conflict) resource->schema_conflict = true;
+    if (resource->schema_conflict) resource->schema_size = 0;
+    while (hotel_next_attr(&view.attributes, &attribute)) {
+        size_t size = (size_t)(view.attributes.at - from);
+        uint8_t *at = hoteli_resource_room(resource, attribute.key.text, attribute.key.size, size);
+        if (at) memcpy(at, from, size);
+        else worst = HOTEL_ERR_MEMORY;
+        from = view.attributes.at;
+    }
+    result = hoteli_resource_schema(resource, view.schema_url);
+    return result != HOTEL_OK ? result : worst;
+}
+
+/* ---- what the surroundings say ---- */
+
+/* Collects what a detector adds: the first error counts, text that is empty says nothing. */
+typedef struct hoteli_finder {
+    hotel_resource *out;
+    hotel_result result;
+} hoteli_finder;
+
+static hoteli_finder hoteli_finder_start(hotel_resource *out) {
+    hoteli_finder f;
+    f.out = out;
+    f.result = hotel_resource_set_schema(out, HOTEL_SCHEMA_URL);
+    return f;
+}
+
+static void hoteli_found(hoteli_finder *f, hotel_attr attribute) {
+    hotel_result result;
+    if (attribute.value.type == HOTEL_TYPE_STRING && !attribute.value.size) return;
+    result = hotel_resource_add(f->out, attribute);
+    if (f->result == HOTEL_OK) f->result = result;
+}
+
+/* Up to `capacity` bytes of a file; 0 when it cannot be read. */
+static size_t hoteli_file_read(const char *path, char *out, size_t capacity) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    size_t size = 0;
+    ssize_t n;
+    if (fd < 0) return 0;
+    while (size < capacity && ((n = read(fd, out + size, capacity - size)) > 0 ||
+                               (n < 0 && errno == EINTR)))
+        if (n > 0) size += (size_t)n;
+    (void)close(fd);
+    return size;
+}
+
+/* The first line without blanks around it. */
+static hotel_string hoteli_first_line(const char *text, size_t size) {
+    const char *end = size ? (const char *)memchr(text, '\n', size) : NULL;
+    hotel_string line;
+    line.text = text;
+    line.size = end ? (size_t)(end - text) : size;
+    hoteli_trim(&line.text, &line.size);
+    return line;
+}
+
+/* A random UUID (version 4) in lower-case text. */
+static void hoteli_uuid_write(char out[37], const uint64_t random[2]) {
+    uint8_t bytes[16];
+    char hex[32];
+    memcpy(bytes, random, 16);
+    bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40);
+    bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
+    hoteli_hex_write(hex, bytes);
+    hoteli_hex_write(hex + 16, bytes + 8);
+    memset(out, '-', 36);
+    memcpy(out, hex, 8);
+    memcpy(out + 9, hex + 8, 4);
+    memcpy(out + 14, hex + 12, 4);
+    memcpy(out + 19, hex + 16, 4);
+    memcpy(out + 24, hex + 20, 12);
+    out[36] = 0;
+}
+
+/* Drawn by the first that asks; the others wait for it. */
+static void hoteli_instance_id(char out[37]) {
+    uint64_t own[4];
+    int rounds;
+    if (hoteli_flag_cas(&hoteli_g.instance_state, 0, 1)) {
+        hoteli_entropy(hoteli_g.instance);
+        hoteli_flag_store(&hoteli_g.instance_state, 2);
+    }
+    /* One who forked in that moment waits for nobody, and draws its own. */
+    for (rounds = 0; hoteli_flag_load(&hoteli_g.instance_state) != 2; rounds++) {
+        struct timespec pause = {0, 100000};
+        if (rounds == 1000) break;
+        (void)nanosleep(&pause, NULL);
+    }
+    if (rounds == 1000) hoteli_entropy(own);
+    else memcpy(own, hoteli_g.instance, sizeof own);
+    hoteli_uuid_write(out, own);
+}
+
+static hotel_result hoteli_detect_service(hotel_resource *out, void *user_data) {
+    hoteli_finder f = hoteli_finder_start(out);
+    bool borrowed = getuid() != geteuid() || getgid() != getegid();
+    const char *name = out->ignore_environment || borrowed ? NULL : getenv("OTEL_SERVICE_NAME");
+    char id[37];
+    (void)user_data;
+    if (name) hoteli_found(&f, hotel_str("service.name", name));
+    hoteli_instance_id(id);
+    hoteli_found(&f, hotel_str("service.instance.id", id));
+    return f.result;
+}
+
+static hotel_result hoteli_detect_sdk(hotel_resource *out, void *user_data) {
+    hoteli_finder f = hoteli_finder_start(out);
+    (void)user_data;
+    hoteli_found(&f, hotel_str("telemetry.sdk.name", "hatchet_otel"));
+    hoteli_found(&f, hotel_str("telemetry.sdk.language", "c"));
+    hoteli_found(&f, hotel_str("telemetry.sdk.version", HOTEL_VERSION_STRING));
+    return f.result;
+}
+
+/* The name of a user by /etc/passwd: "name:password:uid:...", nothing asked of the network. */
+static hotel_string hoteli_user_name(uint64_t uid, char *out, size_t capacity) {
+    int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+    hotel_string name = {out, 0};
+    char piece[512];
+    uint64_t number = 0;
+    size_t size = 0, field = 0, digits = 0;
+    ssize_t n = 0, i = 0;
+    while (fd >= 0) {
+        char c;
+        if (i == n) {
+            n = read(fd, piece, sizeof piece);
+            i = 0;
+            if (n <= 0) break;
+        }
+        c = piece[i++];
+        if (c == ':' || c == '\n') {
+            if (field == 2 && digits > 0 && digits < 11 && number == uid && size < capacity) {
+                name.size = size;
+                break;
+            }
+            field = c == ':' ? field + 1 : 0;
+            if (field == 0) size = 0;
+            number = digits = 0;
+        } else if (field == 0) {
+            if (size < capacity) out[size] = c;
+            size++;
+        } else if (field == 2) {
+            number = number * 10 + (uint64_t)(c - '0');
+            digits = c >= '0' && c <= '9' ? digits + 1 : 99;
+        }
+    }
+    if (fd >= 0) (void)close(fd);
+    return name;
+}
+
+/* The program's file and the last part of it. */
+static void hoteli_find_executable(hoteli_finder *f) {
+#if defined(__linux__)
+    static const char gone[] = " (deleted)"; /* the kernel's word on a file that is not there */
+    char path[1024];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+    size_t size = n > 0 && (size_t)n < sizeof path ? (size_t)n : 0, start, mark = sizeof gone - 1;
+    if (size > mark && memcmp(path + size - mark, gone, mark) == 0) size -= mark;
+    for (start = size; start > 0 && path[start - 1] != '/';) start--;
+    hoteli_found(f, hotel_strn("process.executable.name", path + start, size - start));
+    hoteli_found(f, hotel_strn("process.executable.path", path, size));
+#elif defined(__APPLE__)
+    hoteli_found(f, hotel_str("process.executable.name", getprogname()));
+#else
+    (void)f;
+#endif
+}
+
+static hotel_result hoteli_detect_process(hotel_resource *out, void *user_data) {
+    hoteli_finder f = hoteli_finder_start(out);
+    char text[1024];
+    hotel_string owner;
+    size_t size;
+    (void)user_data;
+    hoteli_found(&f, hotel_int("process.pid", (int64_t)getpid()));
+    hoteli_found(&f, hotel_int("process.parent_pid", (int64_t)getppid()));
+    hoteli_find_executable(&f);
+    size = hoteli_file_read("/proc/self/cmdline", text, sizeof text);
+    if (size && memchr(text, 0, size)) hoteli_found(&f, hotel_str("process.command", text));
+    owner = hoteli_user_name((uint64_t)geteuid(), text, sizeof text);
+    hoteli_found(&f, hotel_strn("process.owner", owner.text, owner.size));
+#if defined(_CS_GNU_LIBC_VERSION)
+    size = confstr(_CS_GNU_LIBC_VERSION, text, sizeof text); /* "glibc 2.36" */
+    if (size > 7 && size <= sizeof text && memcmp(text, "glibc ", 6) == 0) {
+        hoteli_found(&f, hotel_str("process.runtime.name", "glibc"));
+        hoteli_found(&f, hotel_str("process.runtime.version", text + 6));
+    }
+#endif
+    return f.result;
+}
+
+/* As many whole arguments as there is room for here. */
+static hotel_result hoteli_detect_command(hotel_resource *out, void *user_data) {
+    hoteli_finder f = hoteli_finder_start(out);
+    const char *arguments[128];
+    char text[4096];
+    size_t size = hoteli_file_read("/proc/self/cmdline", text, sizeof text), at = 0, count = 0;
+    (void)user_data;
+    while (at < size && count < sizeof arguments / sizeof arguments[0]) {
+        const char *end = (const char *)memchr(text + at, 0, size - at);
+        if (!end) break;
+        arguments[count++] = text + at;
+        at = (size_t)(end - text) + 1;
+    }
+    if (count) hoteli_found(&f, hotel_strs("process.command_args", arguments, count));
+    return f.result;
+}
+
+/* The machine as the semantic conventions call it; an unknown one keeps its name. */
+static const char *hoteli_arch_name(const char *machine) {
+    static const char *const names[][2] = {
+        {"x86_64", "amd64"}, {"amd64", "amd64"},  {"aarch64", "arm64"}, {"arm64", "arm64"},
+        {"armv", "arm32"},   {"arm", "arm32"},    {"ppc64", "ppc64"},   {"powerpc64", "ppc64"},
+        {"ppc", "ppc32"},    {"powerpc", "ppc32"}, {"s390x", "s390x"},  {"ia64", "ia64"},
+        {"i386", "x86"},     {"i486", "x86"},     {"i586", "x86"},      {"i686", "x86"}};
+    size_t i;
+    for (i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strncmp(machine, names[i][0], strlen(names[i][0])) == 0) return names[i][1];
+    return machine;
+}
+
+static hotel_result hoteli_detect_host(hotel_resource *out, void *user_data) {
+    static const char *const files[] = {"/etc/machine-id", "/var/lib/dbus/machine-id",
+                                        "/etc/hostid"};
+    hoteli_finder f = hoteli_finder_start(out);
+    struct utsname system;
+    char text[256];
+    hotel_string id = {NULL, 0};
+    size_t i;
+    (void)user_data;
+    if (uname(&system) >= 0) {
+        hoteli_found(&f, hotel_str("host.name", system.nodename));
+        hoteli_found(&f, hotel_str("host.arch", hoteli_arch_name(system.machine)));
+    }
+    for (i = 0; i < sizeof files / sizeof files[0] && !id.size; i++)
+        id = hoteli_first_line(text, hoteli_file_read(files[i], text, sizeof text));
+    hoteli_found(&f, hotel_strn("host.id", id.text, id.size));
+    return f.result;
+}
+
+/* The value of a name in an os-release file, quotes and backslashes taken off in place. */
+static hotel_string hoteli_release_value(char *text, size_t size, const char *name) {
+    size_t name_size = strlen(name), at = 0;
+    hotel_string value = {NULL, 0};
+    while (at < size && !value.text) {
+        char *line = text + at, *end = (char *)memchr(line, '\n', size - at);
+        size_t line_size = end ? (size_t)(end - line) : size - at, i, used = 0;
+        char quote = 0;
+        at += line_size + 1;
+        if (line_size <= name_size || line[name_size] != '=' || memcmp(line, name, name_size) != 0)
+            continue;
+        value.text = line + name_size + 1;
+        for (i = name_size + 1; i < line_size; i++) {
+            char c = line[i];
+            if ((c == '"' || c == '\'') && (!quote || quote == c)) {
+                quote = quote ? 0 : c;
+                continue;
+            }
+            if (c == '\\' && quote != '\'' && i + 1 < line_size) c = line[++i];
+            line[name_size + 1 + used++] = c;
+        }
+        value.size = used;
+    }
+    return value;
+}
+
+/* os.type is the kernel's name in lower case. */
+static void hoteli_find_kernel(hoteli_finder *f, const struct utsname *system) {
+    char type[64];
+    size_t i;
+    for (i = 0; i + 1 < sizeof type && system->sysname[i]; i++) {
+        char c = system->sysname[i];
+        type[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    }
+    type[i] = 0;
+    if (strcmp(type, "dragonfly") == 0) memcpy(type, "dragonflybsd", 13);
+    if (strcmp(type, "sunos") == 0) memcpy(type, "solaris", 8);
+    hoteli_found(f, hotel_str("os.type", type));
+}
+
+static hotel_result hoteli_detect_os(hotel_resource *out, void *user_data) {
+    hoteli_finder f = hoteli_finder_start(out);
+    struct utsname system;
+    char file[4096], words[512];
+    hotel_string name, version, pretty;
+    size_t size = hoteli_file_read("/etc/os-release", file, sizeof file);
+    hoteli_text text;
+    (void)user_data;
+    if (uname(&system) < 0) return f.result;
+    if (!size) size = hoteli_file_read("/usr/lib/os-release", file, sizeof file);
+    name = hoteli_release_value(file, size, "NAME");
+    version = hoteli_release_value(file, size, "VERSION_ID");
+    pretty = hoteli_release_value(file, size, "PRETTY_NAME");
+    hoteli_find_kernel(&f, &system);
+    if (name.size) {
+        hoteli_found(&f, hotel_strn("os.name", name.text, name.size));
+        hoteli_found(&f, hotel_strn("os.version", version.text, version.size));
+    } else {
+        hoteli_found(&f, hotel_str("os.name", system.sysname));
+        hoteli_found(&f, hotel_str("os.version", system.release));
+    }
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say_n(&text, pretty.text, pretty.size);
+    hoteli_say(&text, pretty.size ? " (" : "");
+    hoteli_say(&text, system.sysname);
+    hoteli_say(&text, " ");
+    hoteli_say(&text, system.release);
+    hoteli_say(&text, " ");
+    hoteli_say(&text, system.version);
+    hoteli_say(&text, pretty.size ? ")" : "");
+    hoteli_found(&f, hotel_str("os.description", words));
+    return f.result;
+}
+
+static hotel_result hoteli_detect_given(hotel_resource *out, void *user_data) {
+    return user_data ? hotel_resource_merge(out, (const hotel_resource *)user_data) : HOTEL_OK;
+}
+
+static hotel_detector hoteli_detector(const char *name,
+                                      hotel_result (*detect_fn)(hotel_resource *, void *)) {
+    hotel_detector detector;
+    memset((void *)&detector, 0, sizeof detector);
+    detector.detect_fn = detect_fn;
+    detector.name = name;
+    return detector;
+}
+
+HOTEL_API hotel_detector hotel_service_detector(void) {
+    return hoteli_detector("service", hoteli_detect_service);
+}
+
+HOTEL_API hotel_detector hotel_process_detector(void) {
+    return hoteli_detector("process", hoteli_detect_process);
+}
+
+HOTEL_API hotel_detector hotel_command_detector(void) {
+    return hoteli_detector("command", hoteli_detect_command);
+}
+
+HOTEL_API hotel_detector hotel_host_detector(void) {
+    return hoteli_detector("host", hoteli_detect_host);
+}
+
+HOTEL_API hotel_detector hotel_os_detector(void) {
+    return hoteli_detector("os", hoteli_detect_os);
+}
+
+HOTEL_API hotel_detector hotel_sdk_detector(void) {
+    return hoteli_detector("sdk", hoteli_detect_sdk);
+}
+
+HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource) {
+    hotel_detector detector = hoteli_detector("resource", hoteli_detect_given);
+    detector.user_data = (void *)(uintptr_t)resource;
+    return detector;
 }
 
 /* ==== [SECTION 30] THREADS AND CURRENT CONTEXT ============================================= */
@@ -6939,6 +8082,529 @@ static bool hoteli_exporter_start(void) {
     return error == 0;
 }
 
+/* ==== [SECTION 00] CONSOLE AND MEMORY EXPORTERS ============================================ */
+
+/* Text on its way to a descriptor, in pieces. */
+typedef struct hoteli_printer {
+    int fd;
+    bool color;
+    bool failed;
+    size_t used;
+    char bytes[1024];
+} hoteli_printer;
+
+enum {
+    HOTELI_PRINT_TEXT = 256, /* bytes of a text that are shown; elements and depth of a value */
+    HOTELI_PRINT_ITEMS = 16,
+    HOTELI_PRINT_DEPTH = 8,
+    HOTELI_PRINT_WAIT_MS = 1000
+};
+
+static void hoteli_print_flush(hoteli_printer *p) {
+    size_t sent = 0;
+    while (sent < p->used && !p->failed) {
+        ssize_t n = write(p->fd, p->bytes + sent, p->used - sent);
+        if (n > 0) {
+            sent += (size_t)n;
+        } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            struct pollfd ready;
+            ready.fd = p->fd;
+            ready.events = POLLOUT;
+            ready.revents = 0;
+            if (poll(&ready, 1, HOTELI_PRINT_WAIT_MS) == 0) p->failed = true;
+        } else if (n == 0 || errno != EINTR) {
+            p->failed = true;
+        }
+    }
+    p->used = 0;
+}
+
+static void hoteli_print_n(hoteli_printer *p, const char *text, size_t size) {
+    while (size > 0) {
+        size_t n = HOTELI_MIN(size, sizeof p->bytes - p->used);
+        memcpy(p->bytes + p->used, text, n);
+        p->used += n;
+        text += n;
+        size -= n;
+        if (p->used == sizeof p->bytes) hoteli_print_flush(p);
+    }
+}
+
+static void hoteli_print(hoteli_printer *p, const char *text) {
+    hoteli_print_n(p, text, strlen(text));
+}
+
+static void hoteli_print_style(hoteli_printer *p, const char *style) {
+    if (p->color) hoteli_print(p, style);
+}
+
+static void hoteli_print_uint(hoteli_printer *p, uint64_t value, unsigned min_digits) {
+    char digits[20];
+    size_t n = sizeof digits;
+    do {
+        digits[--n] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0 || sizeof digits - n < min_digits);
+    hoteli_print_n(p, digits + n, sizeof digits - n);
+}
+
+static void hoteli_print_int(hoteli_printer *p, int64_t value) {
+    if (value < 0) hoteli_print(p, "-");
+    hoteli_print_uint(p, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 1);
+}
+
+static void hoteli_print_hex(hoteli_printer *p, const void *bytes, size_t size) {
+    const uint8_t *b = (const uint8_t *)bytes;
+    size_t i;
+    for (i = 0; i < size; i++) {
+        hoteli_print_n(p, "0123456789abcdef" + (b[i] >> 4), 1);
+        hoteli_print_n(p, "0123456789abcdef" + (b[i] & 15), 1);
+    }
+}
+
+/* Brings a positive number into [1, 10) and returns the power of ten that was taken out. */
+static int hoteli_print_scale(double *value) {
+    static const double powers[] = {1e256, 1e128, 1e64, 1e32, 1e16, 1e8, 1e4, 1e2, 1e1};
+    int i, exponent = 0, step = 256;
+    for (i = 0; i < 9; i++, step = step > 1 ? step / 2 : 1) {
+        if (*value >= powers[i]) {
+            *value /= powers[i];
+            exponent += step;
+        } else if (*value < 1 && *value * powers[i] < 10) {
+            *value *= powers[i];
+            exponent -= step;
+        }
+    }
+    return exponent;
+}
+
+/* Fifteen digits at most: for people, not for reading back. */
+static void hoteli_print_double(hoteli_printer *p, double value) {
+    char digits[16];
+    uint64_t bits, whole;
+    int exponent, count = 15, point, i;
+    memcpy(&bits, &value, 8);
+    if (value != value) {
+        hoteli_print(p, "NaN");
+        return;
+    }
+    if (bits >> 63) {
+        hoteli_print(p, "-");
+        value = -value;
+    }
+    if (bits << 1 == UINT64_C(0x7FF) << 53) {
+        hoteli_print(p, "Infinity");
+        return;
+    }
+    exponent = bits << 1 == 0 ? 0 : hoteli_print_scale(&value);
+    whole = (uint64_t)(value * 1e14 + 0.5);
+    if (whole >= UINT64_C(1000000000000000)) {
+        whole /= 10;
+        exponent++;
+    }
+    for (i = 15; i > 0; i--, whole /= 10) digits[i - 1] = (char)('0' + whole % 10);
+    while (count > 1 && digits[count - 1] == '0') count--;
+    point = exponent >= 0 && exponent < 15 ? exponent + 1 : 1;
+    if (exponent < 0 && exponent >= -4) {
+        hoteli_print_n(p, "0.0000", (size_t)(1 - exponent));
+        hoteli_print_n(p, digits, (size_t)count);
+        return;
+    }
+    while (count < point) digits[count++] = '0';
+    hoteli_print_n(p, digits, (size_t)point);
+    if (count > point) hoteli_print(p, ".");
+    hoteli_print_n(p, digits + point, (size_t)(count - point));
+    if (point == exponent + 1) return;
+    hoteli_print(p, exponent < 0 ? "e-" : "e+");
+    hoteli_print_uint(p, (uint64_t)(exponent < 0 ? -exponent : exponent), 2);
+}
+
+/* One character as it is, or escaped if a terminal would obey it or it is not UTF-8. */
+static void hoteli_print_char(hoteli_printer *p, const char *at, size_t size) {
+    unsigned char c = (unsigned char)*at;
+    bool control = c < 0x20 || c == 0x7F || (c == 0xC2 && size == 2 && (uint8_t)at[1] < 0xA0);
+    if (c == '\n' || c == '\t' || c == '\r') {
+        hoteli_print(p, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r");
+    } else if (size == 0 || control) {
+        for (size += size == 0; size > 0; size--, at++) {
+            hoteli_print(p, "\\x");
+            hoteli_print_hex(p, at, 1);
+        }
+    } else {
+        hoteli_print_n(p, at, size);
+    }
+}
+
+/* Text from outside, cut between characters. */
+static void hoteli_print_text(hoteli_printer *p, hotel_string text, bool quoted) {
+    size_t i = 0;
+    if (quoted) hoteli_print(p, "\"");
+    while (i < text.size && i < HOTELI_PRINT_TEXT) {
+        size_t n = hoteli_utf8_sequence(text.text + i, text.size - i);
+        if (quoted && (text.text[i] == '"' || text.text[i] == '\\')) hoteli_print(p, "\\");
+        hoteli_print_char(p, text.text + i, n);
+        i += n > 0 ? n : 1;
+    }
+    if (quoted) hoteli_print(p, "\"");
+    if (i == text.size) return;
+    hoteli_print(p, "... (");
+    hoteli_print_uint(p, text.size, 1);
+    hoteli_print(p, " bytes)");
+}
+
+static void hoteli_print_value(hoteli_printer *p, const hotel_value_view *v, int depth);
+
+/* "[1, 2]" or "{a: 1}"; members beyond the first ones are counted. */
+static void hoteli_print_list(hoteli_printer *p, const hotel_value_view *v, int depth) {
+    bool is_map = v->type == HOTEL_TYPE_MAP;
+    hotel_list list = v->as.list;
+    hotel_attr_view item;
+    size_t count = 0;
+    hoteli_print(p, is_map ? "{" : "[");
+    memset(&item, 0, sizeof item);
+    while (depth < HOTELI_PRINT_DEPTH &&
+           (is_map ? hotel_next_attr(&list, &item) : hotel_next_value(&list, &item.value))) {
+        if (++count > HOTELI_PRINT_ITEMS) continue;
+        if (count > 1) hoteli_print(p, ", ");
+        if (is_map) hoteli_print_text(p, item.key, false);
+        if (is_map) hoteli_print(p, ": ");
+        hoteli_print_value(p, &item.value, depth + 1);
+    }
+    if (depth >= HOTELI_PRINT_DEPTH) hoteli_print(p, "...");
+    if (count > HOTELI_PRINT_ITEMS) {
+        hoteli_print(p, ", ... (");
+        hoteli_print_uint(p, count - HOTELI_PRINT_ITEMS, 1);
+        hoteli_print(p, " more)");
+    }
+    hoteli_print(p, is_map ? "}" : "]");
+}
+
+static void hoteli_print_value(hoteli_printer *p, const hotel_value_view *v, int depth) {
+    switch (v->type) {
+    case HOTEL_TYPE_STRING: hoteli_print_text(p, v->as.string, true); break;
+    case HOTEL_TYPE_BOOL: hoteli_print(p, v->as.boolean ? "true" : "false"); break;
+    case HOTEL_TYPE_INT: hoteli_print_int(p, v->as.integer); break;
+    case HOTEL_TYPE_DOUBLE: hoteli_print_double(p, v->as.real); break;
+    case HOTEL_TYPE_BYTES:
+        hoteli_print(p, "0x");
+        hoteli_print_hex(p, v->as.string.text, HOTELI_MIN(v->as.string.size, (size_t)32));
+        if (v->as.string.size > 32) {
+            hoteli_print(p, "... (");
+            hoteli_print_uint(p, v->as.string.size, 1);
+            hoteli_print(p, " bytes)");
+        }
+        break;
+    case HOTEL_TYPE_ARRAY:
+    case HOTEL_TYPE_MAP: hoteli_print_list(p, v, depth); break;
+    default: hoteli_print(p, "(empty)"); break;
+    }
+}
+
+static void hoteli_print_key(hoteli_printer *p, const char *indent, hotel_string key) {
+    hoteli_print(p, indent);
+    hoteli_print_style(p, "\033[36m");
+    hoteli_print_text(p, key, false);
+    hoteli_print_style(p, "\033[0m");
+    hoteli_print(p, " = ");
+}
+
+static void hoteli_print_attrs(hoteli_printer *p, const char *indent, hotel_list attributes) {
+    hotel_attr_view attribute;
+    while (hotel_next_attr(&attributes, &attribute)) {
+        hoteli_print_key(p, indent, attribute.key);
+        hoteli_print_value(p, &attribute.value, 0);
+        hoteli_print(p, "\n");
+    }
+}
+
+/* What formats other than OTLP say by attributes of these names (SP-101). */
+static void hoteli_print_named(hoteli_printer *p, const char *indent, const char *name,
+                               hotel_string text) {
+    hotel_string key;
+    if (text.size == 0) return;
+    key.text = name;
+    key.size = strlen(name);
+    hoteli_print_key(p, indent, key);
+    hoteli_print_text(p, text, true);
+    hoteli_print(p, "\n");
+}
+
+static void hoteli_print_dropped(hoteli_printer *p, const char *indent, const char *name,
+                                 uint32_t count) {
+    hotel_string key;
+    if (count == 0) return;
+    key.text = name;
+    key.size = strlen(name);
+    hoteli_print_key(p, indent, key);
+    hoteli_print_uint(p, count, 1);
+    hoteli_print(p, "\n");
+}
+
+/* 2026-11-23T15:55:36.123456789Z, by the proleptic Gregorian calendar. */
+static void hoteli_print_time(hoteli_printer *p, uint64_t ns) {
+    uint64_t seconds = ns / 1000000000u, day = seconds / 86400u;
+    uint32_t rest = (uint32_t)(seconds % 86400u);
+    /* Years begin in March, so that the leap day is the last one; eras have 400 years. */
+    uint32_t era_day = (uint32_t)((day + 719468u) % 146097u);
+    uint64_t era = (day + 719468u) / 146097u;
+    uint32_t year = (era_day - era_day / 1460 + era_day / 36524 - era_day / 146096) / 365;
+    uint32_t year_day = era_day - (365 * year + year / 4 - year / 100);
+    uint32_t month = (5 * year_day + 2) / 153;
+    hoteli_print_uint(p, era * 400 + year + (month >= 10), 4);
+    hoteli_print(p, "-");
+    hoteli_print_uint(p, month < 10 ? month + 3 : month - 9, 2);
+    hoteli_print(p, "-");
+    hoteli_print_uint(p, year_day - (153 * month + 2) / 5 + 1, 2);
+    hoteli_print(p, "T");
+    hoteli_print_uint(p, rest / 3600, 2);
+    hoteli_print(p, ":");
+    hoteli_print_uint(p, rest / 60 % 60, 2);
+    hoteli_print(p, ":");
+    hoteli_print_uint(p, rest % 60, 2);
+    hoteli_print(p, ".");
+    hoteli_print_uint(p, ns % 1000000000u, 9);
+    hoteli_print(p, "Z");
+}
+
+/* From one time to another, in the unit that suits; the later may be the first. */
+static void hoteli_print_duration(hoteli_printer *p, uint64_t from, uint64_t to) {
+    uint64_t ns = to >= from ? to - from : from - to, unit = 1;
+    const char *name = " ns";
+    if (ns >= 1000000000) {
+        unit = 1000000000;
+        name = " s";
+    } else if (ns >= 1000) {
+        unit = ns >= 1000000 ? 1000000 : 1000;
+        name = unit == 1000 ? " us" : " ms";
+    }
+    if (to < from) hoteli_print(p, "-");
+    hoteli_print_uint(p, ns / unit, 1);
+    if (unit > 1) {
+        hoteli_print(p, ".");
+        hoteli_print_uint(p, ns % unit / (unit / 1000), 3);
+    }
+    hoteli_print(p, name);
+}
+
+static void hoteli_print_ids(hoteli_printer *p, const hotel_span_context *context) {
+    hoteli_print(p, "\n    trace ");
+    hoteli_print_hex(p, context->trace_id, 16);
+    hoteli_print(p, " span ");
+    hoteli_print_hex(p, context->span_id, 8);
+}
+
+static void hoteli_print_events(hoteli_printer *p, const hotel_span_view *span) {
+    hotel_list events = span->events;
+    hotel_event_view event;
+    while (hotel_next_event(&events, &event)) {
+        hoteli_print(p, "    event ");
+        hoteli_print_text(p, event.name, true);
+        hoteli_print(p, event.time_ns >= span->start_time_ns ? " at +" : " at ");
+        hoteli_print_duration(p, span->start_time_ns, event.time_ns);
+        hoteli_print(p, "\n");
+        hoteli_print_attrs(p, "        ", event.attributes);
+        hoteli_print_dropped(p, "        ", "otel.dropped_attributes_count",
+                             event.dropped_attributes);
+    }
+}
+
+static void hoteli_print_links(hoteli_printer *p, const hotel_span_view *span) {
+    hotel_list links = span->links;
+    hotel_link_view link;
+    while (hotel_next_link(&links, &link)) {
+        hoteli_print(p, "    link to trace ");
+        hoteli_print_hex(p, link.context.trace_id, 16);
+        hoteli_print(p, " span ");
+        hoteli_print_hex(p, link.context.span_id, 8);
+        hoteli_print(p, link.context.is_remote ? " (remote)\n" : "\n");
+        hoteli_print_named(p, "        ", "tracestate", link.trace_state);
+        hoteli_print_attrs(p, "        ", link.attributes);
+        hoteli_print_dropped(p, "        ", "otel.dropped_attributes_count",
+                             link.dropped_attributes);
+    }
+}
+
+/* The span's first lines: name, kind, IDs, times. */
+static void hoteli_print_identity(hoteli_printer *p, const hotel_span_view *span) {
+    static const char *const kinds[] = {" (unspecified)", " (internal)", " (server)",
+                                        " (client)", " (producer)", " (consumer)"};
+    hoteli_print(p, "span ");
+    hoteli_print_style(p, "\033[1m");
+    hoteli_print_text(p, span->name, true);
+    hoteli_print_style(p, "\033[0m");
+    hoteli_print(p, kinds[span->kind]);
+    hoteli_print_ids(p, &span->context);
+    hoteli_print(p, " flags ");
+    hoteli_print_hex(p, &span->context.trace_flags, 1);
+    if (span->has_parent) {
+        hoteli_print(p, "\n    parent ");
+        hoteli_print_hex(p, span->parent_span_id, 8);
+        if (span->has_remote_parent) hoteli_print(p, " (remote)");
+    }
+    hoteli_print(p, "\n    start ");
+    hoteli_print_time(p, span->start_time_ns);
+    hoteli_print(p, " duration ");
+    hoteli_print_duration(p, span->start_time_ns, span->end_time_ns);
+    hoteli_print(p, "\n");
+    hoteli_print_named(p, "    ", "tracestate", span->trace_state);
+}
+
+static void hoteli_print_span(hoteli_printer *p, const hotel_span_view *span) {
+    hoteli_print_identity(p, span);
+    if (span->status != HOTEL_STATUS_UNSET) {
+        bool is_ok = span->status == HOTEL_STATUS_OK;
+        hoteli_print(p, "    otel.status_code = ");
+        hoteli_print_style(p, is_ok ? "\033[32m" : "\033[31m");
+        hoteli_print(p, is_ok ? "OK" : "ERROR");
+        hoteli_print_style(p, "\033[0m");
+        hoteli_print(p, "\n");
+        hoteli_print_named(p, "    ", "otel.status_description", span->status_description);
+    }
+    hoteli_print_attrs(p, "    ", span->attributes);
+    hoteli_print_dropped(p, "    ", "otel.dropped_attributes_count", span->dropped_attributes);
+    hoteli_print_events(p, span);
+    hoteli_print_dropped(p, "    ", "otel.dropped_events_count", span->dropped_events);
+    hoteli_print_links(p, span);
+    hoteli_print_dropped(p, "    ", "otel.dropped_links_count", span->dropped_links);
+    hoteli_print_named(p, "    ", "otel.scope.name", span->scope.name);
+    hoteli_print_named(p, "    ", "otel.scope.version", span->scope.version);
+    hoteli_print_named(p, "    ", "otel.library.name", span->scope.name);
+    hoteli_print_named(p, "    ", "otel.library.version", span->scope.version);
+    hoteli_print_named(p, "    ", "otel.scope.schema_url", span->scope.schema_url);
+    hoteli_print_attrs(p, "    otel.scope.", span->scope.attributes);
+}
+
+static void hoteli_print_batch(hoteli_printer *p, const hotel_batch *batch) {
+    hotel_spans spans = hotel_batch_spans(batch);
+    const uint8_t *group = NULL;
+    hotel_span_view span;
+    while (!p->failed && hotel_next_span(&spans, &span)) {
+        if (spans.groups.at != group) {
+            group = spans.groups.at;
+            hoteli_print(p, "resource\n");
+            hoteli_print_attrs(p, "    ", span.resource.attributes);
+            hoteli_print_named(p, "    ", "schema_url", span.resource.schema_url);
+        }
+        hoteli_print_span(p, &span);
+    }
+    hoteli_print_flush(p);
+}
+
+/* Writing to a pipe that nobody reads raises SIGPIPE: held back, and taken away if it came. */
+static hotel_result hoteli_console_export(const hotel_batch *batch, void *user_data) {
+    uintptr_t setting = (uintptr_t)user_data;
+    hoteli_printer p;
+    sigset_t broken, before, pending;
+    bool was_pending;
+    int error = errno, number;
+    p.fd = (int)(setting >> 1);
+    p.color = setting & 1;
+    p.failed = false;
+    p.used = 0;
+    (void)sigemptyset(&broken);
+    (void)sigaddset(&broken, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &broken, &before);
+    was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+    hoteli_print_batch(&p, batch);
+    if (p.failed && !was_pending && sigpending(&pending) == 0 &&
+        sigismember(&pending, SIGPIPE) == 1)
+        (void)sigwait(&broken, &number);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return p.failed ? HOTEL_ERR_FAILED : HOTEL_OK;
+}
+
+HOTEL_API hotel_exporter hotel_console_exporter(int descriptor) {
+    const char *no_color = getenv("NO_COLOR");
+    bool color = !(no_color && *no_color) && isatty(descriptor) == 1;
+    hotel_exporter exporter;
+    memset((void *)&exporter, 0, sizeof exporter);
+    exporter.export_fn = hoteli_console_export;
+    exporter.user_data = (void *)((uintptr_t)(unsigned)descriptor << 1 | color);
+    return exporter;
+}
+
+/* ---- in memory ---- */
+
+/* Batches are kept behind one another, which is one batch. What is below `used` never changes, so
+   readers need only that; busy keeps a reset out of an export. */
+static void hoteli_memory_enter(hotel_memory_exporter *m) {
+    while (__atomic_exchange_n(&m->busy, 1u, __ATOMIC_ACQUIRE) != 0) {
+        struct timespec pause = {0, 100000};
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static void hoteli_memory_leave(hotel_memory_exporter *m) {
+    __atomic_store_n(&m->busy, 0u, __ATOMIC_RELEASE);
+}
+
+static hotel_result hoteli_memory_export(const hotel_batch *batch, void *user_data) {
+    hotel_memory_exporter *m = (hotel_memory_exporter *)user_data;
+    size_t size = batch->request_size, used;
+    hotel_result result = HOTEL_OK;
+    hoteli_memory_enter(m);
+    used = m->used;
+    if (HOTELI_GET(m->stopped) || size > m->capacity - used) {
+        HOTELI_SET(m->refused, m->refused + batch->num_spans);
+        result = HOTEL_ERR_FAILED;
+    } else if (size > 0) {
+        memcpy(m->memory + used, batch->request, size);
+        __atomic_store_n(&m->used, used + size, __ATOMIC_RELEASE);
+    }
+    hoteli_memory_leave(m);
+    return result;
+}
+
+static hotel_result hoteli_memory_shutdown(uint32_t timeout_ms, void *user_data) {
+    hotel_memory_exporter *m = (hotel_memory_exporter *)user_data;
+    (void)timeout_ms;
+    HOTELI_SET(m->stopped, 1u);
+    return HOTEL_OK;
+}
+
+HOTEL_API hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *exporter, void *memory,
+                                                     size_t capacity) {
+    hotel_exporter result;
+    memset(exporter, 0, sizeof *exporter);
+    exporter->memory = (uint8_t *)memory;
+    exporter->capacity = memory ? capacity : 0;
+    memset((void *)&result, 0, sizeof result);
+    result.export_fn = hoteli_memory_export;
+    result.shutdown_fn = hoteli_memory_shutdown;
+    result.user_data = exporter;
+    return result;
+}
+
+HOTEL_API hotel_batch hotel_memory_exporter_batch(const hotel_memory_exporter *exporter) {
+    return hotel_batch_of(exporter->memory, __atomic_load_n(&exporter->used, __ATOMIC_ACQUIRE));
+}
+
+HOTEL_API size_t hotel_memory_exporter_count(const hotel_memory_exporter *exporter) {
+    return hotel_memory_exporter_batch(exporter).num_spans;
+}
+
+HOTEL_API bool hotel_memory_exporter_at(const hotel_memory_exporter *exporter, size_t index,
+                                        hotel_span_view *out) {
+    hotel_batch batch = hotel_memory_exporter_batch(exporter);
+    hotel_spans spans = hotel_batch_spans(&batch);
+    while (hotel_next_span(&spans, out)) {
+        if (index-- == 0) return true;
+    }
+    return false;
+}
+
+HOTEL_API size_t hotel_memory_exporter_refused(const hotel_memory_exporter *exporter) {
+    return HOTELI_GET(exporter->refused);
+}
+
+HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {
+    hoteli_memory_enter(exporter);
+    HOTELI_SET(exporter->refused, (size_t)0);
+    __atomic_store_n(&exporter->used, (size_t)0, __ATOMIC_RELEASE);
+    hoteli_memory_leave(exporter);
+}
+
 /* ==== [SECTION 36] CONFIGURATION =========================================================== */
 
 /* Where the settings of one destination come from. */
@@ -7414,16 +9080,97 @@ static size_t hoteli_resource_count(const hoteli_setup *s) {
     return 6 + s->num_attributes + (s->config->resource ? s->config->num_resource : 0);
 }
 
+/* ---- detectors ---- */
+
+/* Memory for what detectors find, taken only where there are some. */
+#define HOTELI_DETECTED_SIZE 8192u
+
+static size_t hoteli_detect_bytes(const hotel_config *c) {
+    return c->detectors && c->num_detectors ? 2 * HOTELI_DETECTED_SIZE + 32 : 0;
+}
+
+static void hoteli_bad_detector(const hotel_detector *d, const char *problem) {
+    char words[256];
+    hoteli_text text;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say(&text, "the detector ");
+    hoteli_say_quoted(&text, d->name ? d->name : "", hotel_text_size(d->name));
+    hoteli_say(&text, " failed: ");
+    hoteli_say(&text, problem);
+    hoteli_say(&text, "; what it found before is used");
+    hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_DETECTOR, &text);
+}
+
+/* Runs the detectors in their order; false without memory. */
+static bool hoteli_detect(const hotel_config *c, hotel_resource *out) {
+    size_t room = hoteli_detect_bytes(c) ? HOTELI_DETECTED_SIZE : 0, i;
+    char *memory = room ? (char *)hoteli_carve(room + 1) : NULL;
+    (void)hotel_resource_start(out, memory, room, NULL);
+    if (!room) return true;
+    if (!memory) return false;
+    memory[room] = 0;
+    out->ignore_environment = c->ignore_environment;
+    for (i = 0; i < c->num_detectors; i++) {
+        const hotel_detector *d = &c->detectors[i];
+        bool conflict = out->schema_conflict;
+        hotel_result result = HOTEL_ERR_ARGUMENT;
+        if (d->detect_fn) {
+            hoteli_t.quiet++;
+            result = d->detect_fn(out, d->user_data);
+            hoteli_t.quiet--;
+        }
+        if (out->schema_conflict) {
+            if (!conflict)
+                hoteli_bad_detector(d, "its schema URL differs from that of an earlier one, and "
+                                       "the resource has none now");
+        } else if (result != HOTEL_OK) {
+            hoteli_bad_detector(d, d->detect_fn ? hotel_result_text(result) : "it has no function");
+        }
+    }
+    return true;
+}
+
+/* Merges what was found with the other sources, which are in one list, the weakest first: its
+   first `num_defaults` are weaker than what was found, the others stronger (SP-95). Each key is
+   left on one side. Returns the new count. */
+static size_t hoteli_detect_merge(hotel_resource *found, hotel_attr *list, size_t count,
+                                  size_t num_defaults) {
+    size_t i, kept = 0;
+    for (i = num_defaults; i < count; i++)
+        if (list[i].key) hoteli_resource_remove(found, list[i].key, list[i].key_size);
+    for (i = 0; i < count; i++) {
+        if (i < num_defaults && hoteli_resource_find(found, list[i].key, list[i].key_size).size)
+            continue;
+        list[kept++] = list[i];
+    }
+    return kept;
+}
+
+/* The schema URL of the whole, on which code and detectors must agree (SP-94). */
+static const char *hoteli_detect_schema(hotel_resource *found, hoteli_setup *s) {
+    const char *asked = s->config->resource_schema_url;
+    bool conflict = found->schema_conflict;
+    if (!found->memory) return asked;
+    if (hotel_resource_set_schema(found, asked) == HOTEL_ERR_MEMORY) return asked;
+    if (found->schema_conflict && !conflict)
+        hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
+                   "resource_schema_url differs from that of the detectors; the resource has none");
+    if (found->schema_conflict) hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+    /* hoteli_detect() put a NUL behind the memory, at whose end it stands. */
+    return (const char *)found->memory + found->capacity - found->schema_size;
+}
+
 /* All sources in one list, the weakest first: of a key the last value counts (SP-94, SP-95). */
-static bool hoteli_build_resource(const hoteli_setup *s) {
+static bool hoteli_build_resource(hoteli_setup *s) {
     size_t count = hoteli_resource_count(s), n = 0, i, size;
-    const char *schema = s->config->resource_schema_url;
+    const char *schema;
+    hotel_resource found;
     hotel_attr *list = (hotel_attr *)hoteli_carve(count * sizeof *list);
     hoteli_provider *p = s->provider;
     char *text = (char *)hoteli_carve(s->attributes_size + 1);
     uint32_t dropped = 0;
     hoteli_cursor c;
-    if (!list || !text) return false;
+    if (!list || !text || !hoteli_detect(s->config, &found)) return false;
     list[n++] = hotel_str("telemetry.sdk.name", "hatchet_otel");
     list[n++] = hotel_str("telemetry.sdk.language", "c");
     list[n++] = hotel_str("telemetry.sdk.version", HOTEL_VERSION_STRING);
@@ -7445,13 +9192,17 @@ static bool hoteli_build_resource(const hoteli_setup *s) {
     for (i = 0; s->config->resource && i < s->config->num_resource; i++)
         list[n++] = s->config->resource[i];
     if (s->config->service_name) list[n++] = hotel_str("service.name", s->config->service_name);
+    n = hoteli_detect_merge(&found, list, n, 4);
+    schema = hoteli_detect_schema(&found, s);
     size = hoteli_write_attrs(NULL, 0, list, n, &hoteli_unlimited, UINT32_MAX, &dropped);
+    size += found.size;
     p->resource_size = hoteli_field_size(size);
     p->resource = (uint8_t *)hoteli_carve(p->resource_size);
     if (p->resource) {
         c = hoteli_cursor_flat(p->resource, p->resource_size);
         hoteli_write_head(&c, 0x0a, size);
         (void)hoteli_write_attrs(&c, 0x0a, list, n, &hoteli_unlimited, UINT32_MAX, &dropped);
+        hoteli_write(&c, found.memory, found.size);
     }
     p->resource_schema_size = hoteli_optional_text(NULL, 0x1a, schema);
     p->resource_schema = (uint8_t *)hoteli_carve(p->resource_schema_size);
@@ -7478,6 +9229,7 @@ static size_t hoteli_setup_bytes(const hoteli_setup *s) {
     total += hoteli_write_attrs(NULL, 0, s->config->resource, s->config->num_resource,
                                 &hoteli_unlimited, UINT32_MAX,
                                 &dropped);
+    total += hoteli_detect_bytes(s->config);
     return total + hoteli_optional_text(NULL, 0x1a, s->config->resource_schema_url);
 }
 
@@ -7830,8 +9582,8 @@ static void hoteli_plan_sampler(hoteli_setup *s) {
         count = 0;
         (void)hoteli_sampler_add(p->samplers, &count, &sampler);
     }
-    HOTELI_SET(p->sampler, sampler.type <= HOTEL_SAMPLER_ALWAYS_OFF ? (uint32_t)sampler.type
-                                                                    : HOTEL_SAMPLER_CUSTOM);
+    if (sampler.type > HOTEL_SAMPLER_ALWAYS_OFF) sampler.type = HOTEL_SAMPLER_CUSTOM;
+    HOTELI_SET(p->sampler, (uint32_t)sampler.type);
 }
 
 static void hoteli_plan_processors(hoteli_setup *s) {
