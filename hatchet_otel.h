@@ -1600,6 +1600,9 @@ static const char *hoteli_url_authority(const char *text, size_t size, hoteli_ur
                          : "the host name has a character that cannot be in one";
         }
     }
+    if (is_v6 && memchr(url->host, ':', host_size) == NULL) {
+        return "what is in the brackets is not an IPv6 address";
+    }
     if (port_size > 0) {
         const char *colon = text + name_size;
         if (!is_v6 && memchr(colon + 1, ':', port_size - 1) != NULL) {
