@@ -6770,39 +6770,44 @@ static void hoteli_program_name(char *out, size_t capacity) {
     }
 }
 
-/* OTEL_RESOURCE_ATTRIBUTES: one error and the whole of it is discarded (EV-02). */
 static void hoteli_plan_resource(hoteli_setup *s) {
-    const char *variable = "OTEL_RESOURCE_ATTRIBUTES", *cursor, *end;
-    hoteli_pair pair;
-    int result;
+    const char *cursor;
     s->service = s->config->service_name ? s->config->service_name
                                          : hoteli_env(s, "OTEL_SERVICE_NAME");
-    s->attributes = cursor = hoteli_env(s, variable);
+    s->attributes = cursor = hoteli_env(s, "OTEL_RESOURCE_ATTRIBUTES");
     hoteli_program_name(s->program, sizeof s->program);
     if (!cursor) return;
-    end = cursor + strlen(cursor);
-    s->attributes_size = (size_t)(end - cursor);
-    while ((result = hoteli_list_next(&cursor, end, &pair)) != 0) {
-        bool ok = result > 0, key_ok = true;
-        char byte[1024];
-        if (ok && pair.key_size <= sizeof byte && pair.value_size <= sizeof byte) {
-            size_t n = hoteli_percent_decode(byte, pair.key, pair.key_size, &key_ok);
-            key_ok = key_ok && hoteli_utf8_valid(byte, n);
-            n = hoteli_percent_decode(byte, pair.value, pair.value_size, &ok);
-            ok = ok && hoteli_utf8_valid(byte, n);
-        } else {
-            ok = false;
+    s->attributes_size = strlen(cursor);
+    for (s->num_attributes = 1; (cursor = strchr(cursor, ',')) != NULL; cursor++)
+        s->num_attributes++;
+}
+
+/* OTEL_RESOURCE_ATTRIBUTES, decoded into room that it fits: one error and the whole of it is
+   discarded (EV-02). Returns how many there are. */
+static size_t hoteli_decode_resource(const hoteli_setup *s, hotel_attr *list, char *room) {
+    const char *cursor = s->attributes, *end = cursor + s->attributes_size;
+    size_t n = 0;
+    hoteli_pair pair;
+    int found;
+    while ((found = hoteli_list_next(&cursor, end, &pair)) != 0) {
+        bool key_ok = false, value_ok = false;
+        if (found > 0) {
+            char *key = room, *value;
+            size_t key_size = hoteli_percent_decode(key, pair.key, pair.key_size, &key_ok);
+            size_t value_size;
+            value = key + key_size;
+            value_size = hoteli_percent_decode(value, pair.value, pair.value_size, &value_ok);
+            room = value + value_size;
+            key_ok = key_ok && hoteli_utf8_valid(key, key_size);
+            value_ok = value_ok && hoteli_utf8_valid(value, value_size);
+            list[n++] = hotel_attrn(key, key_size, hotel_of_strn(value, value_size));
         }
-        if (ok && key_ok) {
-            s->num_attributes++;
-            continue;
-        }
-        hoteli_bad_variable(variable, s->attributes, "is not a list of key=value, percent-encoded",
-                            "all of it is ignored");
-        s->attributes = NULL;
-        s->num_attributes = s->attributes_size = 0;
-        return;
+        if (key_ok && value_ok) continue;
+        hoteli_bad_variable("OTEL_RESOURCE_ATTRIBUTES", s->attributes,
+                            "is not a list of key=value, percent-encoded", "all of it is ignored");
+        return 0;
     }
+    return n;
 }
 
 static size_t hoteli_resource_count(const hoteli_setup *s) {
@@ -6822,19 +6827,7 @@ static bool hoteli_build_resource(const hoteli_setup *s) {
     list[n++] = hotel_str("telemetry.sdk.language", "c");
     list[n++] = hotel_str("telemetry.sdk.version", HOTEL_VERSION_STRING);
     list[n++] = hotel_str("service.name", s->program);
-    if (s->attributes) {
-        const char *cursor = s->attributes, *end = cursor + s->attributes_size;
-        hoteli_pair pair;
-        bool ok;
-        while (hoteli_list_next(&cursor, end, &pair) > 0) {
-            char *key = text, *value;
-            size_t key_size = hoteli_percent_decode(key, pair.key, pair.key_size, &ok);
-            value = text += key_size;
-            pair.value_size = hoteli_percent_decode(value, pair.value, pair.value_size, &ok);
-            text += pair.value_size;
-            list[n++] = hotel_attrn(key, key_size, hotel_of_strn(value, pair.value_size));
-        }
-    }
+    if (s->attributes) n += hoteli_decode_resource(s, list + n, text);
     if (s->service && !s->config->service_name) list[n++] = hotel_str("service.name", s->service);
     for (i = 0; s->config->resource && i < s->config->num_resource; i++)
         list[n++] = s->config->resource[i];
