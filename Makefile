@@ -156,6 +156,6 @@ help:                                   ## this list
 	    printf '  make %-11s %s\n' "$$target" "$$what"; done
 	@echo 'Variables: CC CFLAGS CXX LDFLAGS PREFIX DESTDIR, V=1 (show commands), WERROR=-Werror,'
 	@echo 'TESTS=unit/test_x (some tests), BUILDS="plain asan tsan", NO_COLOR,'
-	@echo 'FUZZ_SECONDS, FUZZ_RUNS (of each target, instead of seconds)'
+	@echo 'FUZZ_SECONDS, FUZZ_RUNS (instead)'
 
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

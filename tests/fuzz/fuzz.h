@@ -29,15 +29,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FUZZ_CHECK(condition) \
-    do { \
-        if (!(condition)) { \
-            (void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            abort(); \
-        } \
-    } while (0)
-
 #define FUZZ_FN __attribute__((unused)) static
+/* What only loads and reports is not in the coverage. */
+#if defined(__clang__)
+#define FUZZ_UNSEEN FUZZ_FN __attribute__((no_sanitize("coverage"), noinline))
+#else
+#define FUZZ_UNSEEN FUZZ_FN
+#endif
+
+#define FUZZ_CHECK(condition) fuzz_check((condition), __FILE__, __LINE__, #condition)
+
+FUZZ_UNSEEN void fuzz_check(bool good, const char *file, int line, const char *condition) {
+    if (good) return;
+    (void)fprintf(stderr, "%s:%d: %s\n", file, line, condition);
+    abort();
+}
 
 #if defined(__cplusplus)
 extern "C" {
@@ -83,13 +89,13 @@ typedef struct fuzz_seed {
 static fuzz_seed fuzz_corpus[FUZZ_MAX_SEEDS];
 static size_t fuzz_corpus_size;
 
-FUZZ_FN void fuzz_bad_seed(const char *path, const char *problem) {
+FUZZ_UNSEEN void fuzz_bad_seed(const char *path, const char *problem) {
     (void)fprintf(stderr, "%s: %s\n", path, problem);
     exit(2);
 }
 
 /* Decodes in place; returns the new size. */
-FUZZ_FN size_t fuzz_decode(char *bytes, size_t size, const char *path) {
+FUZZ_UNSEEN size_t fuzz_decode(char *bytes, size_t size, const char *path) {
     static const char from[] = "nrt\\", to[] = "\n\r\t\\";
     size_t i, used = 0;
     for (i = 0; i < size; i++) {
@@ -116,7 +122,7 @@ FUZZ_FN size_t fuzz_decode(char *bytes, size_t size, const char *path) {
 }
 
 /* The seeds of this target, by name; decoded once. */
-FUZZ_FN void fuzz_load_seeds(void) {
+FUZZ_UNSEEN void fuzz_load_seeds(void) {
     static const char folder[] = "tests/fuzz/corpus/" FUZZ_NAME;
     struct dirent **entries = NULL;
     int i, count = scandir(folder, &entries, NULL, alphasort);
@@ -141,17 +147,13 @@ FUZZ_FN void fuzz_load_seeds(void) {
     free(entries);
 }
 
-/* libFuzzer calls this before anything else. */
-int LLVMFuzzerInitialize(int *argc, char ***argv) {
+FUZZ_UNSEEN void fuzz_write_seeds(const char *folder) {
     char path[1024];
     size_t i;
-    int arg = 1;
-    while (arg < *argc && (*argv)[arg][0] == '-') arg++;
-    if (arg >= *argc) return 0;
     fuzz_load_seeds();
     for (i = 0; i < fuzz_corpus_size; i++) {
         FILE *file;
-        (void)snprintf(path, sizeof path, "%s/seed-%s", (*argv)[arg], fuzz_corpus[i].name);
+        (void)snprintf(path, sizeof path, "%s/seed-%s", folder, fuzz_corpus[i].name);
         file = fopen(path, "wb");
         if (file == NULL) fuzz_bad_seed(path, "cannot be written");
         (void)fwrite(fuzz_corpus[i].bytes, 1, fuzz_corpus[i].size, file);
@@ -159,6 +161,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
         free(fuzz_corpus[i].bytes);
     }
     fuzz_corpus_size = 0;
+}
+
+/* libFuzzer calls this before anything else. */
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+    int arg = 1;
+    while (arg < *argc && (*argv)[arg][0] == '-') arg++;
+    if (arg < *argc) fuzz_write_seeds((*argv)[arg]);
     return 0;
 }
 
