@@ -2026,6 +2026,9 @@ static const char *hoteli_url_authority(const char *text, size_t size, hoteli_ur
                          : "the host name has a character that cannot be in one";
         }
     }
+    if (is_v6 && memchr(url->host, ':', host_size) == NULL) {
+        return "what is in the brackets is not an IPv6 address";
+    }
     if (port_size > 0) {
         const char *colon = text + name_size;
         if (!is_v6 && memchr(colon + 1, ':', port_size - 1) != NULL) {
@@ -4676,18 +4679,26 @@ static HOTELI_COLD void hoteli_repaired(void) {
     hoteli_log_later(HOTEL_LOG_ID_INVALID_UTF8);
 }
 
+/* The next piece of a text as it is on the wire: a character, or what stands for a bad byte. */
+static size_t hoteli_text_piece(const char **text, size_t *left, const char **piece) {
+    size_t n = hoteli_utf8_sequence(*text, *left);
+    *piece = n ? *text : "\xef\xbf\xbd";
+    *text += n ? n : 1;
+    *left -= n ? n : 1;
+    return n ? n : 3;
+}
+
 static void hoteli_write_text(hoteli_cursor *c, uint8_t tag, const char *text, size_t size) {
-    const char *end = text + size;
     if (hoteli_utf8_valid(text, size)) {
         hoteli_write_field(c, tag, text, size);
         return;
     }
     hoteli_repaired();
     hoteli_write_head(c, tag, hoteli_utf8_repaired_size(text, size));
-    while (text < end) {
-        size_t n = hoteli_utf8_sequence(text, (size_t)(end - text));
-        hoteli_write(c, n ? text : "\xef\xbf\xbd", n ? n : 3);
-        text += n ? n : 1;
+    while (size) {
+        const char *piece;
+        size_t n = hoteli_text_piece(&text, &size, &piece);
+        hoteli_write(c, piece, n);
     }
 }
 
@@ -4729,18 +4740,16 @@ static bool hoteli_is_ascii(const uint8_t *bytes, size_t size) {
 }
 
 /* Will the two keys be the same on the wire? Those that are not UTF-8 are repaired there, and
-   different ones may become equal; only keys up to this size are looked at so closely. */
-#define HOTELI_REPAIRED_KEY 256u
-
+   different ones may become equal. */
 static bool hoteli_same_text(const char *a, size_t a_size, const char *b, size_t b_size) {
-    char x[3 * HOTELI_REPAIRED_KEY], y[3 * HOTELI_REPAIRED_KEY];
     if (a_size == b_size && (a_size == 0 || memcmp(a, b, a_size) == 0)) return true;
-    if (a_size > HOTELI_REPAIRED_KEY || b_size > HOTELI_REPAIRED_KEY) return false;
     if (hoteli_utf8_valid(a, a_size) && hoteli_utf8_valid(b, b_size)) return false;
-    if (hoteli_utf8_repaired_size(a, a_size) != hoteli_utf8_repaired_size(b, b_size)) return false;
-    a_size = hoteli_utf8_repair(x, a, a_size);
-    (void)hoteli_utf8_repair(y, b, b_size);
-    return memcmp(x, y, a_size) == 0;
+    while (a_size && b_size) {
+        const char *x, *y;
+        size_t n = hoteli_text_piece(&a, &a_size, &x);
+        if (hoteli_text_piece(&b, &b_size, &y) != n || memcmp(x, y, n) != 0) return false;
+    }
+    return a_size == b_size;
 }
 
 static bool hoteli_same_key(const hotel_attr *a, const hotel_attr *b) {
@@ -5192,7 +5201,23 @@ static void hoteli_entry_read(hoteli_cursor *c, hoteli_entry *e) {
     hoteli_read(c, NULL, e->body_size);
 }
 
-/* Finds the entry with that tag, and for attributes that key (a place of key_size bytes). */
+/* Is the key at this place what a text becomes that is not UTF-8? Then it is the longer one. */
+static HOTELI_COLD bool hoteli_same_repaired(hoteli_cursor at, size_t size, const hoteli_cursor *key,
+                                             size_t key_size) {
+    const char *text = (const char *)key->at, *piece;
+    if (size <= key_size || key_size > (size_t)(key->end - key->at)) return false;
+    while (key_size) {
+        size_t n = hoteli_text_piece(&text, &key_size, &piece);
+        if (n > size || !hoteli_same(at, hoteli_cursor_flat((const uint8_t *)piece, n), n))
+            return false;
+        hoteli_read(&at, NULL, n);
+        size -= n;
+    }
+    return size == 0;
+}
+
+/* Finds the entry with that tag, and for attributes that key (a place of key_size bytes). A key
+   that is in several chunks is UTF-8 already. */
 static HOTELI_COLD bool hoteli_find(hoteli_record *record, uint8_t tag, const hoteli_cursor *key,
                                     size_t key_size, hoteli_entry *e) {
     hoteli_cursor c = hoteli_record_cursor(record);
@@ -5208,6 +5233,7 @@ static HOTELI_COLD bool hoteli_find(hoteli_record *record, uint8_t tag, const ho
             (void)hoteli_read_byte(&at);
             size = (size_t)hoteli_read_varint(&at);
             if (size == key_size && hoteli_same(at, *key, key_size)) return true;
+            if (hoteli_same_repaired(at, size, key, key_size)) return true;
         }
     }
     return false;
@@ -5398,20 +5424,6 @@ static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsig
     return true;
 }
 
-static void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a);
-
-/* Under a key that is not UTF-8: repaired here, so that it replaces an equal one. */
-static HOTELI_COLD bool hoteli_put_repaired(hoteli_writer *w, const hotel_attr *a) {
-    char key[3 * HOTELI_REPAIRED_KEY];
-    hotel_attr sound = *a;
-    if (a->key_size > HOTELI_REPAIRED_KEY || hoteli_utf8_valid(a->key, a->key_size)) return false;
-    hoteli_repaired();
-    sound.key = key;
-    sound.key_size = hoteli_utf8_repair(key, a->key, a->key_size);
-    hoteli_put_attribute(w, &sound);
-    return true;
-}
-
 static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
     const hotel_limits *l;
     hoteli_cursor c, key;
@@ -5424,7 +5436,6 @@ static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
     hash = hoteli_ascii_hash((const uint8_t *)a->key, a->key_size);
     if (HOTELI_LIKELY(hoteli_put_short(w, a, hash))) return;
     hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
-    if (hash == HOTELI_OTHER_KEY && hoteli_put_repaired(w, a)) return;
     l = &hoteli_provider_of(w->record)->limits;
     size = hoteli_field_size(hoteli_attr_size(a, l, 1));
     key = hoteli_cursor_flat((const uint8_t *)a->key, a->key_size);
@@ -9091,39 +9102,44 @@ static void hoteli_program_name(char *out, size_t capacity) {
     }
 }
 
-/* OTEL_RESOURCE_ATTRIBUTES: one error and the whole of it is discarded (EV-02). */
 static void hoteli_plan_resource(hoteli_setup *s) {
-    const char *variable = "OTEL_RESOURCE_ATTRIBUTES", *cursor, *end;
-    hoteli_pair pair;
-    int result;
+    const char *cursor;
     s->service = s->config->service_name ? s->config->service_name
                                          : hoteli_env(s, "OTEL_SERVICE_NAME");
-    s->attributes = cursor = hoteli_env(s, variable);
+    s->attributes = cursor = hoteli_env(s, "OTEL_RESOURCE_ATTRIBUTES");
     hoteli_program_name(s->program, sizeof s->program);
     if (!cursor) return;
-    end = cursor + strlen(cursor);
-    s->attributes_size = (size_t)(end - cursor);
-    while ((result = hoteli_list_next(&cursor, end, &pair)) != 0) {
-        bool ok = result > 0, key_ok = true;
-        char byte[1024];
-        if (ok && pair.key_size <= sizeof byte && pair.value_size <= sizeof byte) {
-            size_t n = hoteli_percent_decode(byte, pair.key, pair.key_size, &key_ok);
-            key_ok = key_ok && hoteli_utf8_valid(byte, n);
-            n = hoteli_percent_decode(byte, pair.value, pair.value_size, &ok);
-            ok = ok && hoteli_utf8_valid(byte, n);
-        } else {
-            ok = false;
+    s->attributes_size = strlen(cursor);
+    for (s->num_attributes = 1; (cursor = strchr(cursor, ',')) != NULL; cursor++)
+        s->num_attributes++;
+}
+
+/* OTEL_RESOURCE_ATTRIBUTES, decoded into room that it fits: one error and the whole of it is
+   discarded (EV-02). Returns how many there are. */
+static size_t hoteli_decode_resource(const hoteli_setup *s, hotel_attr *list, char *room) {
+    const char *cursor = s->attributes, *end = cursor + s->attributes_size;
+    size_t n = 0;
+    hoteli_pair pair;
+    int found;
+    while ((found = hoteli_list_next(&cursor, end, &pair)) != 0) {
+        bool key_ok = false, value_ok = false;
+        if (found > 0) {
+            char *key = room, *value;
+            size_t key_size = hoteli_percent_decode(key, pair.key, pair.key_size, &key_ok);
+            size_t value_size;
+            value = key + key_size;
+            value_size = hoteli_percent_decode(value, pair.value, pair.value_size, &value_ok);
+            room = value + value_size;
+            key_ok = key_ok && hoteli_utf8_valid(key, key_size);
+            value_ok = value_ok && hoteli_utf8_valid(value, value_size);
+            list[n++] = hotel_attrn(key, key_size, hotel_of_strn(value, value_size));
         }
-        if (ok && key_ok) {
-            s->num_attributes++;
-            continue;
-        }
-        hoteli_bad_variable(variable, s->attributes, "is not a list of key=value, percent-encoded",
-                            "all of it is ignored");
-        s->attributes = NULL;
-        s->num_attributes = s->attributes_size = 0;
-        return;
+        if (key_ok && value_ok) continue;
+        hoteli_bad_variable("OTEL_RESOURCE_ATTRIBUTES", s->attributes,
+                            "is not a list of key=value, percent-encoded", "all of it is ignored");
+        return 0;
     }
+    return n;
 }
 
 static size_t hoteli_resource_count(const hoteli_setup *s) {
@@ -9225,19 +9241,7 @@ static bool hoteli_build_resource(hoteli_setup *s) {
     list[n++] = hotel_str("telemetry.sdk.language", "c");
     list[n++] = hotel_str("telemetry.sdk.version", HOTEL_VERSION_STRING);
     list[n++] = hotel_str("service.name", s->program);
-    if (s->attributes) {
-        const char *cursor = s->attributes, *end = cursor + s->attributes_size;
-        hoteli_pair pair;
-        bool ok;
-        while (hoteli_list_next(&cursor, end, &pair) > 0) {
-            char *key = text, *value;
-            size_t key_size = hoteli_percent_decode(key, pair.key, pair.key_size, &ok);
-            value = text += key_size;
-            pair.value_size = hoteli_percent_decode(value, pair.value, pair.value_size, &ok);
-            text += pair.value_size;
-            list[n++] = hotel_attrn(key, key_size, hotel_of_strn(value, pair.value_size));
-        }
-    }
+    if (s->attributes) n += hoteli_decode_resource(s, list + n, text);
     if (s->service && !s->config->service_name) list[n++] = hotel_str("service.name", s->service);
     for (i = 0; s->config->resource && i < s->config->num_resource; i++)
         list[n++] = s->config->resource[i];
