@@ -9,6 +9,8 @@ PREFIX       ?= /usr/local
 FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS    ?=
+SOAK_SECONDS ?= 600
+SOAK_RATE    ?= 50000
 WERROR       ?=
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-qual
 
@@ -28,7 +30,8 @@ cc     = $(CC) -std=gnu99 $(common) $(proto) $(CFLAGS) $(1) $(output)
 cxx    = $(CXX) -std=c++11 $(common) $(CXXFLAGS) $(1) $(output)
 
 .DELETE_ON_ERROR:
-.PHONY: all tools examples demo test programs conformance lint interop bench fuzz install clean help
+.PHONY: all tools examples demo test programs conformance lint interop bench soak fuzz install
+.PHONY: clean help
 
 all: tools examples                     ## the command and the examples (default)
 tools: $(B)/hatchet-otel                ## build/hatchet-otel
@@ -130,6 +133,9 @@ interop: all $(call programs_of,interop) ## against software that is not ours
 bench: $(call programs_of,bench)        ## measured figures beside their floors (BENCH_ARGS=--quick)
 	@tests/bench/run.sh $(BENCH_ARGS)
 
+soak: $(call programs_of,soak)          ## ten minutes of load on a failing server (SOAK_SECONDS)
+	@$(B)/soak/soak $(SOAK_SECONDS) $(SOAK_RATE)
+
 $(B)/fuzz/%: tests/fuzz/%.c
 	$(call start,FUZZ)
 	$(if $(shell command -v $(CC) 2>/dev/null),,$(error make fuzz needs clang))
@@ -156,6 +162,6 @@ help:                                   ## this list
 	    printf '  make %-11s %s\n' "$$target" "$$what"; done
 	@echo 'Variables: CC CFLAGS CXX LDFLAGS PREFIX DESTDIR, V=1 (show commands), WERROR=-Werror,'
 	@echo 'TESTS=unit/test_x (some tests), BUILDS="plain asan tsan", NO_COLOR,'
-	@echo 'FUZZ_SECONDS, FUZZ_RUNS (instead)'
+	@echo 'FUZZ_SECONDS, FUZZ_RUNS (instead), SOAK_SECONDS, SOAK_RATE (spans a second)'
 
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

@@ -30,10 +30,11 @@ Everywhere else include it without the macro. Link with -pthread. Then:
 sends one span to http://localhost:4318, or wherever OTEL_EXPORTER_OTLP_ENDPOINT points. Run
 "hatchet-otel serve" in another terminal to see it.
 
-OPTIONS (all for the file with the implementation, but for _STATIC: wherever it is included)
+OPTIONS (for the file with the implementation; _STATIC and _DISABLE wherever it is included)
 
 HATCHET_OTEL_IMPLEMENTATION   compile the implementation here
 HATCHET_OTEL_STATIC           a private copy: every function static, nothing for the linker to see
+HATCHET_OTEL_DISABLE          no tracing: every function is an empty inline one, no code remains
 HATCHET_OTEL_CHUNK_BYTES      bytes of an arena chunk, a power of two from 256; default 512
 HATCHET_OTEL_MAX_ATTACHED     contexts attached at once on a thread, 64 bytes each; default 32
 
@@ -161,8 +162,11 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 #endif
 
 /* HATCHET_OTEL_STATIC gives a file its own private copy: nothing is visible to the linker.
-   A library that embeds this header should define it. */
-#ifdef HATCHET_OTEL_STATIC
+   A library that embeds this header should define it. With HATCHET_OTEL_DISABLE the interface
+   stays and the bodies vanish: section WITHOUT TRACING has them. */
+#if defined(HATCHET_OTEL_DISABLE)
+#define HOTEL_API static inline __attribute__((unused))
+#elif defined(HATCHET_OTEL_STATIC)
 #define HOTEL_API static __attribute__((unused))
 #else
 #define HOTEL_API extern
@@ -1478,6 +1482,173 @@ HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *jso
 /* The current context with the parent that a run's metadata names, as hotel_extract. */
 HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_size);
 
+/* ==== [SECTION 00] WITHOUT TRACING ========================================================= */
+
+#ifdef HATCHET_OTEL_DISABLE
+
+/* One body for every HOTEL_API function above. Set-up, flush and shutdown succeed, spans and
+   contexts are zero, texts are empty. What a program passes on is passed on as it was: metadata
+   and tracestate come out unchanged. hotel_poll returns at once. */
+#ifdef __cplusplus
+#define HOTEL_NOTHING(type) type()
+#else
+#define HOTEL_NOTHING(type) ((type){0})
+#endif
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+
+/* Copies text with snprintf's manners. */
+HOTEL_INLINE size_t hotel_pass_on(const char *text, size_t size, char *out, size_t capacity) {
+    size_t kept = size < capacity ? size : capacity - 1;
+    if (!out || capacity == 0) return size;
+    if (kept > 0) __builtin_memcpy(out, text, kept);
+    out[kept] = 0;
+    return size;
+}
+
+HOTEL_INLINE const char *hotel_result_text(int result) {
+    return result == HOTEL_OK ? "success" : "tracing is compiled out";
+}
+HOTEL_INLINE void hotel_log_to_stderr(hotel_log_level level, hotel_log_id id, const char *message,
+                                      void *user_data) {}
+
+HOTEL_INLINE bool hotel_is_valid(const hotel_span_context *context) { return false; }
+HOTEL_INLINE void hotel_trace_id_hex(const hotel_span_context *context, char out[33]) {
+    __builtin_memcpy(out, "00000000000000000000000000000000", 33);
+}
+HOTEL_INLINE void hotel_span_id_hex(const hotel_span_context *context, char out[17]) {
+    __builtin_memcpy(out, "0000000000000000", 17);
+}
+HOTEL_INLINE hotel_span hotel_wrap(const hotel_span_context *context) {
+    return HOTEL_NOTHING(hotel_span);
+}
+
+HOTEL_INLINE hotel_result hotel_init_checked(const hotel_config *config, size_t config_size,
+                                             int version) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_flush(uint32_t timeout_ms) { return HOTEL_OK; }
+HOTEL_INLINE hotel_result hotel_shutdown(uint32_t timeout_ms) { return HOTEL_OK; }
+HOTEL_INLINE hotel_result hotel_release(void) { return HOTEL_OK; }
+HOTEL_INLINE hotel_result hotel_poll(uint32_t timeout_ms) { return HOTEL_OK; }
+HOTEL_INLINE const char *hotel_version(void) { return HOTEL_VERSION_STRING; }
+
+HOTEL_INLINE void hotel_get_stats(hotel_stats *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_stats);
+}
+HOTEL_INLINE hotel_result hotel_get_destination_stats(size_t index, hotel_destination_stats *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_destination_stats);
+    return HOTEL_ERR_ARGUMENT; /* there is none */
+}
+HOTEL_INLINE size_t hotel_describe(char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+
+HOTEL_INLINE hotel_tracer hotel_get_tracer(const hotel_tracer_config *config) {
+    return HOTEL_NOTHING(hotel_tracer);
+}
+HOTEL_INLINE bool hotel_is_enabled(hotel_tracer tracer) { return false; }
+HOTEL_INLINE hotel_span hotel_start_with(const char *name, const hotel_start_options *options) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE hotel_span hotel_start(const char *name) { return HOTEL_NOTHING(hotel_span); }
+HOTEL_INLINE hotel_span hotel_start_as(const char *name, hotel_kind kind) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE hotel_span hotel_start_in(const hotel_context *parent, const char *name,
+                                       hotel_kind kind) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE void hotel_end(const hotel_span *span) {}
+HOTEL_INLINE void hotel_end_at(const hotel_span *span, uint64_t end_time_ns) {}
+HOTEL_INLINE bool hotel_is_recording(const hotel_span *span) { return false; }
+HOTEL_INLINE void hotel_set_attrs(const hotel_span *span, const hotel_attr *attributes,
+                                  size_t num_attributes) {}
+HOTEL_INLINE void hotel_set_name(const hotel_span *span, const char *name) {}
+HOTEL_INLINE void hotel_set_name_n(const hotel_span *span, const char *name, size_t size) {}
+HOTEL_INLINE void hotel_set_status(const hotel_span *span, hotel_status status,
+                                   const char *description) {}
+HOTEL_INLINE void hotel_set_status_n(const hotel_span *span, hotel_status status,
+                                     const char *description, size_t size) {}
+HOTEL_INLINE void hotel_add_event_as(const hotel_span *span, const hotel_event *event) {}
+HOTEL_INLINE void hotel_add_event(const hotel_span *span, const char *name) {}
+HOTEL_INLINE void hotel_add_link(const hotel_span *span, const hotel_link *link) {}
+HOTEL_INLINE void hotel_record_exception(const hotel_span *span, const char *type,
+                                         const char *message, const char *stacktrace,
+                                         const hotel_attr *attributes, size_t num_attributes) {}
+
+HOTEL_INLINE hotel_context hotel_current(void) { return HOTEL_NOTHING(hotel_context); }
+HOTEL_INLINE hotel_span hotel_current_span(void) { return HOTEL_NOTHING(hotel_span); }
+HOTEL_INLINE hotel_context hotel_context_with(const hotel_span *span) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE hotel_token hotel_attach(const hotel_context *context) {
+    return HOTEL_NOTHING(hotel_token);
+}
+HOTEL_INLINE hotel_result hotel_detach(hotel_token token) { return HOTEL_OK; }
+HOTEL_INLINE hotel_context hotel_context_hold(const hotel_context *context) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE void hotel_context_release(hotel_context *context) {}
+HOTEL_INLINE hotel_guard hotel_guard_span(const hotel_span *span) {
+    return HOTEL_NOTHING(hotel_guard);
+}
+HOTEL_INLINE hotel_guard hotel_guard_context(const hotel_context *context) {
+    return HOTEL_NOTHING(hotel_guard);
+}
+HOTEL_INLINE void hotel_guard_leave(hotel_guard *guard) {}
+
+HOTEL_INLINE hotel_context hotel_extract(const char *traceparent, const char *tracestate) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE hotel_context hotel_extract_n(const char *traceparent, size_t traceparent_size,
+                                           const char *tracestate, size_t tracestate_size) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE bool hotel_traceparent(const hotel_span *span, char out[HOTEL_TRACEPARENT_SIZE]) {
+    out[0] = 0;
+    return false;
+}
+HOTEL_INLINE size_t hotel_tracestate(const hotel_span *span, char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE ptrdiff_t hotel_tracestate_get(const char *state, const char *key, char *out,
+                                            size_t capacity) {
+    (void)hotel_pass_on("", 0, out, capacity);
+    return -1;
+}
+HOTEL_INLINE size_t hotel_tracestate_set(const char *state, const char *key, const char *value,
+                                         char *out, size_t capacity) {
+    return hotel_pass_on(state, hotel_text_size(state), out, capacity);
+}
+
+HOTEL_INLINE hotel_task hotel_start_step_run(const hotel_step_run *step_run) {
+    return HOTEL_NOTHING(hotel_task);
+}
+HOTEL_INLINE void hotel_task_succeed(hotel_task *task) {}
+HOTEL_INLINE void hotel_task_fail(hotel_task *task, const char *message) {}
+HOTEL_INLINE void hotel_task_fail_as(hotel_task *task, const char *type, const char *message,
+                                     const char *stacktrace) {}
+HOTEL_INLINE hotel_span hotel_start_run_workflow(const hotel_trigger *trigger) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE size_t hotel_inject_metadata_n(const hotel_span *span, const char *json,
+                                            size_t json_size, char *out, size_t capacity) {
+    bool empty = !json || json_size == 0;
+    return hotel_pass_on(empty ? "{}" : json, empty ? 2 : json_size, out, capacity);
+}
+HOTEL_INLINE size_t hotel_inject_metadata(const hotel_span *span, const char *json, char *out,
+                                          size_t capacity) {
+    return hotel_inject_metadata_n(span, json, hotel_text_size(json), out, capacity);
+}
+HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_size) {
+    return HOTEL_NOTHING(hotel_context);
+}
+
+#pragma GCC diagnostic pop
+#undef HOTEL_NOTHING
+#endif /* HATCHET_OTEL_DISABLE */
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif
@@ -1582,7 +1753,8 @@ private:
 
 /* ==== IMPLEMENTATION ======================================================================== */
 
-#if defined(HATCHET_OTEL_IMPLEMENTATION) && !defined(HATCHET_OTEL_IMPLEMENTATION_INCLUDED)
+#if defined(HATCHET_OTEL_IMPLEMENTATION) && !defined(HATCHET_OTEL_DISABLE) && \
+    !defined(HATCHET_OTEL_IMPLEMENTATION_INCLUDED)
 #define HATCHET_OTEL_IMPLEMENTATION_INCLUDED
 
 /* ==== [SECTION 14] PLATFORM ================================================================ */
