@@ -27,8 +27,8 @@ cc     = $(CC) -std=gnu99 $(common) $(proto) $(CFLAGS) $(1) $(output)
 cxx    = $(CXX) -std=c++11 $(common) $(CXXFLAGS) $(1) $(output)
 
 .DELETE_ON_ERROR:
-.PHONY: all tools examples demo test programs machines conformance lint interop bench fuzz install \
-        clean help
+.PHONY: all tools examples demo test programs machines coverage conformance lint interop bench \
+        fuzz install clean help
 
 all: tools examples                     ## the command and the examples (default)
 tools: $(B)/hatchet-otel                ## build/hatchet-otel
@@ -66,6 +66,9 @@ TESTS  ?=
 BUILDS ?= plain asan tsan
 asan    = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 tsan    = -O1 -fno-omit-frame-pointer -fsanitize=thread
+
+coverage    = -O0 --coverage
+coverage_cc = gcc
 
 # The builds of `make machines`. Beside its flags a build may have NAME_cc, its compiler; NAME_run,
 # what runs its programs; NAME_from, the packages that bring both.
@@ -111,7 +114,7 @@ scripts := $(call pick,$(filter-out %/lib.sh,$(wildcard tests/tool/*.sh tests/ex
              tests/docs/*.sh tests/compile/*.sh)))
 
 # Only `make test` needs to know which builds work here; finding out takes a moment.
-ifneq ($(filter test programs conformance,$(MAKECMDGOALS)),)
+ifneq ($(filter test programs covered conformance,$(MAKECMDGOALS)),)
 works  = $(shell mkdir -p $(B) && echo 'int main(void) { return 0; }' | \
            $(or $($(1)_cc),$(CC)) -x c $($(1)) -pthread -o $(B)/works - 2>&1 && \
            $($(1)_run) $(B)/works 2>&1 && echo yes)
@@ -141,6 +144,12 @@ programs: $(programs)
 machines:                               ## tests for other processors, C libraries and compilers
 	@+$(MAKE) --no-print-directory test BUILDS="$(MACHINES)" \
 	    TESTS="$(or $(TESTS),unit/% conformance/%)"
+
+coverage:                               ## branches of protocol and encoding that the tests take
+	@+$(MAKE) --no-print-directory covered BUILDS=coverage \
+	    TESTS="unit/% conformance/% faults/% fuzz/%"
+covered: programs
+	@tests/coverage/run.sh $(programs)
 
 proofs := $(patsubst tests/%,$(B)/plain/%,$(basename $(sources)))
 conformance: $(proofs)                  ## docs/conformance.md: which rules the tests prove
