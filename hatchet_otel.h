@@ -10113,7 +10113,8 @@ static HOTELI_COLD void hoteli_forget(void) {
     hoteli_g.shards = NULL;
     hoteli_g.arena = NULL;
     memset(hoteli_g.scopes, 0, sizeof hoteli_g.scopes);
-    hoteli_g.arena_memory = hoteli_g.setup_memory = NULL;
+    memset((void *)&hoteli_g.arena_memory, 0, sizeof hoteli_g.arena_memory);
+    memset((void *)hoteli_g.providers, 0, sizeof hoteli_g.providers);
     hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
 }
 
