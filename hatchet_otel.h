@@ -583,19 +583,73 @@ typedef struct hotel_destination {
     const hotel_transport *transport HOTEL_ZERO; /* table is copied; NULL: sockets               */
 } hotel_destination;
 
-/* Built-in samplers (SM-01, SM-05, SM-06). */
+/* Samplers (SM-01, SM-05 to SM-08). */
 typedef enum hotel_sampler_type {
-    HOTEL_SAMPLER_DEFAULT = 0, /* parent based, always on at the root */
+    HOTEL_SAMPLER_DEFAULT = 0, /* OTEL_TRACES_SAMPLER, else parent based, always on at the root */
     HOTEL_SAMPLER_PARENT_BASED_ALWAYS_ON,
     HOTEL_SAMPLER_PARENT_BASED_ALWAYS_OFF,
     HOTEL_SAMPLER_ALWAYS_ON,
-    HOTEL_SAMPLER_ALWAYS_OFF
+    HOTEL_SAMPLER_ALWAYS_OFF,
+    HOTEL_SAMPLER_TRACE_ID_RATIO,              /* by trace ID, whatever the parent says */
+    HOTEL_SAMPLER_PARENT_BASED_TRACE_ID_RATIO, /* by ratio at the root, then as the parent */
+    HOTEL_SAMPLER_PARENT_BASED,                /* with delegates of your own */
+    HOTEL_SAMPLER_ALWAYS_RECORD,               /* what root drops is recorded, not exported */
+    HOTEL_SAMPLER_CUSTOM                       /* sample_fn decides */
 } hotel_sampler_type;
 
-/* The sampler of a configuration. */
+typedef enum hotel_decision {
+    HOTEL_DROP = 0,             /* not recorded; the span still has an ID of its own (TR-56) */
+    HOTEL_RECORD_ONLY = 1,      /* recorded for processors, not exported, not sampled */
+    HOTEL_RECORD_AND_SAMPLE = 2
+} hotel_decision;
+
+/* What a sampler is asked about; borrowed (TR-54). */
+typedef struct hotel_sampling {
+    const struct hotel_context *parent; /* never NULL; its span is invalid for a root */
+    const uint8_t *trace_id;            /* 16 bytes */
+    const char *name;
+    size_t name_size;
+    int kind;                           /* hotel_kind */
+    const struct hotel_attr *attributes; /* given at start, as are the links */
+    size_t num_attributes;
+    const struct hotel_link *links;
+    size_t num_links;
+} hotel_sampling;
+
+/* Its answer, zeroed before: what is not set is HOTEL_DROP, no attribute, the parent's
+   tracestate. What it points to must live until the start call returns. */
+typedef struct hotel_sampling_result {
+    hotel_decision decision;
+    const struct hotel_attr *attributes; /* added to the span; the caller's win (SM-02) */
+    size_t num_attributes;
+    const char *trace_state; /* replaces the parent's in recorded spans; "" clears it (TR-53) */
+} hotel_sampling_result;
+
+/* A sampler of your own. Called on the span path by any thread, also in signal handlers if they
+   start spans; must be fast and thread-safe, and starts no span itself (SM-03). */
+typedef void (*hotel_sampler_fn)(const hotel_sampling *input, hotel_sampling_result *result,
+                                 void *user_data);
+
+/* A sampler with those it delegates to; up to 12 in all, copied by hotel_init. A ratio r keeps
+   the traces whose low 63 bits are below r * 2^63: every trace that a smaller ratio keeps, and the
+   same ones as the SDKs for Go, Rust and Python (SM-08). */
 typedef struct hotel_sampler {
     hotel_sampler_type type HOTEL_ZERO;
+    double ratio HOTEL_ZERO;                              /* 0 keeps none, 1 keeps all */
+    const struct hotel_sampler *root HOTEL_ZERO;               /* PARENT_BASED, ALWAYS_RECORD */
+    const struct hotel_sampler *remote_sampled HOTEL_ZERO;     /* PARENT_BASED: by what the parent */
+    const struct hotel_sampler *remote_not_sampled HOTEL_ZERO; /* is; NULL: as the parent did      */
+    const struct hotel_sampler *local_sampled HOTEL_ZERO;
+    const struct hotel_sampler *local_not_sampled HOTEL_ZERO;
+    hotel_sampler_fn sample_fn HOTEL_ZERO;
+    void *user_data HOTEL_ZERO;
+    const char *description HOTEL_ZERO; /* of a CUSTOM one; kept by reference */
 } hotel_sampler;
+
+/* The text that other SDKs use for it, "TraceIdRatioBased{0.25}" (SM-04), with snprintf's
+   manners. threads: any. */
+HOTEL_API size_t hotel_sampler_description(const hotel_sampler *sampler, char *out,
+                                           size_t capacity);
 
 /* Span limits (SP-34 to SP-39). Zero is the default, HOTEL_NONE keeps none. */
 typedef struct hotel_limits {
@@ -625,8 +679,45 @@ typedef struct hotel_id_generator {
     void *user_data HOTEL_ZERO;
 } hotel_id_generator;
 
+struct hotel_span;
+struct hotel_span_view;
+
+/* Hooks into the life of recorded spans, RECORD_ONLY ones included (BSP-08, BSP-09). Each may be
+   NULL. They run on the thread that starts or ends the span, in the order of the list, cost what
+   they cost, and are exempt from the promises of the span path: on_end gets the span encoded. Must
+   be thread-safe; spans that they start are not recorded, and waiting calls answer
+   HOTEL_ERR_CALLBACK. */
+typedef struct hotel_processor {
+    /* parent: the context that was resolved, never NULL (TR-24). */
+    void (*on_start_fn)(const struct hotel_span *span, const struct hotel_context *parent,
+                        void *user_data) HOTEL_ZERO;
+    /* The end time is fixed, the span still takes attributes, events and links (TR-36). */
+    void (*on_ending_fn)(const struct hotel_span *span, void *user_data) HOTEL_ZERO;
+    /* The finished span, borrowed. */
+    void (*on_end_fn)(const struct hotel_span_view *span, void *user_data) HOTEL_ZERO;
+    /* Called by hotel_flush and, once, by hotel_shutdown on their threads (TR-07, TR-08). */
+    hotel_result (*flush_fn)(uint32_t timeout_ms, void *user_data) HOTEL_ZERO;
+    hotel_result (*shutdown_fn)(uint32_t timeout_ms, void *user_data) HOTEL_ZERO;
+    void *user_data HOTEL_ZERO;
+} hotel_processor;
+
+/* Memory for set-up: hotel_init and hotel_provider_start take what they need, hotel_release and
+   the next hotel_init give it back. Neither function is ever called on the span path. */
+typedef struct hotel_allocator {
+    void *(*allocate_fn)(size_t size, void *user_data)HOTEL_ZERO; /* NULL: malloc and free */
+    void (*free_fn)(void *memory, void *user_data) HOTEL_ZERO;
+    void *user_data HOTEL_ZERO;
+} hotel_allocator;
+
+/* A tracer provider. {0} is the one that hotel_init starts. */
+typedef struct hotel_provider {
+    uint32_t index;
+    uint32_t serial;
+} hotel_provider;
+
 /* Identity of an instrumentation scope (SP-100). Copied. */
 typedef struct hotel_tracer_config {
+    hotel_provider provider HOTEL_ZERO; /* whose tracer it is */
     const char *name HOTEL_ZERO; /* the instrumented library, module or program */
     const char *version HOTEL_ZERO;
     const char *schema_url HOTEL_ZERO;
@@ -649,17 +740,22 @@ typedef struct hotel_config {
     const struct hotel_detector *detectors HOTEL_ZERO;
     size_t num_detectors HOTEL_ZERO;
     const hotel_destination *destinations HOTEL_ZERO; /* none: one by the environment          */
-    size_t num_destinations HOTEL_ZERO;               /* at most 4                             */
+    size_t num_destinations HOTEL_ZERO;               /* at most 4; OTEL_TRACES_EXPORTER       */
     hotel_tracer_config tracer HOTEL_ZERO; /* scope of spans that name no tracer               */
     hotel_sampler sampler HOTEL_ZERO;
-    hotel_limits limits HOTEL_ZERO;
+    hotel_limits limits HOTEL_ZERO; /* OTEL_*_LIMIT                                            */
+    const hotel_processor *processors HOTEL_ZERO; /* copied                                    */
+    size_t num_processors HOTEL_ZERO;             /* at most 4                                 */
+    bool no_destinations HOTEL_ZERO; /* nothing is exported; OTEL_TRACES_EXPORTER=none         */
+    bool disabled HOTEL_ZERO; /* records nothing, propagates still; OTEL_SDK_DISABLED (EV-01)  */
     size_t arena_bytes HOTEL_ZERO; /* span memory: 2 MiB                                       */
     void *memory HOTEL_ZERO;       /* use this block for everything instead of malloc          */
     size_t memory_bytes HOTEL_ZERO;
     bool no_threads HOTEL_ZERO;         /* the application calls hotel_poll; only the lookup   */
                                         /* of a host name still takes a short-lived thread     */
     bool ignore_environment HOTEL_ZERO; /* read no environment variable                        */
-    hotel_log_level log_level HOTEL_ZERO;
+    hotel_allocator allocator HOTEL_ZERO;
+    hotel_log_level log_level HOTEL_ZERO; /* OTEL_LOG_LEVEL                                    */
     hotel_log_fn log_fn HOTEL_ZERO; /* NULL: silent                                            */
     void *log_user_data HOTEL_ZERO;
     hotel_clock clock HOTEL_ZERO;
@@ -694,6 +790,20 @@ HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms);
    inside the library. Not needed before exit. */
 HOTEL_API hotel_result hotel_release(void);
 
+/* Starts a further tracer provider with its own resource, sampler, limits, clock, ID generator,
+   processors and destinations (TR-01); at most 4 in all. What belongs to the process is ignored in
+   its configuration: arena_bytes, no_threads, allocator, log. memory is for its set-up only.
+   hotel_init comes first; hotel_shutdown shuts it down too. Get tracers by
+   hotel_tracer_config.provider. Results as of hotel_init. threads: any. */
+HOTEL_API hotel_result hotel_provider_start(const hotel_config *config, hotel_provider *out);
+
+/* hotel_flush and hotel_shutdown for one provider. hotel_provider_shutdown with {0} shuts down all,
+   as hotel_shutdown does. After its shutdown a provider's tracers record nothing; its place is
+   free again after the next hotel_init. threads: any. */
+HOTEL_API HOTEL_MUST_CHECK hotel_result hotel_provider_flush(hotel_provider provider,
+                                                             uint32_t timeout_ms);
+HOTEL_API hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t timeout_ms);
+
 /* With no_threads: does what is due, waiting at most timeout_ms for the network. Returns
    HOTEL_OK, or HOTEL_ERR_NOT_RUNNING. One thread at a time; a signal handler that interrupts it
    makes no spans. */
@@ -706,7 +816,7 @@ HOTEL_API const char *hotel_version(void);
 
 /* The books since hotel_init (a fork child starts at zero). On 32-bit machines the counters come
    round at 2^32. Once no call is in progress
-       started = unsampled + not_admitted + live + ended
+       started = unsampled + not_admitted + live + record_only + ended
    and for each destination, after hotel_shutdown,
        ended = accepted + rejected + failed + dropped_queue_full + dropped_too_large
                + dropped_shutdown. */
@@ -715,7 +825,8 @@ typedef struct hotel_stats {
     uint64_t unsampled;    /* the sampler said no                                */
     uint64_t not_admitted; /* no chunk was free                                  */
     uint64_t live;         /* recording, not ended                               */
-    uint64_t ended;
+    uint64_t record_only;  /* ended, but not sampled: processors saw them        */
+    uint64_t ended;        /* sampled, for the destinations                      */
     uint64_t limited;      /* attributes, events, links dropped by limits or lack of space */
     uint64_t repaired;            /* texts that were not UTF-8 and were repaired   */
     uint64_t stale_references;    /* contexts used after their release             */
@@ -1481,6 +1592,7 @@ private:
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -2975,7 +3087,7 @@ static bool hoteli_view_span(hotel_span_view *out, const uint8_t *bytes, size_t 
  * ScopeSpans (scope and schema URL; spans among them are skipped), and the Span message without
  * tag and length. Any of them may be absent: NULL and 0. False if the span is malformed.
  */
-static __attribute__((unused)) bool hoteli_view_parse(
+static bool hoteli_view_parse(
     hotel_span_view *out, const uint8_t *resource, size_t resource_size, const uint8_t *schema,
     size_t schema_size, const uint8_t *scope, size_t scope_size, const uint8_t *span,
     size_t span_size) {
@@ -3443,7 +3555,11 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
 
 #define HOTELI_MAX_SHARDS 8
 #define HOTELI_MAX_SCOPES 64
-#define HOTELI_MAX_DESTINATIONS 4
+#define HOTELI_MAX_DESTINATIONS 16   /* of all providers */
+#define HOTELI_MAX_OF_PROVIDER 4     /* destinations, processors */
+#define HOTELI_MAX_PROVIDERS 4       /* a power of two */
+#define HOTELI_MAX_SAMPLERS 12       /* in the tree of one provider */
+#define HOTELI_SIMPLE_WAIT_MS 30000u /* longest that hotel_end waits for a simple destination */
 #define HOTELI_LINE 64
 /* What is carried of a tracestate: whole members up to this size (WT-12 asks for 512). */
 #define HOTELI_STATE_SIZE 1024u
@@ -3503,7 +3619,8 @@ typedef struct hoteli_record {
     uint8_t flags;
     uint8_t end_given; /* written by the one that ends the span, beside the owner */
     uint8_t holders;   /* destinations that still have to encode it */
-    uint16_t pad;
+    uint8_t provider;
+    uint8_t ending;    /* set by the first hotel_end where hooks run before the end */
     uint32_t wire_size; /* of the exporter */
     hoteli_filter filter; /* keys of the attributes */
 } hoteli_record;
@@ -3566,7 +3683,7 @@ typedef struct hoteli_thread {
     uint64_t random[4];
     uint32_t random_busy; /* set while stepping: a signal handler takes another way */
     uint32_t quiet;  /* inside a callback: spans are not recorded, waiting is refused */
-    uint32_t unlimited; /* values that are encoded have no limits (SP-40) */
+    bool pooled;     /* has the buffer for large spans that processors see */
     uint32_t depth;
     uint32_t serial;
     hoteli_slot slots[HATCHET_OTEL_MAX_ATTACHED];
@@ -3632,7 +3749,9 @@ typedef struct hoteli_books {
 } hoteli_books;
 
 typedef struct hoteli_destination {
+    const struct hoteli_provider *provider;
     uint32_t position; /* in the configuration */
+    uint32_t bit;      /* in masks of destinations */
     hoteli_url url;
     char *path;
     char *head; /* request line and headers up to the digits of Content-Length */
@@ -3683,7 +3802,66 @@ typedef struct hoteli_destination {
 typedef struct hoteli_scope {
     hotel_block block; /* encoded: scope field, then schema URL field */
     uint32_t prefix;   /* bytes of the scope field */
+    uint32_t provider;
+    uint32_t serial;   /* of that provider */
 } hoteli_scope;
+
+/* A sampler of the configuration, its delegates by their places in the provider's list. */
+typedef struct hoteli_sampler {
+    uint8_t type;
+    uint8_t root;         /* also what always-record asks */
+    uint8_t delegates[4]; /* by remote or local, sampled or not: HOTELI_REMOTE_SAMPLED ... */
+    uint64_t threshold;   /* of a ratio: bits below it are kept; 2^63: all */
+    double ratio;
+    const char *description; /* of a custom one */
+    hotel_sampler_fn sample_fn;
+    void *user_data;
+} hoteli_sampler;
+
+/* Space to have a span, its values and its tracestate each in one piece. */
+typedef struct hoteli_scratch {
+    uint8_t *bytes[3];
+    hotel_block block[3]; /* what the last two hold */
+    size_t room;          /* of the first two; the last has HOTELI_STATE_SIZE */
+} hoteli_scratch;
+
+typedef struct hoteli_memory {
+    void *at;
+    hotel_allocator from;
+} hoteli_memory;
+
+/* What a span needs of its provider stays in place until hotel_release; what the exporter needs
+   lies in set-up memory. */
+typedef struct hoteli_provider {
+    hoteli_flag open; /* spans are admitted */
+    uint32_t sampler; /* HOTEL_SAMPLER_*; _CUSTOM: ask the first of samplers */
+    uint32_t default_scope;
+    uint32_t waits;   /* destinations, as bits, that hotel_end waits for */
+    uint32_t hooks;   /* HOTELI_ON_START and so on: what the processors have */
+    hotel_limits limits;
+    hotel_clock clock;
+    hotel_id_generator id_generator;
+    hoteli_sampler samplers[HOTELI_MAX_SAMPLERS];
+    hotel_processor processors[HOTELI_MAX_OF_PROVIDER];
+    uint32_t num_processors;
+    uint32_t first;            /* of its destinations */
+    uint32_t num_destinations; /* that were valid */
+    uint32_t serial;           /* names it in handles */
+    hoteli_flag state;         /* of its shutdown: HOTELI_ASKED, HOTELI_OVER */
+    int64_t stop_ms;           /* when that must be over; under the lock */
+    uint32_t ticket;           /* of its last flush */
+    uint8_t *resource;         /* encoded field */
+    size_t resource_size;
+    uint8_t *resource_schema;
+    size_t resource_schema_size;
+    hoteli_flag pool_busy;     /* of pool: space for large spans that processors see */
+    uint8_t *pool;
+    hoteli_memory memory;      /* of its set-up, ours to free */
+} hoteli_provider;
+
+enum { HOTELI_REMOTE_SAMPLED, HOTELI_REMOTE_NOT, HOTELI_LOCAL_SAMPLED, HOTELI_LOCAL_NOT };
+enum { HOTELI_ON_START = 1, HOTELI_ON_ENDING = 2, HOTELI_ON_END = 4 };
+enum { HOTELI_RUNS = 0, HOTELI_ASKED, HOTELI_OVER };
 
 /* ==== [SECTION 23] STATE =================================================================== */
 
@@ -3699,12 +3877,10 @@ static struct hoteli_state {
     uint32_t wake_step;
     hoteli_flag running;  /* spans are admitted */
     hoteli_flag closed;   /* nobody collects ended spans any more */
-    uint32_t sampler;
     uint32_t max_span_bytes;
     bool use_ticks;
-    hotel_limits limits;
-    hotel_clock clock;
-    hotel_id_generator id_generator;
+    bool ending_hooks; /* a processor has on_ending */
+    hoteli_provider providers[HOTELI_MAX_PROVIDERS]; /* the first is that of hotel_init */
     /* written by spans, rarely */
     hoteli_flag sleeping __attribute__((aligned(HOTELI_LINE)));
     hoteli_flag nudge;   /* somebody waits for the exporter */
@@ -3716,7 +3892,7 @@ static struct hoteli_state {
     hoteli_word bad_arguments;
     hoteli_word rejected_parents;
     hoteli_word collected; /* ended spans taken from the shards */
-    hoteli_word lost;      /* spans settled by anything but acceptance */
+    hoteli_word record_only; /* ended spans that no destination sees */
     hoteli_word repaired;
     uint8_t pad[HOTELI_LINE];
     /* set-up */
@@ -3733,24 +3909,20 @@ static struct hoteli_state {
     bool stopped;
     uint64_t key[4];
     uint32_t wake_at;
-    void *arena_memory;   /* ours to free */
+    hotel_allocator allocator;
+    hoteli_memory arena_memory; /* ours to free */
     uint8_t *user_memory;
     size_t user_bytes;
-    void *setup_memory;   /* ours to free */
     uint8_t *setup_at;
     size_t setup_room;
-    uint8_t *scratch[3];  /* a span, its values, its tracestate, each in one piece */
-    hotel_block scratch_block[3]; /* what the last two hold */
-    uint8_t *resource;    /* encoded resource field */
-    size_t resource_size;
-    uint8_t *resource_schema;
-    size_t resource_schema_size;
+    hoteli_scratch scratch; /* of the exporter */
     hoteli_flag instance_state; /* of service.instance.id: 1 being drawn, 2 there */
     uint64_t instance[4];
     hoteli_scope scopes[HOTELI_MAX_SCOPES];
     uint32_t num_scopes;
-    uint32_t default_scope;
     uint32_t hatchet_scope;
+    uint32_t num_providers;
+    uint32_t last_serial; /* of a provider */
     hotel_log_fn log_fn;
     void *log_user_data;
     hotel_log_level log_level;
@@ -3763,16 +3935,18 @@ static struct hoteli_state {
     int wake_pipe[2];
     bool pipe_lost;       /* closed by the host */
     hoteli_anchor anchor;
+    uint64_t rate;        /* its ns_per_tick as bits, for all threads */
     int64_t anchored_ms;
     int64_t drain_ms;     /* next drain by time */
     int64_t drained_ms;   /* the last one */
     uint32_t drain_delay_ms;
-    uint32_t num_destinations; /* that were valid */
+    uint32_t num_destinations; /* of all providers, that were valid; read while it grows */
     uint32_t num_configured;
-    hoteli_destination destinations[HOTELI_MAX_DESTINATIONS];
-    uint32_t flush_asked;   /* rounds of flush; all three under lock */
+    hoteli_destination *destinations[HOTELI_MAX_DESTINATIONS];
+    uint32_t flush_asked;   /* rounds of flush; all under lock */
     uint32_t flush_begun;
     uint32_t flush_done;
+    uint32_t flush_mask;    /* destinations that the next round is for, as bits */
     bool stopping;
     int64_t stop_ms;
 } hoteli_g;
@@ -3782,6 +3956,15 @@ static __thread hoteli_thread hoteli_t;
 static inline uint32_t hoteli_epoch(void) {
     const uint32_t *epoch = __atomic_load_n(&hoteli_g.epoch, __ATOMIC_ACQUIRE);
     return epoch ? __atomic_load_n(epoch, __ATOMIC_RELAXED) : 0;
+}
+
+static inline const hoteli_provider *hoteli_provider_of(const hoteli_record *record) {
+    return &hoteli_g.providers[record->provider & (HOTELI_MAX_PROVIDERS - 1)];
+}
+
+/* The exporter sees those that were there when it looked; further ones only come behind. */
+static inline uint32_t hoteli_num_destinations(void) {
+    return __atomic_load_n(&hoteli_g.num_destinations, __ATOMIC_ACQUIRE);
 }
 
 /* ==== [SECTION 24] LOG ===================================================================== */
@@ -3976,7 +4159,7 @@ static uint64_t hoteli_read_pair(clockid_t clock, uint64_t *ticks) {
 /* Renewed while running, so that Unix time follows steps and slews of the system's clock. The
    rate is taken over the whole run: the longer, the more exact. */
 static void hoteli_anchor_renew(hoteli_anchor *anchor) {
-    uint64_t ticks = 0, mono = hoteli_read_pair(CLOCK_MONOTONIC, &ticks);
+    uint64_t ticks = 0, mono = hoteli_read_pair(CLOCK_MONOTONIC, &ticks), rate;
     if (!anchor->base_ticks) {
         anchor->base_ticks = ticks;
         anchor->base_ns = mono;
@@ -3986,6 +4169,8 @@ static void hoteli_anchor_renew(hoteli_anchor *anchor) {
             (double)(mono - anchor->base_ns) / (double)(ticks - anchor->base_ticks);
     }
     anchor->unix_ns = hoteli_read_pair(CLOCK_REALTIME, &anchor->ticks);
+    memcpy(&rate, &anchor->ns_per_tick, 8);
+    __atomic_store_n(&hoteli_g.rate, rate, __ATOMIC_RELAXED);
 }
 
 static uint64_t hoteli_anchor_time(const hoteli_anchor *anchor, uint64_t ticks) {
@@ -4476,9 +4661,9 @@ static inline hotel_type hoteli_type(const hotel_value *v) {
 }
 
 /* Length after the limit: code points of a string, bytes of a byte string (SP-35). */
-static inline size_t hoteli_limited(const hotel_value *v) {
-    uint32_t limit = HOTELI_GET(hoteli_g.limits.attribute_value_length);
-    if (HOTELI_LIKELY(v->size <= limit) || hoteli_t.unlimited) return v->size;
+static inline size_t hoteli_limited(const hotel_value *v, const hotel_limits *l) {
+    uint32_t limit = HOTELI_GET(l->attribute_value_length);
+    if (HOTELI_LIKELY(v->size <= limit)) return v->size;
     return v->type == HOTEL_TYPE_STRING ? hoteli_utf8_prefix(v->as.string, v->size, limit) : limit;
 }
 
@@ -4633,54 +4818,61 @@ static const hotel_attr *hoteli_unique_next(hoteli_unique *u) {
     return NULL;
 }
 
-static size_t hoteli_value_size(const hotel_value *v, uint32_t depth);
-static size_t hoteli_attr_size(const hotel_attr *a, uint32_t depth);
-static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a, uint32_t depth);
+/* What limits values: those of the span's provider, or none for resources, scopes and what a task
+   shares (SP-40). */
+static const hotel_limits hoteli_unlimited = {
+    UINT32_MAX, UINT32_MAX, 200, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
+
+static size_t hoteli_value_size(const hotel_value *v, const hotel_limits *l, uint32_t depth);
+static size_t hoteli_attr_size(const hotel_attr *a, const hotel_limits *l, uint32_t depth);
+static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a,
+                              const hotel_limits *l, uint32_t depth);
 
 /* Bytes of an AnyValue. depth counts containers from 1 (SP-36). */
-static HOTELI_COLD size_t hoteli_container_size(const hotel_value *v, uint32_t depth) {
+static HOTELI_COLD size_t hoteli_container_size(const hotel_value *v, const hotel_limits *l,
+                                                uint32_t depth) {
     size_t size = 0;
     uint32_t i;
-    if (depth > (hoteli_t.unlimited ? 200 : HOTELI_GET(hoteli_g.limits.attribute_value_depth)))
-        return 0;
+    if (depth > HOTELI_GET(l->attribute_value_depth)) return 0;
     if (v->type == HOTEL_TYPE_MAP) {
         hoteli_unique u;
         const hotel_attr *a;
         hoteli_unique_start(&u, v->as.entries, v->size);
         while ((a = hoteli_unique_next(&u)) != NULL)
-            size += hoteli_field_size(hoteli_attr_size(a, depth + 1));
+            size += hoteli_field_size(hoteli_attr_size(a, l, depth + 1));
     } else {
         for (i = 0; i < v->size; i++) {
             hotel_value e = hoteli_element(v, i);
-            size += hoteli_field_size(hoteli_value_size(&e, depth + 1));
+            size += hoteli_field_size(hoteli_value_size(&e, l, depth + 1));
         }
     }
     return hoteli_field_size(size);
 }
 
-static size_t hoteli_value_size(const hotel_value *v, uint32_t depth) {
+static size_t hoteli_value_size(const hotel_value *v, const hotel_limits *l, uint32_t depth) {
     switch (hoteli_type(v)) {
     case HOTEL_TYPE_STRING:
-    case HOTEL_TYPE_BYTES: return hoteli_field_size(hoteli_limited(v));
+    case HOTEL_TYPE_BYTES: return hoteli_field_size(hoteli_limited(v, l));
     case HOTEL_TYPE_INT: return 1 + hoteli_varint_size((uint64_t)v->as.integer);
     case HOTEL_TYPE_BOOL: return 2;
     case HOTEL_TYPE_DOUBLE: return 9;
     case HOTEL_TYPE_EMPTY: return 0;
-    default: return v->type <= HOTEL_TYPE_MAP ? hoteli_container_size(v, depth) : 0;
+    default: return v->type <= HOTEL_TYPE_MAP ? hoteli_container_size(v, l, depth) : 0;
     }
 }
 
 /* Bytes of a KeyValue without tag and length. */
-static size_t hoteli_attr_size(const hotel_attr *a, uint32_t depth) {
+static size_t hoteli_attr_size(const hotel_attr *a, const hotel_limits *l, uint32_t depth) {
     return hoteli_field_size(hoteli_text_bytes(a->key, a->key_size)) +
-           hoteli_field_size(hoteli_value_size(&a->value, depth));
+           hoteli_field_size(hoteli_value_size(&a->value, l, depth));
 }
 
-static void hoteli_write_value(hoteli_cursor *c, const hotel_value *v, uint32_t depth);
+static void hoteli_write_value(hoteli_cursor *c, const hotel_value *v, const hotel_limits *l,
+                               uint32_t depth);
 
 static HOTELI_COLD void hoteli_write_container(hoteli_cursor *c, const hotel_value *v,
-                                               uint32_t depth) {
-    size_t whole = hoteli_container_size(v, depth), size;
+                                               const hotel_limits *l, uint32_t depth) {
+    size_t whole = hoteli_container_size(v, l, depth), size;
     uint32_t i;
     if (!whole) return;
     /* whole is tag, length and bytes; the length's own size follows from it */
@@ -4691,27 +4883,28 @@ static HOTELI_COLD void hoteli_write_container(hoteli_cursor *c, const hotel_val
         hoteli_unique u;
         const hotel_attr *a;
         hoteli_unique_start(&u, v->as.entries, v->size);
-        while ((a = hoteli_unique_next(&u)) != NULL) hoteli_write_attr(c, 0x0a, a, depth + 1);
+        while ((a = hoteli_unique_next(&u)) != NULL) hoteli_write_attr(c, 0x0a, a, l, depth + 1);
         return;
     }
     for (i = 0; i < v->size; i++) {
         hotel_value e = hoteli_element(v, i);
-        hoteli_write_head(c, 0x0a, hoteli_value_size(&e, depth + 1));
-        hoteli_write_value(c, &e, depth + 1);
+        hoteli_write_head(c, 0x0a, hoteli_value_size(&e, l, depth + 1));
+        hoteli_write_value(c, &e, l, depth + 1);
     }
 }
 
-static void hoteli_write_value(hoteli_cursor *c, const hotel_value *v, uint32_t depth) {
+static void hoteli_write_value(hoteli_cursor *c, const hotel_value *v, const hotel_limits *l,
+                               uint32_t depth) {
     switch (hoteli_type(v)) {
     case HOTEL_TYPE_STRING: {
         /* A string value that is not UTF-8 goes out as bytes (SP-41). */
-        size_t size = hoteli_limited(v);
+        size_t size = hoteli_limited(v, l);
         bool valid = hoteli_utf8_valid(v->as.string, size);
         if (!valid) hoteli_repaired();
         hoteli_write_field(c, valid ? 0x0a : 0x3a, v->as.string, size);
         break;
     }
-    case HOTEL_TYPE_BYTES: hoteli_write_field(c, 0x3a, v->as.bytes, hoteli_limited(v)); break;
+    case HOTEL_TYPE_BYTES: hoteli_write_field(c, 0x3a, v->as.bytes, hoteli_limited(v, l)); break;
     case HOTEL_TYPE_INT:
         hoteli_write_byte(c, 0x18);
         hoteli_write_varint(c, (uint64_t)v->as.integer);
@@ -4729,24 +4922,26 @@ static void hoteli_write_value(hoteli_cursor *c, const hotel_value *v, uint32_t 
     }
     case HOTEL_TYPE_EMPTY: break;
     default:
-        if (v->type <= HOTEL_TYPE_MAP) hoteli_write_container(c, v, depth);
+        if (v->type <= HOTEL_TYPE_MAP) hoteli_write_container(c, v, l, depth);
         break;
     }
 }
 
-static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a, uint32_t depth) {
-    size_t value = hoteli_value_size(&a->value, depth);
+static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a,
+                              const hotel_limits *l, uint32_t depth) {
+    size_t value = hoteli_value_size(&a->value, l, depth);
     size_t key = hoteli_text_bytes(a->key, a->key_size);
     hoteli_write_head(c, tag, hoteli_field_size(key) + hoteli_field_size(value));
     hoteli_write_text(c, 0x0a, a->key, a->key_size);
     hoteli_write_head(c, 0x12, value);
-    hoteli_write_value(c, &a->value, depth);
+    hoteli_write_value(c, &a->value, l, depth);
 }
 
 /* A list of attributes as fields with that tag; out NULL only measures. limit counts unique
    keys, what is over it is added to *dropped. */
 static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_attr *list,
-                                 size_t count, uint32_t limit, uint32_t *dropped) {
+                                 size_t count, const hotel_limits *l, uint32_t limit,
+                                 uint32_t *dropped) {
     hoteli_unique u;
     const hotel_attr *a;
     size_t size = 0;
@@ -4758,8 +4953,8 @@ static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_at
             continue;
         }
         kept++;
-        size += hoteli_field_size(hoteli_attr_size(a, 1));
-        if (out) hoteli_write_attr(out, tag, a, 1);
+        size += hoteli_field_size(hoteli_attr_size(a, l, 1));
+        if (out) hoteli_write_attr(out, tag, a, l, 1);
     }
     return size;
 }
@@ -4768,7 +4963,8 @@ static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_at
 static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
     uint32_t dropped = 0;
     hoteli_cursor c;
-    size_t i, size = hoteli_write_attrs(NULL, 0, list, count, UINT32_MAX, &dropped);
+    const hotel_limits *l = &hoteli_g.providers[0].limits;
+    size_t i, size = hoteli_write_attrs(NULL, 0, list, count, l, UINT32_MAX, &dropped);
     hotel_block block = {0, 0};
     hoteli_block_head *head;
     if (!size || count > HOTELI_BLOCK_KEYS) return block;
@@ -4778,7 +4974,7 @@ static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
         hoteli_log_later(HOTEL_LOG_ID_SPAN_TOO_LARGE);
         return block;
     }
-    (void)hoteli_write_attrs(&c, HOTELI_TAG_ATTRIBUTE, list, count, UINT32_MAX, &dropped);
+    (void)hoteli_write_attrs(&c, HOTELI_TAG_ATTRIBUTE, list, count, l, UINT32_MAX, &dropped);
     head = hoteli_block_at(block.index);
     for (i = 0; i < count; i++)
         head->keys[i] = (uint16_t)hoteli_key_hash((const uint8_t *)list[i].key, list[i].key_size);
@@ -5072,7 +5268,7 @@ static bool hoteli_place_attribute(hoteli_writer *w, const hoteli_cursor *key, s
             hoteli_drop(&record->dropped_attributes, HOTEL_LOG_ID_SPAN_TOO_LARGE);
             return false;
         }
-        uint32_t limit = HOTELI_GET(hoteli_g.limits.attribute_count);
+        uint32_t limit = HOTELI_GET(hoteli_provider_of(record)->limits.attribute_count);
         if (HOTELI_UNLIKELY(record->num_attributes >= limit)) {
             hoteli_drop(&record->dropped_attributes, HOTEL_LOG_ID_LIMIT_REACHED);
             return false;
@@ -5117,14 +5313,15 @@ static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsig
     hoteli_record *r = w->record;
     size_t key = a->key_size, size = 0;
     uint8_t *at = w->at, *value;
+    const hotel_limits *l = &hoteli_provider_of(r)->limits;
     if (a->value.type == HOTEL_TYPE_STRING) {
         size = a->value.size;
         if (HOTELI_UNLIKELY(!a->value.as.string)) return false;
     }
     if (HOTELI_UNLIKELY(!w->owner || key + size > 110 || (size_t)(w->end - at) < key + size + 20 ||
                         hoteli_filter_has(&r->filter, hash) ||
-                        size > HOTELI_GET(hoteli_g.limits.attribute_value_length) ||
-                        r->num_attributes >= HOTELI_GET(hoteli_g.limits.attribute_count)))
+                        size > HOTELI_GET(l->attribute_value_length) ||
+                        r->num_attributes >= HOTELI_GET(l->attribute_count)))
         return false;
     at[0] = HOTELI_TAG_ATTRIBUTE;
     at[2] = 0x0a;
@@ -5179,6 +5376,7 @@ static HOTELI_COLD bool hoteli_put_repaired(hoteli_writer *w, const hotel_attr *
 }
 
 static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
+    const hotel_limits *l;
     hoteli_cursor c, key;
     size_t size;
     unsigned hash;
@@ -5190,10 +5388,16 @@ static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
     if (HOTELI_LIKELY(hoteli_put_short(w, a, hash))) return;
     hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
     if (hash == HOTELI_OTHER_KEY && hoteli_put_repaired(w, a)) return;
-    size = hoteli_field_size(hoteli_attr_size(a, 1));
+    l = &hoteli_provider_of(w->record)->limits;
+    size = hoteli_field_size(hoteli_attr_size(a, l, 1));
     key = hoteli_cursor_flat((const uint8_t *)a->key, a->key_size);
     if (hoteli_place_attribute(w, &key, a->key_size, hash, size, &c))
-        hoteli_write_attr(&c, HOTELI_TAG_ATTRIBUTE, a, 1);
+        hoteli_write_attr(&c, HOTELI_TAG_ATTRIBUTE, a, l, 1);
+}
+
+static void hoteli_put_attributes(hoteli_writer *w, const hotel_attr *list, size_t count) {
+    size_t i;
+    for (i = 0; i < count; i++) hoteli_put_attribute(w, &list[i]);
 }
 
 /* Space for an event or a link, within its limit; false: dropped. */
@@ -5202,8 +5406,8 @@ static bool hoteli_place_item(hoteli_writer *w, uint8_t tag, size_t size, hoteli
     bool link = tag == HOTELI_TAG_LINK;
     uint16_t *count = link ? &record->num_links : &record->num_events;
     uint32_t *dropped = link ? &record->dropped_links : &record->dropped_events;
-    uint32_t limit = link ? HOTELI_GET(hoteli_g.limits.link_count)
-                          : HOTELI_GET(hoteli_g.limits.event_count);
+    const hotel_limits *l = &hoteli_provider_of(record)->limits;
+    uint32_t limit = link ? HOTELI_GET(l->link_count) : HOTELI_GET(l->event_count);
     if (w->owner && *count >= limit) {
         hoteli_drop(dropped, HOTEL_LOG_ID_LIMIT_REACHED);
         return false;
@@ -5267,11 +5471,11 @@ static void hoteli_put_status(hoteli_writer *w, uint8_t status, const char *text
     if (w->owner) w->record->status = status;
 }
 
-static uint64_t hoteli_now_stamp(bool *given) {
-    uint64_t (*now_ns_fn)(void *) = HOTELI_GET(hoteli_g.clock.now_ns_fn);
+static uint64_t hoteli_now_stamp(const hoteli_provider *p, bool *given) {
+    uint64_t (*now_ns_fn)(void *) = HOTELI_GET(p->clock.now_ns_fn);
     if (HOTELI_UNLIKELY(now_ns_fn != NULL)) {
         *given = true;
-        return now_ns_fn(HOTELI_GET(hoteli_g.clock.user_data));
+        return now_ns_fn(HOTELI_GET(p->clock.user_data));
     }
     *given = false;
     return hoteli_ticks();
@@ -5280,7 +5484,9 @@ static uint64_t hoteli_now_stamp(bool *given) {
 /* An event; own are attributes that give way to those of the caller. */
 static void hoteli_put_event(hoteli_writer *w, const hotel_event *event, const hotel_attr *own,
                              size_t num_own) {
-    uint32_t most = HOTELI_GET(hoteli_g.limits.event_attribute_count), limit = most;
+    const hoteli_provider *p = hoteli_provider_of(w->record);
+    const hotel_limits *l = &p->limits;
+    uint32_t most = HOTELI_GET(l->event_attribute_count), limit = most;
     uint32_t dropped = 0, ignored = 0;
     size_t name = event->name ? event->name_size ? event->name_size : strlen(event->name) : 0;
     uint64_t time = event->time_ns;
@@ -5288,11 +5494,12 @@ static void hoteli_put_event(hoteli_writer *w, const hotel_event *event, const h
     size_t own_size, size;
     hoteli_cursor c;
     uint8_t tag;
-    if (!time) time = hoteli_now_stamp(&given);
-    own_size = hoteli_write_attrs(NULL, 0, own, num_own, limit, &dropped);
+    if (!time) time = hoteli_now_stamp(p, &given);
+    own_size = hoteli_write_attrs(NULL, 0, own, num_own, l, limit, &dropped);
     limit -= HOTELI_MIN(limit, (uint32_t)num_own);
     size = 9 + (name ? hoteli_field_size(hoteli_text_bytes(event->name, name)) : 0) + own_size +
-           hoteli_write_attrs(NULL, 0, event->attributes, event->num_attributes, limit, &dropped);
+           hoteli_write_attrs(NULL, 0, event->attributes, event->num_attributes, l, limit,
+                              &dropped);
     if (dropped) {
         size += 1 + hoteli_varint_size(dropped);
         hoteli_count(&hoteli_g.limited, dropped);
@@ -5304,8 +5511,9 @@ static void hoteli_put_event(hoteli_writer *w, const hotel_event *event, const h
     hoteli_write_byte(&c, 0x09);
     hoteli_write_fixed64(&c, time);
     if (name) hoteli_write_text(&c, 0x12, event->name, name);
-    (void)hoteli_write_attrs(&c, 0x1a, own, num_own, most, &ignored);
-    (void)hoteli_write_attrs(&c, 0x1a, event->attributes, event->num_attributes, limit, &ignored);
+    (void)hoteli_write_attrs(&c, 0x1a, own, num_own, l, most, &ignored);
+    (void)hoteli_write_attrs(&c, 0x1a, event->attributes, event->num_attributes, l, limit,
+                             &ignored);
     if (dropped) {
         hoteli_write_byte(&c, 0x20);
         hoteli_write_varint(&c, dropped);
@@ -5321,14 +5529,16 @@ static bool hoteli_valid_ids(const hotel_span_context *context) {
 
 static void hoteli_put_link(hoteli_writer *w, const hotel_link *link) {
     const hotel_span_context *to = &link->context;
-    uint32_t limit = HOTELI_GET(hoteli_g.limits.link_attribute_count), dropped = 0, ignored = 0;
+    const hotel_limits *l = &hoteli_provider_of(w->record)->limits;
+    uint32_t limit = HOTELI_GET(l->link_attribute_count), dropped = 0, ignored = 0;
     bool state = to->trace_state.index && hoteli_block_hold(to->trace_state);
     size_t state_size = state ? hoteli_block_at(to->trace_state.index)->size : 0, size;
     hoteli_cursor c, from;
     if (to->trace_state.index && !state) hoteli_stale();
     if (!hoteli_valid_ids(to) && !state && (!link->attributes || !link->num_attributes)) return;
     size = 18 + 10 + (state ? hoteli_field_size(state_size) : 0) + 5 +
-           hoteli_write_attrs(NULL, 0, link->attributes, link->num_attributes, limit, &dropped);
+           hoteli_write_attrs(NULL, 0, link->attributes, link->num_attributes, l, limit,
+                              &dropped);
     if (dropped) {
         size += 1 + hoteli_varint_size(dropped);
         hoteli_count(&hoteli_g.limited, dropped);
@@ -5343,7 +5553,8 @@ static void hoteli_put_link(hoteli_writer *w, const hotel_link *link) {
             hoteli_write_head(&c, 0x1a, state_size);
             hoteli_copy(&c, &from, state_size);
         }
-        (void)hoteli_write_attrs(&c, 0x22, link->attributes, link->num_attributes, limit, &ignored);
+        (void)hoteli_write_attrs(&c, 0x22, link->attributes, link->num_attributes, l, limit,
+                                 &ignored);
         if (dropped) {
             hoteli_write_byte(&c, 0x28);
             hoteli_write_varint(&c, dropped);
@@ -5440,10 +5651,32 @@ static HOTELI_COLD void hoteli_wake_check(uintptr_t more) {
     }
 }
 
+static void hoteli_record_free(uint32_t index) {
+    hoteli_record *r = hoteli_record_at(index);
+    uint32_t more = r->more;
+    if (r->values.index) (void)hoteli_block_drop(r->values);
+    if (r->trace_state.index) (void)hoteli_block_drop(r->trace_state);
+    if (more) hoteli_free_chain(more);
+    hoteli_free_chunk(index);
+}
+
 static HOTELI_COLD void hoteli_late(void);
+static HOTELI_COLD void hoteli_wait_exported(uint32_t mask);
+static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *record);
+
+/* What processors see of a finished span. A span that is not sampled goes no further; false. */
+static HOTELI_COLD bool hoteli_processed(const hoteli_provider *p, hoteli_record *record,
+                                         uint32_t index) {
+    if (p->hooks & HOTELI_ON_END) hoteli_run_end_hooks(record->provider, record);
+    if (record->trace_flags & HOTEL_FLAG_SAMPLED) return true;
+    hoteli_count(&hoteli_g.record_only, 1);
+    hoteli_record_free(index);
+    return false;
+}
 
 /* Hands an ended span over; nobody else is inside any more. */
 static void hoteli_publish(hoteli_record *record, uint32_t index) {
+    const hoteli_provider *p = hoteli_provider_of(record);
     hoteli_shard *shard = &hoteli_g.shards[hoteli_t.shard & hoteli_g.shard_mask];
     uintptr_t head, next, step = HOTELI_GET(hoteli_g.wake_step);
     uint32_t further;
@@ -5453,6 +5686,9 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
         hoteli_splice(&w);
         hoteli_writer_save(&w);
     }
+    if (HOTELI_UNLIKELY((p->hooks & HOTELI_ON_END) || !(record->trace_flags & HOTEL_FLAG_SAMPLED)) &&
+        !hoteli_processed(p, record, index))
+        return;
     further = HOTELI_UNLIKELY(record->more) ? record->size / HOTELI_MORE_ROOM : 0;
     head = hoteli_load_relaxed(&shard->ended);
     do {
@@ -5462,6 +5698,7 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
     if (((next >> HOTELI_INDEX_BITS) & (step - 1)) != 0) step = 0;
     if (HOTELI_UNLIKELY(step + further)) hoteli_wake_check(step + further);
     if (HOTELI_UNLIKELY(__atomic_load_n(&hoteli_g.closed.bits, __ATOMIC_SEQ_CST))) hoteli_late();
+    else if (HOTELI_UNLIKELY(p->waits)) hoteli_wait_exported(p->waits);
 }
 
 static inline void hoteli_leave(hoteli_writer *w) {
@@ -5488,15 +5725,39 @@ static inline bool hoteli_begin(const hotel_span *span, hoteli_writer *w) {
     return true;
 }
 
+/* Where a processor wants to see spans before their end: fixes the time, runs the hooks. false:
+   somebody else ends the span already, or it is over. */
+static HOTELI_COLD bool hoteli_run_ending_hooks(const hotel_span *span, uint64_t *time_ns,
+                                                bool *given) {
+    const hoteli_provider *p;
+    hoteli_writer w;
+    bool first = true;
+    uint32_t i;
+    if (!hoteli_begin(span, &w)) return false;
+    p = hoteli_provider_of(w.record);
+    if (p->hooks & HOTELI_ON_ENDING)
+        first = !__atomic_exchange_n(&w.record->ending, (uint8_t)1, __ATOMIC_ACQ_REL);
+    hoteli_leave(&w);
+    if (!first || !(p->hooks & HOTELI_ON_ENDING)) return first;
+    if (!*time_ns) *time_ns = hoteli_now_stamp(p, given);
+    hoteli_t.quiet++;
+    for (i = 0; i < p->num_processors; i++)
+        if (p->processors[i].on_ending_fn)
+            p->processors[i].on_ending_fn(span, p->processors[i].user_data);
+    hoteli_t.quiet--;
+    return true;
+}
+
 static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
     hoteli_record *record;
     uintptr_t state, next;
     bool given = true;
-    uint64_t time = time_ns;
     if (!span || !span->record || span->epoch != hoteli_epoch() ||
         HOTELI_UNLIKELY(span->record > hoteli_g.num_chunks))
         return;
-    if (HOTELI_LIKELY(!time)) time = hoteli_now_stamp(&given);
+    if (HOTELI_UNLIKELY(HOTELI_GET(hoteli_g.ending_hooks)) &&
+        !hoteli_run_ending_hooks(span, &time_ns, &given))
+        return;
     record = hoteli_record_at(span->record);
     state = hoteli_load(&record->chunk.state);
     do {
@@ -5506,7 +5767,8 @@ static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
         /* Nobody inside: ended keeps everybody out, so there is no need to enter. */
         next = (state & HOTELI_COUNT) ? (state | HOTELI_ENDED) + 1 : state | HOTELI_ENDED;
     } while (!hoteli_cas(&record->chunk.state, &state, next));
-    record->end = time;
+    if (HOTELI_LIKELY(!time_ns)) time_ns = hoteli_now_stamp(hoteli_provider_of(record), &given);
+    record->end = time_ns;
     record->end_given = given;
     if ((state & HOTELI_COUNT) && (hoteli_sub(&record->chunk.state, 1) & HOTELI_COUNT) != 1) return;
     hoteli_publish(record, span->record);
@@ -5528,14 +5790,16 @@ static size_t hoteli_write_scope(hoteli_cursor *out, const hotel_tracer_config *
     uint32_t dropped = 0;
     size_t body = hoteli_optional_text(NULL, 0x0a, t->name) +
                   hoteli_optional_text(NULL, 0x12, t->version) +
-                  hoteli_write_attrs(NULL, 0, t->attributes, t->num_attributes, UINT32_MAX,
+                  hoteli_write_attrs(NULL, 0, t->attributes, t->num_attributes,
+                                     &hoteli_unlimited, UINT32_MAX,
                                      &dropped);
     *prefix = hoteli_field_size(body);
     if (out) {
         hoteli_write_head(out, 0x0a, body);
         (void)hoteli_optional_text(out, 0x0a, t->name);
         (void)hoteli_optional_text(out, 0x12, t->version);
-        (void)hoteli_write_attrs(out, 0x1a, t->attributes, t->num_attributes, UINT32_MAX, &dropped);
+        (void)hoteli_write_attrs(out, 0x1a, t->attributes, t->num_attributes,
+                                 &hoteli_unlimited, UINT32_MAX, &dropped);
     }
     return *prefix + hoteli_optional_text(out, 0x1a, t->schema_url);
 }
@@ -5562,8 +5826,9 @@ static void hoteli_scope_sort(hotel_tracer_config *t, hotel_attr *sorted, size_t
     t->attributes = sorted;
 }
 
-/* Interns a scope; 0-based index, or the default one when there is no room. Under the lock. */
-static uint32_t hoteli_scope_intern(const hotel_tracer_config *asked) {
+/* Interns a scope of a provider; 0-based index, or the provider's default one when there is no
+   room. Under the lock. */
+static uint32_t hoteli_scope_intern(const hotel_tracer_config *asked, uint32_t provider) {
     hotel_tracer_config sorted_by_key = *asked;
     const hotel_tracer_config *t = &sorted_by_key;
     hoteli_cursor c;
@@ -5579,7 +5844,9 @@ static uint32_t hoteli_scope_intern(const hotel_tracer_config *asked) {
     (void)hoteli_write_scope(&c, t, &prefix);
     for (i = 0; i < hoteli_g.num_scopes; i++) {
         uint32_t other = hoteli_g.scopes[i].block.index;
-        if (hoteli_block_at(other)->size == size && hoteli_g.scopes[i].prefix == prefix &&
+        if (hoteli_g.scopes[i].provider == provider &&
+            hoteli_g.scopes[i].serial == hoteli_g.providers[provider].serial &&
+            hoteli_block_at(other)->size == size && hoteli_g.scopes[i].prefix == prefix &&
             hoteli_same(hoteli_block_cursor(other), hoteli_cursor_flat(bytes, size), size))
             return i;
     }
@@ -5590,21 +5857,35 @@ static uint32_t hoteli_scope_intern(const hotel_tracer_config *asked) {
     hoteli_block_ready(&block);
     hoteli_g.scopes[i].block = block;
     hoteli_g.scopes[i].prefix = (uint32_t)prefix;
+    hoteli_g.scopes[i].provider = provider;
+    hoteli_g.scopes[i].serial = hoteli_g.providers[provider].serial;
     hoteli_g.num_scopes++;
     return i;
 full:
     hoteli_log_later(HOTEL_LOG_ID_TOO_MANY_SCOPES);
-    return HOTELI_GET(hoteli_g.default_scope);
+    return HOTELI_GET(hoteli_g.providers[provider].default_scope);
 }
 
-/* A tracer names its scope by index + 1; one from before hotel_release, or garbage, is the
-   default one. */
-static uint16_t hoteli_scope_of(hotel_tracer tracer) {
+#define HOTELI_NO_SCOPE 0xffffu
+
+/* A tracer names its scope by index + 1. One from before hotel_release, or garbage, is the default
+   one; that of a provider which is gone is none. */
+static uint32_t hoteli_scope_of(hotel_tracer tracer) {
     uint32_t i = tracer.scope - 1;
-    if (i < HOTELI_MAX_SCOPES && hoteli_g.scopes[i].block.index &&
-        hoteli_g.scopes[i].block.generation == tracer.generation)
-        return (uint16_t)i;
-    return (uint16_t)HOTELI_GET(hoteli_g.default_scope);
+    const hoteli_scope *scope = &hoteli_g.scopes[i & (HOTELI_MAX_SCOPES - 1)];
+    if (tracer.scope == HOTELI_NO_SCOPE) return HOTELI_NO_SCOPE;
+    if (i >= HOTELI_MAX_SCOPES || !scope->block.index ||
+        scope->block.generation != tracer.generation)
+        return HOTELI_GET(hoteli_g.providers[0].default_scope);
+    return scope->serial == hoteli_g.providers[scope->provider].serial ? i : HOTELI_NO_SCOPE;
+}
+
+/* Its provider; NULL when that is gone. */
+static const hoteli_provider *hoteli_tracer_provider(hotel_tracer tracer) {
+    uint32_t scope = tracer.scope ? hoteli_scope_of(tracer)
+                                  : HOTELI_GET(hoteli_g.providers[0].default_scope);
+    if (scope == HOTELI_NO_SCOPE) return NULL;
+    return &hoteli_g.providers[hoteli_g.scopes[scope].provider];
 }
 
 /* Memory that lasts until the next set-up; NULL when a block given by the user is too small. */
@@ -5707,14 +5988,12 @@ HOTEL_API hotel_result hotel_resource_add(hotel_resource *resource, hotel_attr a
     uint8_t *at;
     size_t size;
     if (!resource || !attribute.key || !attribute.key_size) return HOTEL_ERR_ARGUMENT;
-    hoteli_t.unlimited++;
-    size = hoteli_field_size(hoteli_attr_size(&attribute, 1));
+    size = hoteli_field_size(hoteli_attr_size(&attribute, &hoteli_unlimited, 1));
     at = hoteli_resource_room(resource, attribute.key, attribute.key_size, size);
     if (at) {
         hoteli_cursor c = hoteli_cursor_flat(at, size);
-        hoteli_write_attr(&c, 0x0a, &attribute, 1);
+        hoteli_write_attr(&c, 0x0a, &attribute, &hoteli_unlimited, 1);
     }
-    hoteli_t.unlimited--;
     return at ? HOTEL_OK : HOTEL_ERR_MEMORY;
 }
 
@@ -6088,6 +6367,7 @@ HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource)
 /* ==== [SECTION 30] THREADS AND CURRENT CONTEXT ============================================= */
 
 static bool hoteli_rebuild(void);
+static HOTELI_COLD hotel_block hoteli_extract_state(const char *state, size_t state_size);
 
 /* First use on this thread, or in this process since a fork. */
 static HOTELI_COLD bool hoteli_thread_enter(hoteli_thread *t) {
@@ -6162,19 +6442,74 @@ static hotel_result hoteli_detach(hotel_token token) {
 
 /* ==== [SECTION 31] STARTING SPANS ========================================================== */
 
-/* The built-in samplers look at the parent only. */
-static inline bool hoteli_sampled(bool has_parent, uint8_t parent_flags) {
-    switch (HOTELI_GET(hoteli_g.sampler)) {
-    case HOTEL_SAMPLER_ALWAYS_ON: return true;
-    case HOTEL_SAMPLER_ALWAYS_OFF: return false;
-    case HOTEL_SAMPLER_PARENT_BASED_ALWAYS_OFF:
-        return has_parent && (parent_flags & HOTEL_FLAG_SAMPLED);
-    default: return !has_parent || (parent_flags & HOTEL_FLAG_SAMPLED);
+/* A ratio looks at the low-order bits, which are random in every kind of trace ID (SM-08). */
+static bool hoteli_ratio_keeps(uint64_t threshold, const uint8_t trace_id[16]) {
+    uint64_t bits = 0;
+    int i;
+    for (i = 8; i < 16; i++) bits = bits << 8 | trace_id[i];
+    return bits >> 1 < threshold;
+}
+
+static HOTELI_COLD hotel_decision hoteli_ask_samplers(const hoteli_provider *p,
+                                                      const hotel_sampling *in,
+                                                      hotel_sampling_result *out);
+
+/* Goes from sampler to delegate; the list has no circles, because delegates come behind. */
+static HOTELI_COLD hotel_decision hoteli_ask_sampler(const hoteli_provider *p, uint32_t at,
+                                                     const hotel_sampling *in,
+                                                     hotel_sampling_result *out) {
+    const hoteli_sampler *sampler = &p->samplers[at];
+    const hotel_span_context *parent = &in->parent->span.context;
+    hotel_decision decision;
+    switch (sampler->type) {
+    case HOTEL_SAMPLER_ALWAYS_ON: return HOTEL_RECORD_AND_SAMPLE;
+    case HOTEL_SAMPLER_ALWAYS_OFF: return HOTEL_DROP;
+    case HOTEL_SAMPLER_TRACE_ID_RATIO:
+        return hoteli_ratio_keeps(sampler->threshold, in->trace_id) ? HOTEL_RECORD_AND_SAMPLE
+                                                                    : HOTEL_DROP;
+    case HOTEL_SAMPLER_ALWAYS_RECORD:
+        decision = hoteli_ask_sampler(p, sampler->root, in, out);
+        return decision == HOTEL_DROP ? HOTEL_RECORD_ONLY : decision;
+    case HOTEL_SAMPLER_PARENT_BASED:
+        at = (parent->is_remote ? HOTELI_REMOTE_SAMPLED : HOTELI_LOCAL_SAMPLED) +
+             (parent->trace_flags & HOTEL_FLAG_SAMPLED ? 0u : 1u);
+        at = hoteli_valid_ids(parent) ? sampler->delegates[at] : sampler->root;
+        return hoteli_ask_sampler(p, at, in, out);
+    default:
+        sampler->sample_fn(in, out, sampler->user_data);
+        return out->decision;
     }
 }
 
-static HOTELI_COLD void hoteli_custom_ids(hotel_span_context *context, bool root) {
-    const hotel_id_generator *g = &hoteli_g.id_generator;
+/* A sampler makes no spans: what it starts is not recorded. */
+static HOTELI_COLD hotel_decision hoteli_ask_samplers(const hoteli_provider *p,
+                                                      const hotel_sampling *in,
+                                                      hotel_sampling_result *out) {
+    hotel_decision decision;
+    hoteli_t.quiet++;
+    decision = hoteli_ask_sampler(p, 0, in, out);
+    hoteli_t.quiet--;
+    return decision == HOTEL_RECORD_ONLY || decision == HOTEL_RECORD_AND_SAMPLE ? decision
+                                                                                : HOTEL_DROP;
+}
+
+/* The plain samplers look at the parent only. */
+static inline hotel_decision hoteli_sampled(uint32_t sampler, bool has_parent,
+                                            uint8_t parent_flags) {
+    bool yes;
+    switch (sampler) {
+    case HOTEL_SAMPLER_ALWAYS_ON: yes = true; break;
+    case HOTEL_SAMPLER_ALWAYS_OFF: yes = false; break;
+    case HOTEL_SAMPLER_PARENT_BASED_ALWAYS_OFF:
+        yes = has_parent && (parent_flags & HOTEL_FLAG_SAMPLED);
+        break;
+    default: yes = !has_parent || (parent_flags & HOTEL_FLAG_SAMPLED); break;
+    }
+    return yes ? HOTEL_RECORD_AND_SAMPLE : HOTEL_DROP;
+}
+
+static HOTELI_COLD void hoteli_custom_ids(const hotel_id_generator *g, hotel_span_context *context,
+                                          bool root) {
     hotel_span_context made = *context;
     if (root) {
         g->trace_id_fn(made.trace_id, g->user_data);
@@ -6185,7 +6520,8 @@ static HOTELI_COLD void hoteli_custom_ids(hotel_span_context *context, bool root
 }
 
 /* New IDs: a span ID always, a trace ID for a root (SP-10, SP-70, SP-72). */
-static inline void hoteli_new_ids(hoteli_thread *t, hotel_span_context *context, bool root) {
+static inline void hoteli_new_ids(hoteli_thread *t, const hoteli_provider *p,
+                                  hotel_span_context *context, bool root) {
     uint64_t id;
     if (root) {
         id = hoteli_random(t);
@@ -6196,8 +6532,8 @@ static inline void hoteli_new_ids(hoteli_thread *t, hotel_span_context *context,
     }
     id = hoteli_random(t);
     memcpy(context->span_id, &id, 8);
-    if (HOTELI_UNLIKELY(hoteli_g.id_generator.trace_id_fn != NULL))
-        hoteli_custom_ids(context, root);
+    if (HOTELI_UNLIKELY(p->id_generator.trace_id_fn != NULL))
+        hoteli_custom_ids(&p->id_generator, context, root);
 }
 
 /* A span that carries a context and records nothing. */
@@ -6252,14 +6588,14 @@ static inline void hoteli_inherit(hoteli_record *r, hotel_span *span, hotel_bloc
 
 static HOTELI_COLD void hoteli_start_extras(hoteli_writer *w, const hotel_start_options *o) {
     size_t i;
-    for (i = 0; o->attributes && i < o->num_attributes; i++)
-        hoteli_put_attribute(w, &o->attributes[i]);
+    if (o->attributes) hoteli_put_attributes(w, o->attributes, o->num_attributes);
     for (i = 0; o->links && i < o->num_links; i++) hoteli_put_link(w, &o->links[i]);
 }
 
 /* The record becomes a span: its handle's generation, its first entries, its start. */
 static inline void hoteli_record_open(hotel_span *span, const char *name, size_t name_size,
-                                      const hotel_start_options *o) {
+                                      const hotel_start_options *o,
+                                      const hotel_sampling_result *sampled) {
     hoteli_record *r = hoteli_record_at(span->record);
     uintptr_t state = hoteli_next_generation(hoteli_load_relaxed(&r->chunk.state));
     bool given = true;
@@ -6277,12 +6613,82 @@ static inline void hoteli_record_open(hotel_span *span, const char *name, size_t
             hoteli_put_name(&w, name, name_size);
         }
     }
+    if (HOTELI_UNLIKELY(sampled->attributes != NULL))
+        hoteli_put_attributes(&w, sampled->attributes, sampled->num_attributes);
     if (o && (o->num_attributes || o->num_links)) hoteli_start_extras(&w, o);
     hoteli_writer_save(&w);
     r->start = o ? o->start_time_ns : 0;
-    if (HOTELI_LIKELY(!r->start)) r->start = hoteli_now_stamp(&given);
+    if (HOTELI_LIKELY(!r->start)) r->start = hoteli_now_stamp(hoteli_provider_of(r), &given);
     if (HOTELI_UNLIKELY(given)) r->flags |= HOTELI_START_GIVEN;
     hoteli_store(&r->chunk.state, state);
+}
+
+/* What is asked for: name, kind, parent, options. */
+typedef struct hoteli_wish {
+    const char *name;
+    size_t name_size;
+    int kind;
+    const hotel_context *context; /* NULL: none */
+    const hotel_start_options *o; /* NULL: none */
+} hoteli_wish;
+
+/* The decision of samplers that have to be asked. */
+static HOTELI_COLD hotel_decision hoteli_sample(const hoteli_provider *p, const hoteli_wish *wish,
+                                                const hotel_span *parent, const hotel_span *span,
+                                                hotel_sampling_result *result) {
+    hotel_sampling in;
+    hotel_context context;
+    memset((void *)&in, 0, sizeof in);
+    if (wish->context) context = *wish->context;
+    else memset(&context, 0, sizeof context);
+    if (!parent) memset(&context.span, 0, sizeof context.span);
+    in.parent = &context;
+    in.trace_id = span->context.trace_id;
+    in.name = wish->name;
+    in.name_size = wish->name_size;
+    in.kind = wish->kind;
+    if (wish->o) {
+        in.attributes = wish->o->attributes;
+        in.num_attributes = in.attributes ? wish->o->num_attributes : 0;
+        in.links = wish->o->links;
+        in.num_links = in.links ? wish->o->num_links : 0;
+    }
+    return hoteli_ask_samplers(p, &in, result);
+}
+
+/* The tracestate that a sampler gave: the record alone holds it. */
+static HOTELI_COLD void hoteli_sampler_state(hoteli_record *r, hotel_span *span,
+                                             const char *trace_state) {
+    hotel_block *state = &span->context.trace_state;
+    if (r->trace_state.index) (void)hoteli_block_drop(r->trace_state);
+    memset(state, 0, sizeof *state);
+    if (*trace_state) *state = hoteli_extract_state(trace_state, strlen(trace_state));
+    r->trace_state = *state;
+}
+
+static HOTELI_COLD void hoteli_run_start_hooks(const hoteli_provider *p, const hotel_span *span,
+                                               const hotel_context *context, bool root) {
+    hotel_context parent;
+    uint32_t i;
+    if (context) parent = *context;
+    else memset(&parent, 0, sizeof parent);
+    if (root) memset(&parent.span, 0, sizeof parent.span);
+    hoteli_t.quiet++;
+    for (i = 0; i < p->num_processors; i++)
+        if (p->processors[i].on_start_fn)
+            p->processors[i].on_start_fn(span, &parent, p->processors[i].user_data);
+    hoteli_t.quiet--;
+}
+
+/* What is left when no chunk is free: the parent, so that the tree stays connected, or a root that
+   nobody records. */
+static HOTELI_COLD hotel_span hoteli_not_admitted(hoteli_shard *shard, hotel_span *span,
+                                                  const hotel_span *parent) {
+    hoteli_count(&shard->not_admitted, 1);
+    hoteli_log_later(HOTEL_LOG_ID_ARENA_FULL);
+    if (parent) return hoteli_carrier(&parent->context);
+    span->context.trace_flags &= HOTEL_FLAG_RANDOM;
+    return *span;
 }
 
 /* The one way to a span. in NULL: the thread's current context. Sampling is decided before any
@@ -6293,50 +6699,70 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     bool ready = hoteli_ready(t);
     const hotel_context *context = in ? in : hoteli_top(t);
     const hotel_span *parent = context && !(o && o->root) ? &context->span : NULL;
-    hoteli_shard *shard;
+    uint32_t scope = HOTELI_GET(hoteli_g.providers[0].default_scope), provider = 0, sampler;
+    const hoteli_provider *p = &hoteli_g.providers[0];
+    hotel_sampling_result result;
+    hotel_decision decision;
     hoteli_record *r;
     hotel_span span;
     if (parent && HOTELI_UNLIKELY(!hoteli_valid_ids(&parent->context))) parent = NULL;
-    if (HOTELI_UNLIKELY(!ready)) return hoteli_carrier(parent ? &parent->context : NULL);
-    shard = &hoteli_g.shards[t->shard];
+    if (o && o->tracer.scope) {
+        scope = hoteli_scope_of(o->tracer);
+        if (scope == HOTELI_NO_SCOPE) ready = false;
+        else provider = hoteli_g.scopes[scope].provider;
+        p = &hoteli_g.providers[provider];
+    }
+    if (HOTELI_UNLIKELY(!ready || !hoteli_flag_load(&p->open)))
+        return hoteli_carrier(parent ? &parent->context : NULL);
     span = hoteli_carrier(parent ? &parent->context : NULL);
     span.context.is_remote = false;
-    hoteli_new_ids(t, &span.context, !parent);
-    if (!hoteli_sampled(parent != NULL, span.context.trace_flags)) {
-        span.context.trace_flags &= HOTEL_FLAG_RANDOM;
-        hoteli_count(&shard->unsampled, 1);
+    hoteli_new_ids(t, p, &span.context, !parent);
+    sampler = HOTELI_GET(p->sampler);
+    if (HOTELI_LIKELY(sampler <= HOTEL_SAMPLER_ALWAYS_OFF)) {
+        decision = hoteli_sampled(sampler, parent != NULL, span.context.trace_flags);
+        result.attributes = NULL;
+        result.trace_state = NULL;
+    } else {
+        hoteli_wish wish = {name, name_size, kind, context, o};
+        memset((void *)&result, 0, sizeof result);
+        decision = hoteli_sample(p, &wish, parent, &span, &result);
+    }
+    span.context.trace_flags &= HOTEL_FLAG_RANDOM;
+    if (decision == HOTEL_DROP) {
+        hoteli_count(&hoteli_g.shards[t->shard].unsampled, 1);
         return span;
     }
-    span.context.trace_flags |= HOTEL_FLAG_SAMPLED;
-    if (HOTELI_UNLIKELY(!hoteli_record_new(t, &span, parent))) {
-        hoteli_count(&shard->not_admitted, 1);
-        hoteli_log_later(HOTEL_LOG_ID_ARENA_FULL);
-        if (parent) return hoteli_carrier(&parent->context);
-        span.context.trace_flags &= HOTEL_FLAG_RANDOM;
-        return span;
-    }
+    if (HOTELI_LIKELY(decision == HOTEL_RECORD_AND_SAMPLE))
+        span.context.trace_flags |= HOTEL_FLAG_SAMPLED;
+    if (HOTELI_UNLIKELY(!hoteli_record_new(t, &span, parent)))
+        return hoteli_not_admitted(&hoteli_g.shards[t->shard], &span, parent);
     r = hoteli_record_at(span.record);
     r->kind = (uint8_t)(kind >= HOTEL_INTERNAL && kind <= HOTEL_CONSUMER ? kind : HOTEL_INTERNAL);
-    r->scope = (uint16_t)HOTELI_GET(hoteli_g.default_scope);
-    if (o && o->tracer.scope) r->scope = hoteli_scope_of(o->tracer);
+    r->scope = (uint16_t)scope;
+    r->provider = (uint8_t)provider;
     if (context) hoteli_inherit(r, &span, context->values);
-    hoteli_record_open(&span, name, name_size, o);
+    if (HOTELI_UNLIKELY(result.trace_state != NULL))
+        hoteli_sampler_state(r, &span, result.trace_state);
+    hoteli_record_open(&span, name, name_size, o, &result);
+    if (HOTELI_UNLIKELY(p->hooks & HOTELI_ON_START))
+        hoteli_run_start_hooks(p, &span, context, !parent);
     return span;
 }
 
 /* ==== [SECTION 32] OTLP ENCODING =========================================================== */
 
 /* A payload in one piece: in place where it is one chunk, else copied to a scratch buffer. */
-static const uint8_t *hoteli_flat(hoteli_cursor c, size_t size, uint8_t *scratch) {
+static const uint8_t *hoteli_flat(hoteli_cursor c, size_t size, const hoteli_scratch *scratch) {
     if (size <= (size_t)(c.end - c.at)) return c.at;
-    if (size > HOTELI_GET(hoteli_g.max_span_bytes)) return NULL;
-    hoteli_read(&c, scratch, size);
-    return scratch;
+    if (size > scratch->room) return NULL;
+    hoteli_read(&c, scratch->bytes[0], size);
+    return scratch->bytes[0];
 }
 
 /* A block's bytes, if it is still the one meant. Blocks recur from span to span: their scratch
    buffers (1 or 2) keep the last one. */
-static const uint8_t *hoteli_flat_block(hotel_block block, int buffer, size_t *size) {
+static const uint8_t *hoteli_flat_block(hotel_block block, hoteli_scratch *scratch, int buffer,
+                                        size_t *size) {
     hoteli_block_head *head;
     hoteli_cursor c;
     *size = 0;
@@ -6346,20 +6772,20 @@ static const uint8_t *hoteli_flat_block(hotel_block block, int buffer, size_t *s
         return NULL;
     head = hoteli_block_at(block.index);
     c = hoteli_block_cursor(block.index);
-    *size = HOTELI_MIN(head->size, buffer == 2 ? HOTELI_STATE_SIZE
-                                               : HOTELI_GET(hoteli_g.max_span_bytes));
+    *size = HOTELI_MIN(head->size, buffer == 2 ? HOTELI_STATE_SIZE : scratch->room);
     if (*size <= (size_t)(c.end - c.at)) return c.at;
-    if (hoteli_g.scratch_block[buffer].index != block.index ||
-        hoteli_g.scratch_block[buffer].generation != block.generation) {
-        hoteli_read(&c, hoteli_g.scratch[buffer], *size);
-        hoteli_g.scratch_block[buffer] = block;
+    if (scratch->block[buffer].index != block.index ||
+        scratch->block[buffer].generation != block.generation) {
+        hoteli_read(&c, scratch->bytes[buffer], *size);
+        scratch->block[buffer] = block;
     }
-    return hoteli_g.scratch[buffer];
+    return scratch->bytes[buffer];
 }
 
 /* A span on its way out: its payload in one piece, and what has to be done to it. */
 typedef struct hoteli_view {
     hoteli_record *record;
+    const hoteli_anchor *anchor;
     const uint8_t *payload;
     const uint8_t *values; /* inherited attributes */
     const uint8_t *state;  /* tracestate */
@@ -6371,7 +6797,7 @@ typedef struct hoteli_view {
 } hoteli_view;
 
 /* One entry of the payload, written or measured: the dead are left out, ticks become time. */
-static size_t hoteli_write_entry(const hoteli_entry *e, uint8_t *out) {
+static size_t hoteli_write_entry(const hoteli_entry *e, const hoteli_anchor *anchor, uint8_t *out) {
     if (e->tag == HOTELI_TAG_DEAD) return 0;
     if (out && e->tag == HOTELI_TAG_TICK_EVENT) {
         const uint8_t *from = e->body.at + 1;
@@ -6381,7 +6807,7 @@ static size_t hoteli_write_entry(const hoteli_entry *e, uint8_t *out) {
         for (i = 7; i >= 0; i--) ticks = ticks << 8 | from[i];
         hoteli_write_head(&c, HOTELI_TAG_EVENT, e->body_size);
         hoteli_write_byte(&c, 0x09);
-        hoteli_write_fixed64(&c, hoteli_anchor_time(&hoteli_g.anchor, ticks));
+        hoteli_write_fixed64(&c, hoteli_anchor_time(anchor, ticks));
         hoteli_write(&c, from + 8, e->body_size - 9);
     } else if (out) {
         hoteli_cursor c = hoteli_cursor_flat(out, e->size);
@@ -6443,20 +6869,22 @@ static size_t hoteli_write_payload(hoteli_view *v, uint8_t *out) {
         hoteli_entry e;
         hoteli_entry_read(&c, &e);
         left -= e.size;
-        total += hoteli_write_entry(&e, out ? out + total : NULL);
+        total += hoteli_write_entry(&e, v->anchor, out ? out + total : NULL);
     }
     return total;
 }
 
 /* Looks at a record and measures what it takes on the wire. */
-static void hoteli_view_start(hoteli_view *v, uint32_t index) {
-    hoteli_record *r = hoteli_record_at(index);
+static void hoteli_view_start(hoteli_view *v, hoteli_record *r, hoteli_scratch *scratch,
+                              const hoteli_anchor *anchor) {
     memset(v, 0, sizeof *v);
     v->record = r;
-    v->payload = hoteli_flat(hoteli_record_cursor(r), r->size, hoteli_g.scratch[0]);
-    v->values = hoteli_flat_block(r->values, 1, &v->values_size);
+    v->anchor = anchor;
+    v->payload = hoteli_flat(hoteli_record_cursor(r), r->size, scratch);
+    v->values = hoteli_flat_block(r->values, scratch, 1, &v->values_size);
     v->state_size = 0;
-    if (r->trace_state.index) v->state = hoteli_flat_block(r->trace_state, 2, &v->state_size);
+    if (r->trace_state.index)
+        v->state = hoteli_flat_block(r->trace_state, scratch, 2, &v->state_size);
     v->as_is = !(r->flags & (HOTELI_HAS_DEAD | HOTELI_HAS_TICKS));
     if (v->values) {
         const hoteli_block_head *head = hoteli_block_at(r->values.index);
@@ -6500,9 +6928,9 @@ static uint8_t *hoteli_write_span(hoteli_view *v, uint8_t *out) {
     hoteli_write_byte(&c, 0x30);
     hoteli_write_byte(&c, r->kind);
     hoteli_write_byte(&c, 0x39);
-    hoteli_write_fixed64(&c, given ? r->start : hoteli_anchor_time(&hoteli_g.anchor, r->start));
+    hoteli_write_fixed64(&c, given ? r->start : hoteli_anchor_time(v->anchor, r->start));
     hoteli_write_byte(&c, 0x41);
-    hoteli_write_fixed64(&c, r->end_given ? r->end : hoteli_anchor_time(&hoteli_g.anchor, r->end));
+    hoteli_write_fixed64(&c, r->end_given ? r->end : hoteli_anchor_time(v->anchor, r->end));
     c.at += hoteli_write_payload(v, c.at);
     if (v->values) c.at += hoteli_write_inherited(v, c.at);
     hoteli_write_dropped(&c, 0x50, r->dropped_attributes);
@@ -6517,6 +6945,7 @@ static uint8_t *hoteli_write_span(hoteli_view *v, uint8_t *out) {
 /* ---- a request from the first spans of a queue ---- */
 
 typedef struct hoteli_batch {
+    const hoteli_provider *provider;
     uint32_t count;                      /* spans in it */
     uint32_t num_scopes;                 /* present */
     uint16_t order[HOTELI_MAX_SCOPES];   /* their indices, by first appearance */
@@ -6535,7 +6964,7 @@ static size_t hoteli_scope_bytes(const hoteli_batch *b, uint32_t scope) {
 
 /* Size of the request that holds the batch (ResourceSpans is its only field). */
 static size_t hoteli_batch_bytes(const hoteli_batch *b) {
-    size_t body = hoteli_g.resource_size + hoteli_g.resource_schema_size;
+    size_t body = b->provider->resource_size + b->provider->resource_schema_size;
     uint32_t i;
     for (i = 0; i < b->num_scopes; i++)
         body += hoteli_field_size(hoteli_scope_bytes(b, b->order[i]));
@@ -6546,12 +6975,13 @@ static size_t hoteli_batch_bytes(const hoteli_batch *b) {
    in its record until it is written. */
 static void hoteli_batch_choose(hoteli_batch *b, hoteli_destination *d, size_t room) {
     memset(b, 0, sizeof *b);
+    b->provider = d->provider;
     while (b->count < d->count && b->count < d->max_batch) {
         hoteli_view v;
         uint32_t index = hoteli_queue_at(d, b->count), scope;
         if (b->count + 1 < d->count)
             __builtin_prefetch(hoteli_record_at(hoteli_queue_at(d, b->count + 1)), 0);
-        hoteli_view_start(&v, index);
+        hoteli_view_start(&v, hoteli_record_at(index), &hoteli_g.scratch, &hoteli_g.anchor);
         scope = v.record->scope;
         if (!b->bytes[scope]) b->order[b->num_scopes++] = (uint16_t)scope;
         b->bytes[scope] += hoteli_field_size(v.size);
@@ -6570,7 +7000,7 @@ static void hoteli_batch_write(const hoteli_batch *b, hoteli_destination *d, uin
     hoteli_cursor c = hoteli_cursor_flat(out, b->size);
     uint32_t s, i;
     hoteli_write_head(&c, 0x0a, hoteli_batch_bytes(b));
-    hoteli_write(&c, hoteli_g.resource, hoteli_g.resource_size);
+    hoteli_write(&c, b->provider->resource, b->provider->resource_size);
     for (s = 0; s < b->num_scopes; s++) {
         uint32_t scope = b->order[s];
         hoteli_cursor text = hoteli_block_cursor(hoteli_g.scopes[scope].block.index);
@@ -6580,14 +7010,107 @@ static void hoteli_batch_write(const hoteli_batch *b, hoteli_destination *d, uin
         hoteli_copy(&c, &text, prefix);
         for (i = 0; i < b->count; i++) {
             hoteli_view v;
-            uint32_t index = hoteli_queue_at(d, i);
-            if (hoteli_record_at(index)->scope != scope) continue;
-            hoteli_view_start(&v, index);
+            hoteli_record *r = hoteli_record_at(hoteli_queue_at(d, i));
+            if (r->scope != scope) continue;
+            hoteli_view_start(&v, r, &hoteli_g.scratch, &hoteli_g.anchor);
             c.at = hoteli_write_span(&v, c.at);
         }
         hoteli_copy(&c, &text, whole - prefix);
     }
-    hoteli_write(&c, hoteli_g.resource_schema, hoteli_g.resource_schema_size);
+    hoteli_write(&c, b->provider->resource_schema, b->provider->resource_schema_size);
+}
+
+/* ---- finished spans for processors ---- */
+
+/* Space to encode a span of ordinary size on the stack of the thread that ends it. */
+#define HOTELI_STAGE 2048u
+typedef struct hoteli_stage {
+    uint8_t payload[HOTELI_STAGE];
+    uint8_t values[HOTELI_STAGE];
+    uint8_t state[HOTELI_STATE_SIZE];
+    uint8_t scope[HOTELI_SCOPE_SIZE];
+    uint8_t encoded[3 * HOTELI_STAGE];
+} hoteli_stage;
+
+/* Larger ones take turns in a buffer that set-up made: max_span_bytes for the payload, as much for
+   inherited values, and both again, encoded. */
+static size_t hoteli_pool_size(size_t max_span_bytes) {
+    return 4 * max_span_bytes + HOTELI_STATE_SIZE + 512;
+}
+
+static bool hoteli_pool_enter(hoteli_provider *p) {
+    if (hoteli_t.pooled) return false; /* a signal handler inside a hook */
+    while (!hoteli_flag_cas(&p->pool_busy, 0, 1)) (void)sched_yield();
+    hoteli_t.pooled = true;
+    return true;
+}
+
+static void hoteli_pool_leave(hoteli_provider *p) {
+    hoteli_t.pooled = false;
+    hoteli_flag_store(&p->pool_busy, 0);
+}
+
+/* Encodes the span with that space, and shows it to those who want to see it. */
+static void hoteli_show(const hoteli_provider *p, hoteli_view *v, const hoteli_stage *stage,
+                        size_t scope_size, uint8_t *encoded) {
+    hotel_span_view view;
+    const uint8_t *span = encoded;
+    uint32_t i;
+    size_t size = (size_t)(hoteli_write_span(v, encoded) - encoded);
+    span += size - v->size; /* without tag and length */
+    if (!hoteli_view_parse(&view, p->resource, p->resource_size, p->resource_schema,
+                           p->resource_schema_size, stage->scope, scope_size, span, v->size))
+        return;
+    for (i = 0; i < p->num_processors; i++)
+        if (p->processors[i].on_end_fn)
+            p->processors[i].on_end_fn(&view, p->processors[i].user_data);
+}
+
+/* Unix time by a reading of this moment: the exporter's anchor is not for other threads. */
+static hoteli_anchor hoteli_anchor_here(void) {
+    hoteli_anchor anchor;
+    uint64_t bits = __atomic_load_n(&hoteli_g.rate, __ATOMIC_RELAXED);
+    memset(&anchor, 0, sizeof anchor);
+    memcpy(&anchor.ns_per_tick, &bits, 8);
+    anchor.unix_ns = hoteli_read_pair(CLOCK_REALTIME, &anchor.ticks);
+    return anchor;
+}
+
+static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *record) {
+    hoteli_provider *p = &hoteli_g.providers[provider];
+    uint32_t scope = hoteli_g.scopes[record->scope].block.index;
+    size_t scope_size = HOTELI_MIN((size_t)hoteli_block_at(scope)->size, HOTELI_SCOPE_SIZE);
+    hoteli_anchor anchor = hoteli_anchor_here();
+    hoteli_stage stage;
+    hoteli_scratch scratch;
+    hoteli_cursor c = hoteli_block_cursor(scope);
+    hoteli_view v;
+    uint8_t *encoded = stage.encoded;
+    size_t room = HOTELI_GET(hoteli_g.max_span_bytes);
+    bool pooled = record->size > HOTELI_STAGE ||
+                  (record->values.index && hoteli_block_at(record->values.index)->size > HOTELI_STAGE);
+    memset(&scratch, 0, sizeof scratch);
+    hoteli_read(&c, stage.scope, scope_size);
+    scratch.room = HOTELI_STAGE;
+    scratch.bytes[0] = stage.payload;
+    scratch.bytes[1] = stage.values;
+    scratch.bytes[2] = stage.state;
+    if (pooled) {
+        if (!hoteli_pool_enter(p)) {
+            hoteli_count(&hoteli_g.limited, 1);
+            hoteli_log_later(HOTEL_LOG_ID_SPAN_TOO_LARGE);
+            return;
+        }
+        scratch.room = room;
+        scratch.bytes[0] = p->pool;
+        scratch.bytes[1] = p->pool + room;
+        encoded = p->pool + 2 * room;
+    }
+    hoteli_t.quiet++;
+    hoteli_view_start(&v, record, &scratch, &anchor);
+    hoteli_show(p, &v, &stage, scope_size, encoded);
+    hoteli_t.quiet--;
+    if (pooled) hoteli_pool_leave(p);
 }
 
 /* ==== [SECTION 33] SOCKETS ================================================================= */
@@ -6814,21 +7337,12 @@ static void hoteli_say_spans(hoteli_text *text, uint64_t count) {
     hoteli_say(text, count == 1 ? " span" : " spans");
 }
 
-/* A span has left the destination; the last one to hold it gives its memory back. */
-static void hoteli_record_free(uint32_t index) {
-    hoteli_record *r = hoteli_record_at(index);
-    uint32_t more = r->more;
-    if (r->values.index) (void)hoteli_block_drop(r->values);
-    if (r->trace_state.index) (void)hoteli_block_drop(r->trace_state);
-    if (more) hoteli_free_chain(more);
-    hoteli_free_chunk(index);
-}
-
 static uint32_t hoteli_record_chunks(const hoteli_record *r) {
     if (!r->more) return 1;
     return 1 + (r->size - HOTELI_RECORD_ROOM + HOTELI_MORE_ROOM - 1) / HOTELI_MORE_ROOM;
 }
 
+/* A span has left the destination; the last one to hold it gives its memory back. */
 static void hoteli_release_span(uint32_t index) {
     if (--hoteli_record_at(index)->holders == 0) hoteli_record_free(index);
 }
@@ -6848,7 +7362,6 @@ static void hoteli_queue_pop(hoteli_destination *d, uint32_t count) {
 /* Spans are settled: they count under one reason and no longer as queued. */
 static void hoteli_settle(hoteli_destination *d, hoteli_word *reason, uint32_t count) {
     hoteli_count(reason, count);
-    if (reason != &d->books.accepted) hoteli_count(&hoteli_g.lost, count);
     (void)hoteli_sub(&d->books.queued, count);
     d->settled += count;
 }
@@ -7226,16 +7739,27 @@ static int64_t hoteli_destination_step(hoteli_destination *d, int64_t now_ms, in
 
 /* ==== [SECTION 35] EXPORTER ================================================================ */
 
-/* An ended span goes to every destination. */
+/* An ended span that comes too late for its provider's destinations. */
+static void hoteli_drop_late(const hoteli_provider *p, uint32_t index) {
+    uint32_t i;
+    for (i = 0; i < p->num_destinations; i++) {
+        hoteli_books *books = &hoteli_g.destinations[p->first + i]->books;
+        hoteli_count(&books->dropped_shutdown, 1);
+    }
+    hoteli_record_free(index);
+}
+
+/* An ended span goes to every destination of its provider. */
 static void hoteli_distribute(uint32_t index) {
     hoteli_record *r = hoteli_record_at(index);
-    uint32_t i, n = hoteli_g.num_destinations;
-    if (!n) {
-        hoteli_record_free(index);
+    const hoteli_provider *p = hoteli_provider_of(r);
+    uint32_t i, n = p->num_destinations;
+    if (!n || hoteli_flag_load(&p->state) == HOTELI_OVER) {
+        hoteli_drop_late(p, index);
         return;
     }
     r->holders = (uint8_t)n;
-    for (i = 0; i < n; i++) hoteli_enqueue(&hoteli_g.destinations[i], index);
+    for (i = 0; i < n; i++) hoteli_enqueue(hoteli_g.destinations[p->first + i], index);
 }
 
 /* The ended spans of a shard, oldest first. */
@@ -7274,16 +7798,13 @@ static void hoteli_drain(int64_t now_ms) {
 
 /* After shutdown: whatever ends now, or ended in the last moment, is dropped and counted. */
 static void hoteli_drop_ended(void) {
-    uint32_t i, k;
+    uint32_t i;
     for (i = 0; i <= hoteli_g.shard_mask; i++) {
         uint32_t index = hoteli_take_ended(&hoteli_g.shards[i]);
         while (index) {
             uint32_t next = hoteli_link_get(&hoteli_chunk_at(index)->next);
-            for (k = 0; k < hoteli_g.num_destinations; k++)
-                hoteli_count(&hoteli_g.destinations[k].books.dropped_shutdown, 1);
-            hoteli_count(&hoteli_g.lost, hoteli_g.num_destinations);
             hoteli_count(&hoteli_g.collected, 1);
-            hoteli_record_free(index);
+            hoteli_drop_late(hoteli_provider_of(hoteli_record_at(index)), index);
             index = next;
         }
     }
@@ -7301,17 +7822,22 @@ static HOTELI_COLD void hoteli_late(void) {
    asked for is in the queues, and is over when every destination has settled what it had then
    (BSP-17, BSP-24). Whoever asks while one is on waits for the next. */
 static void hoteli_flush_begin(int64_t now_ms) {
-    uint32_t i;
+    uint32_t i, mask;
     bool begin;
     (void)pthread_mutex_lock(&hoteli_g.lock);
     begin = hoteli_g.flush_begun == hoteli_g.flush_done &&
             hoteli_g.flush_asked != hoteli_g.flush_begun;
-    if (begin) hoteli_g.flush_begun = hoteli_g.flush_asked;
+    mask = hoteli_g.flush_mask;
+    if (begin) {
+        hoteli_g.flush_begun = hoteli_g.flush_asked;
+        hoteli_g.flush_mask = 0;
+    }
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     if (!begin) return;
     hoteli_drain(now_ms);
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        hoteli_destination *d = &hoteli_g.destinations[i];
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        hoteli_destination *d = hoteli_g.destinations[i];
+        if (!(mask & d->bit)) continue;
         d->target = d->settled + d->count + d->spans;
         d->urge = d->count > 0;
     }
@@ -7321,8 +7847,8 @@ static void hoteli_flush_begin(int64_t now_ms) {
 static bool hoteli_flush_end(void) {
     uint32_t i;
     if (hoteli_g.flush_begun == hoteli_g.flush_done) return false;
-    for (i = 0; i < hoteli_g.num_destinations; i++)
-        if (hoteli_g.destinations[i].settled < hoteli_g.destinations[i].target) return false;
+    for (i = 0; i < hoteli_num_destinations(); i++)
+        if (hoteli_g.destinations[i]->settled < hoteli_g.destinations[i]->target) return false;
     (void)pthread_mutex_lock(&hoteli_g.lock);
     hoteli_g.flush_done = hoteli_g.flush_begun;
     (void)pthread_cond_broadcast(&hoteli_g.settled);
@@ -7330,12 +7856,20 @@ static bool hoteli_flush_end(void) {
     return true;
 }
 
+static bool hoteli_destination_idle(const hoteli_destination *d) {
+    return !d->count && d->state == HOTELI_IDLE;
+}
+
 static bool hoteli_all_idle(void) {
     uint32_t i;
-    for (i = 0; i < hoteli_g.num_destinations; i++)
-        if (hoteli_g.destinations[i].count || hoteli_g.destinations[i].state != HOTELI_IDLE)
-            return false;
+    for (i = 0; i < hoteli_num_destinations(); i++)
+        if (!hoteli_destination_idle(hoteli_g.destinations[i])) return false;
     return true;
+}
+
+/* Under the lock. */
+static bool hoteli_flush_reached(uint32_t ticket) {
+    return (int32_t)(hoteli_g.flush_done - ticket) >= 0;
 }
 
 static void hoteli_log_queue_full(int64_t now_ms) {
@@ -7343,8 +7877,8 @@ static void hoteli_log_queue_full(int64_t now_ms) {
     uint32_t i;
     if (!(hoteli_load_relaxed(&hoteli_g.log_bits[0]) & mask)) return;
     (void)__atomic_fetch_and(&hoteli_g.log_bits[0].bits, ~mask, __ATOMIC_RELAXED);
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        hoteli_destination *d = &hoteli_g.destinations[i];
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        hoteli_destination *d = hoteli_g.destinations[i];
         uintptr_t dropped = hoteli_load_relaxed(&d->books.dropped_queue_full);
         char words[512];
         hoteli_text text;
@@ -7362,7 +7896,8 @@ static void hoteli_log_queue_full(int64_t now_ms) {
 
 /* Without a delay every span that ends wakes the exporter: nothing waits for the clock. */
 static int64_t hoteli_drain_period(void) {
-    return hoteli_g.drain_delay_ms ? (int64_t)hoteli_g.drain_delay_ms : 1000;
+    uint32_t delay = HOTELI_GET(hoteli_g.drain_delay_ms);
+    return delay ? (int64_t)delay : 1000;
 }
 
 /* Says what has to be said, renews the anchor, takes ended spans in. */
@@ -7406,6 +7941,8 @@ static void hoteli_wait(struct pollfd *fds, uint32_t count, int64_t until_ms, in
     if (!hoteli_g.no_threads) (void)hoteli_flag_swap(&hoteli_g.sleeping, 0);
 }
 
+static int64_t hoteli_close_asked(int64_t now_ms);
+
 /* One turn of the exporter: everything that is due, then a wait of at most max_wait_ms. */
 static void hoteli_turn(int64_t max_wait_ms) {
     struct pollfd fds[HOTELI_MAX_DESTINATIONS + 1];
@@ -7422,10 +7959,10 @@ static void hoteli_turn(int64_t max_wait_ms) {
         owner[count++] = -1;
     }
     hoteli_housekeeping(now_ms);
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
+    for (i = 0; i < hoteli_num_destinations(); i++) {
         int fd;
         short events;
-        int64_t due = hoteli_destination_step(&hoteli_g.destinations[i], now_ms, &fd, &events);
+        int64_t due = hoteli_destination_step(hoteli_g.destinations[i], now_ms, &fd, &events);
         until = HOTELI_MIN(until, due);
         if (fd < 0) continue;
         fds[count].fd = fd;
@@ -7434,10 +7971,11 @@ static void hoteli_turn(int64_t max_wait_ms) {
         owner[count++] = (int)i;
     }
     until = HOTELI_MIN(until, hoteli_g.drain_ms);
+    until = HOTELI_MIN(until, hoteli_close_asked(now_ms));
     if (hoteli_flush_end()) until = now_ms; /* the next round, or the end */
     hoteli_wait(fds, count, until, now_ms);
     for (i = 0; i < count; i++) {
-        hoteli_destination *d = owner[i] >= 0 ? &hoteli_g.destinations[owner[i]] : NULL;
+        hoteli_destination *d = owner[i] >= 0 ? hoteli_g.destinations[owner[i]] : NULL;
         if (d && fds[i].revents && d->state == HOTELI_IDLE && d->connection) hoteli_check_idle(d);
     }
 }
@@ -7454,20 +7992,56 @@ static bool hoteli_stop_now(void) {
     return stop;
 }
 
-/* The end: what is still here is dropped; a request under way may or may not have arrived. */
+/* A destination's end: what is still here is dropped; a request under way may or may not have
+   arrived. */
+static void hoteli_close_destination(hoteli_destination *d) {
+    uint32_t left = d->count;
+    hoteli_queue_pop(d, left);
+    if (left) hoteli_settle(d, &d->books.dropped_shutdown, left);
+    if (d->state != HOTELI_IDLE) hoteli_request_fail(d, "shutdown's time was over", NULL, 0);
+    hoteli_disconnect(d, false);
+}
+
+static void hoteli_close_provider(hoteli_provider *p) {
+    uint32_t i;
+    for (i = 0; i < p->num_destinations; i++)
+        hoteli_close_destination(hoteli_g.destinations[p->first + i]);
+    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_flag_store(&p->state, HOTELI_OVER);
+    (void)pthread_cond_broadcast(&hoteli_g.settled);
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
+}
+
+/* Providers that are to be shut down, once they have nothing left or their time is over. Returns
+   when to look again. */
+static int64_t hoteli_close_asked(int64_t now_ms) {
+    int64_t until = INT64_MAX;
+    uint32_t i, k;
+    for (i = 1; i < HOTELI_MAX_PROVIDERS; i++) {
+        hoteli_provider *p = &hoteli_g.providers[i];
+        bool over;
+        int64_t stop_ms;
+        if (hoteli_flag_load(&p->state) != HOTELI_ASKED) continue;
+        (void)pthread_mutex_lock(&hoteli_g.lock);
+        stop_ms = p->stop_ms;
+        over = hoteli_flush_reached(p->ticket);
+        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        for (k = 0; over && k < p->num_destinations; k++)
+            over = hoteli_destination_idle(hoteli_g.destinations[p->first + k]);
+        if (over || now_ms >= stop_ms) hoteli_close_provider(p);
+        else until = HOTELI_MIN(until, stop_ms);
+    }
+    return until;
+}
+
+/* The end of all. */
 static void hoteli_close_all(void) {
     int64_t now_ms = hoteli_now_ms();
     uint32_t i;
     hoteli_drain(now_ms);
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        hoteli_destination *d = &hoteli_g.destinations[i];
-        uint32_t left = d->count;
-        hoteli_queue_pop(d, left);
-        if (left) hoteli_settle(d, &d->books.dropped_shutdown, left);
-        if (d->state != HOTELI_IDLE)
-            hoteli_request_fail(d, "shutdown's time was over", NULL, 0);
-        hoteli_disconnect(d, false);
-    }
+    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++)
+        if (hoteli_flag_load(&hoteli_g.providers[i].state) != HOTELI_OVER)
+            hoteli_close_provider(&hoteli_g.providers[i]);
     (void)__atomic_exchange_n(&hoteli_g.closed.bits, 1u, __ATOMIC_SEQ_CST);
     hoteli_late();
     hoteli_log_queue_full(now_ms);
@@ -8043,7 +8617,14 @@ typedef struct hoteli_plan {
 
 typedef struct hoteli_setup {
     const hotel_config *config;
-    hoteli_plan plans[HOTELI_MAX_DESTINATIONS];
+    hoteli_provider *provider;
+    uint32_t index; /* of the provider */
+    hoteli_plan plans[HOTELI_MAX_OF_PROVIDER];
+    hoteli_destination drafts[HOTELI_MAX_OF_PROVIDER]; /* until there is memory */
+    hoteli_destination *built[HOTELI_MAX_OF_PROVIDER];
+    uint32_t num_drafts;
+    uint32_t num_planned; /* valid or not */
+    uint32_t drain_delay_ms;
     hotel_destination by_environment;
     const char *service;
     const char *attributes; /* OTEL_RESOURCE_ATTRIBUTES */
@@ -8147,6 +8728,29 @@ static void hoteli_bad_endpoint(hoteli_setup *s, const char *source, const char 
     hoteli_say(&text, "; this destination is not started");
     hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_ENDPOINT, &text);
     hoteli_fail_setup(s, HOTEL_ERR_ENDPOINT);
+}
+
+/* A boolean: "true" in any case is true, and all else false, with a word about it (EP-02). */
+static bool hoteli_boolean(const hoteli_setup *s, bool code, const char *name) {
+    const char *value = code ? NULL : hoteli_env(s, name);
+    if (code) return true;
+    if (!value) return false;
+    if (hoteli_is_word(value, strlen(value), "true")) return true;
+    if (!hoteli_is_word(value, strlen(value), "false"))
+        hoteli_bad_variable(name, value, "is neither true nor false", "false is used");
+    return false;
+}
+
+/* One of some words in any case (EP-07): its place in the list; -1 when unset or unknown. */
+static int hoteli_choice(const hoteli_setup *s, const char *name, const char *const *words,
+                         int count, const char *instead) {
+    const char *value = hoteli_env(s, name);
+    int i;
+    if (!value) return -1;
+    for (i = 0; i < count; i++)
+        if (hoteli_is_word(value, strlen(value), words[i])) return i;
+    hoteli_bad_variable(name, value, "is not a value that is known here", instead);
+    return -1;
 }
 
 /* Settings that this build cannot follow are named, with what happens instead. */
@@ -8562,6 +9166,7 @@ static bool hoteli_build_resource(hoteli_setup *s) {
     const char *schema;
     hotel_resource found;
     hotel_attr *list = (hotel_attr *)hoteli_carve(count * sizeof *list);
+    hoteli_provider *p = s->provider;
     char *text = (char *)hoteli_carve(s->attributes_size + 1);
     uint32_t dropped = 0;
     hoteli_cursor c;
@@ -8589,19 +9194,20 @@ static bool hoteli_build_resource(hoteli_setup *s) {
     if (s->config->service_name) list[n++] = hotel_str("service.name", s->config->service_name);
     n = hoteli_detect_merge(&found, list, n, 4);
     schema = hoteli_detect_schema(&found, s);
-    size = hoteli_write_attrs(NULL, 0, list, n, UINT32_MAX, &dropped) + found.size;
-    hoteli_g.resource_size = hoteli_field_size(size);
-    hoteli_g.resource = (uint8_t *)hoteli_carve(hoteli_g.resource_size);
-    if (hoteli_g.resource) {
-        c = hoteli_cursor_flat(hoteli_g.resource, hoteli_g.resource_size);
+    size = hoteli_write_attrs(NULL, 0, list, n, &hoteli_unlimited, UINT32_MAX, &dropped);
+    size += found.size;
+    p->resource_size = hoteli_field_size(size);
+    p->resource = (uint8_t *)hoteli_carve(p->resource_size);
+    if (p->resource) {
+        c = hoteli_cursor_flat(p->resource, p->resource_size);
         hoteli_write_head(&c, 0x0a, size);
-        (void)hoteli_write_attrs(&c, 0x0a, list, n, UINT32_MAX, &dropped);
+        (void)hoteli_write_attrs(&c, 0x0a, list, n, &hoteli_unlimited, UINT32_MAX, &dropped);
         hoteli_write(&c, found.memory, found.size);
     }
-    hoteli_g.resource_schema_size = hoteli_optional_text(NULL, 0x1a, schema);
-    hoteli_g.resource_schema = (uint8_t *)hoteli_carve(hoteli_g.resource_schema_size);
-    if (!hoteli_g.resource || !hoteli_g.resource_schema) return false;
-    c = hoteli_cursor_flat(hoteli_g.resource_schema, hoteli_g.resource_schema_size);
+    p->resource_schema_size = hoteli_optional_text(NULL, 0x1a, schema);
+    p->resource_schema = (uint8_t *)hoteli_carve(p->resource_schema_size);
+    if (!p->resource || !p->resource_schema) return false;
+    c = hoteli_cursor_flat(p->resource_schema, p->resource_schema_size);
     (void)hoteli_optional_text(&c, 0x1a, schema);
     return true;
 }
@@ -8609,29 +9215,35 @@ static bool hoteli_build_resource(hoteli_setup *s) {
 /* Bytes that hoteli_carve will be asked for. Encoded resource attributes are at most their text
    and some bytes each; containers are measured by encoding. */
 static size_t hoteli_setup_bytes(const hoteli_setup *s) {
-    size_t total = 2 * (size_t)hoteli_g.max_span_bytes + HOTELI_STATE_SIZE + 48;
-    size_t count = hoteli_resource_count(s);
+    size_t total = 48, count = hoteli_resource_count(s);
     uint32_t i, dropped = 0;
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        const hoteli_destination *d = &hoteli_g.destinations[i];
-        total += d->capacity + d->head_size + d->max_queue * sizeof(uint32_t) + d->url.path_size +
-                 strlen(s->plans[i].suffix) + 80;
+    if (!s->index) total += 2 * (size_t)hoteli_g.max_span_bytes + HOTELI_STATE_SIZE;
+    if (s->provider->hooks & HOTELI_ON_END) total += hoteli_pool_size(hoteli_g.max_span_bytes) + 16;
+    for (i = 0; i < s->num_drafts; i++) {
+        const hoteli_destination *d = &s->drafts[i];
+        total += sizeof *d + d->capacity + d->head_size + d->max_queue * sizeof(uint32_t) +
+                 d->url.path_size + strlen(s->plans[i].suffix) + 96;
     }
     total += count * (sizeof(hotel_attr) + 32) + 2 * s->attributes_size + 512;
     total += 3 * hotel_text_size(s->service) + 3 * strlen(s->program);
-    total += hoteli_write_attrs(NULL, 0, s->config->resource, s->config->num_resource, UINT32_MAX,
+    total += hoteli_write_attrs(NULL, 0, s->config->resource, s->config->num_resource,
+                                &hoteli_unlimited, UINT32_MAX,
                                 &dropped);
     total += hoteli_detect_bytes(s->config);
     return total + hoteli_optional_text(NULL, 0x1a, s->config->resource_schema_url);
 }
 
-static bool hoteli_build_destination(hoteli_destination *d, const hoteli_plan *p) {
+static hoteli_destination *hoteli_build_destination(const hoteli_destination *draft,
+                                                    const hoteli_plan *p) {
+    hoteli_destination *d = (hoteli_destination *)hoteli_carve(sizeof *d);
+    char *path = (char *)hoteli_carve(draft->url.path_size + strlen(p->suffix) + 1);
     hoteli_text text;
-    char *path = (char *)hoteli_carve(d->url.path_size + strlen(p->suffix) + 1);
+    if (!d) return NULL;
+    *d = *draft;
     d->buffer = (uint8_t *)hoteli_carve(d->capacity);
     d->queue = (uint32_t *)hoteli_carve(d->max_queue * sizeof(uint32_t));
     d->head = (char *)hoteli_carve(d->head_size + 1);
-    if (!path || !d->buffer || !d->queue || !d->head) return false;
+    if (!path || !d->buffer || !d->queue || !d->head) return NULL;
     hoteli_text_start(&text, path, d->url.path_size + strlen(p->suffix) + 1);
     hoteli_say_n(&text, d->url.path, d->url.path_size);
     hoteli_say(&text, p->suffix);
@@ -8652,7 +9264,22 @@ static bool hoteli_build_destination(hoteli_destination *d, const hoteli_plan *p
         d->transport.user_data = &d->socket;
         d->socket.fd = -1;
     }
-    return true;
+    return d;
+}
+
+/* Memory of set-up, and who gave it. */
+static bool hoteli_allocate(hoteli_memory *memory, size_t size) {
+    const hotel_allocator *from = &hoteli_g.allocator;
+    memory->from = *from;
+    memory->at = from->allocate_fn ? from->allocate_fn(size, from->user_data) : malloc(size);
+    return memory->at != NULL;
+}
+
+static void hoteli_give_back(hoteli_memory *memory) {
+    if (!memory->at) return;
+    if (memory->from.allocate_fn) memory->from.free_fn(memory->at, memory->from.user_data);
+    else free(memory->at);
+    memory->at = NULL;
 }
 
 /* Cuts the block into shards and chunks, all free. */
@@ -8697,9 +9324,8 @@ static bool hoteli_arena_make(const hoteli_setup *s) {
                                                         hoteli_g.user_memory));
     } else {
         bytes = hoteli_plan_arena(c) + HOTELI_MAX_SHARDS * sizeof(hoteli_shard) + HOTELI_LINE;
-        hoteli_g.arena_memory = malloc(bytes);
-        if (!hoteli_g.arena_memory) return false;
-        hoteli_arena_cut((uint8_t *)hoteli_g.arena_memory, bytes);
+        if (!hoteli_allocate(&hoteli_g.arena_memory, bytes)) return false;
+        hoteli_arena_cut((uint8_t *)hoteli_g.arena_memory.at, bytes);
     }
     return hoteli_g.num_chunks >= 4;
 }
@@ -8707,7 +9333,11 @@ static bool hoteli_arena_make(const hoteli_setup *s) {
 static bool hoteli_setup_make(const hoteli_setup *s) {
     size_t bytes = hoteli_setup_bytes(s);
     const hotel_config *c = s->config;
-    if (c->memory) {
+    if (c->memory && s->index) {
+        uintptr_t pad = -(uintptr_t)c->memory & 15u;
+        if (bytes + pad > c->memory_bytes) return false;
+        hoteli_g.setup_at = (uint8_t *)c->memory + pad;
+    } else if (c->memory) {
         uintptr_t pad = -(uintptr_t)c->memory & 15u;
         if (hoteli_g.arena && c->memory != hoteli_g.user_memory) return false;
         hoteli_g.user_memory = (uint8_t *)c->memory;
@@ -8717,63 +9347,302 @@ static bool hoteli_setup_make(const hoteli_setup *s) {
         if (hoteli_g.arena && hoteli_g.setup_at + bytes > (uint8_t *)hoteli_g.shards) return false;
         if (bytes + pad >= c->memory_bytes) return false;
     } else {
-        free(hoteli_g.setup_memory);
-        hoteli_g.setup_memory = malloc(bytes + 16);
-        if (!hoteli_g.setup_memory) return false;
-        hoteli_g.setup_at = (uint8_t *)hoteli_g.setup_memory;
+        hoteli_give_back(&s->provider->memory);
+        if (!hoteli_allocate(&s->provider->memory, bytes + 16)) return false;
+        hoteli_g.setup_at = (uint8_t *)s->provider->memory.at;
     }
     hoteli_g.setup_room = bytes;
     return true;
 }
 
-/* In hotel_limits 0 is the default and HOTEL_NONE is zero. */
-static uint32_t hoteli_limit(uint32_t asked, uint32_t fallback, uint32_t most) {
-    uint32_t limit = asked == HOTEL_NONE ? 0 : asked ? asked : fallback;
-    return HOTELI_MIN(limit, most);
+/* A limit: code, else its variable, else the general one, else the default (4.2). */
+static uint32_t hoteli_limit(const hoteli_setup *s, uint32_t code, const char *variable,
+                             const char *general, uint32_t fallback, uint32_t most) {
+    return HOTELI_MIN(hoteli_number(s, code, variable, general, 0, fallback), most);
 }
 
-/* The limit on values waits: it is not for resources (SP-40). */
-static void hoteli_plan_limits(const hotel_config *c) {
-    const hotel_limits *from = &c->limits;
-    hotel_limits *to = &hoteli_g.limits;
-    uint32_t bytes = (uint32_t)HOTELI_MIN(hoteli_plan_arena(c) / 16, (size_t)64 << 20);
-    HOTELI_SET(to->attribute_count, hoteli_limit(from->attribute_count, 128, 65535));
-    HOTELI_SET(to->attribute_value_length, UINT32_MAX);
-    HOTELI_SET(to->attribute_value_depth, hoteli_limit(from->attribute_value_depth, 64, 200));
-    HOTELI_SET(to->event_count, hoteli_limit(from->event_count, 128, 65535));
-    HOTELI_SET(to->link_count, hoteli_limit(from->link_count, 128, 65535));
-    HOTELI_SET(to->event_attribute_count, hoteli_limit(from->event_attribute_count, 128, 65535));
-    HOTELI_SET(to->link_attribute_count, hoteli_limit(from->link_attribute_count, 128, 65535));
-    bytes = hoteli_limit(from->max_span_bytes, bytes, 64u << 20);
+static void hoteli_plan_limits(const hoteli_setup *s) {
+    const hotel_limits *from = &s->config->limits;
+    hotel_limits *to = &s->provider->limits;
+    uint32_t bytes = (uint32_t)HOTELI_MIN(hoteli_plan_arena(s->config) / 16, (size_t)64 << 20);
+    uint32_t n;
+    n = hoteli_limit(s, from->attribute_count, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+                     "OTEL_ATTRIBUTE_COUNT_LIMIT", 128, 65535);
+    HOTELI_SET(to->attribute_count, n);
+    n = hoteli_limit(s, from->attribute_value_length, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+                     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", UINT32_MAX, UINT32_MAX);
+    HOTELI_SET(to->attribute_value_length, n);
+    n = hoteli_limit(s, from->attribute_value_depth, NULL, NULL, 64, 200);
+    HOTELI_SET(to->attribute_value_depth, n);
+    n = hoteli_limit(s, from->event_count, "OTEL_SPAN_EVENT_COUNT_LIMIT", NULL, 128, 65535);
+    HOTELI_SET(to->event_count, n);
+    n = hoteli_limit(s, from->link_count, "OTEL_SPAN_LINK_COUNT_LIMIT", NULL, 128, 65535);
+    HOTELI_SET(to->link_count, n);
+    n = hoteli_limit(s, from->event_attribute_count, "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", NULL, 128,
+                     65535);
+    HOTELI_SET(to->event_attribute_count, n);
+    n = hoteli_limit(s, from->link_attribute_count, "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", NULL, 128,
+                     65535);
+    HOTELI_SET(to->link_attribute_count, n);
+    bytes = hoteli_limit(s, from->max_span_bytes, NULL, NULL, bytes, 64u << 20);
     bytes = HOTELI_MAX(bytes, (uint32_t)HATCHET_OTEL_CHUNK_BYTES);
-    /* Spans of before that are still open may be as large as they were allowed to be. */
+    /* Spans of before that are still open may be as large as they were allowed to be, and what the
+       first provider allows is what the exporter has space for. */
     if (hoteli_g.arena) bytes = HOTELI_MAX(bytes, hoteli_g.max_span_bytes);
     HOTELI_SET(to->max_span_bytes, bytes);
-    HOTELI_SET(hoteli_g.max_span_bytes, bytes);
+    if (!s->index) HOTELI_SET(hoteli_g.max_span_bytes, bytes);
 }
 
-static void hoteli_plan_common(hoteli_setup *s) {
-    const hotel_config *c = s->config;
-    uint32_t sampler = (uint32_t)c->sampler.type;
-    hoteli_g.no_threads = c->no_threads;
-    if (sampler > HOTEL_SAMPLER_ALWAYS_OFF) {
-        hoteli_bad_config("sampler.type", sampler, HOTEL_SAMPLER_DEFAULT);
-        sampler = HOTEL_SAMPLER_DEFAULT;
-        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+/* ---- samplers ---- */
+
+static bool hoteli_sampler_sound(const hotel_sampler *from) {
+    bool ratio = from->type == HOTEL_SAMPLER_TRACE_ID_RATIO ||
+                 from->type == HOTEL_SAMPLER_PARENT_BASED_TRACE_ID_RATIO;
+    if ((uint32_t)from->type > HOTEL_SAMPLER_CUSTOM) return false;
+    if (from->type == HOTEL_SAMPLER_CUSTOM) return from->sample_fn != NULL;
+    return !ratio || (from->ratio >= 0 && from->ratio <= 1); /* not so for NaN */
+}
+
+static uint64_t hoteli_ratio_threshold(double ratio) {
+    const double all = 9223372036854775808.0; /* 2^63 */
+    return ratio >= 1 ? (uint64_t)1 << 63 : (uint64_t)(ratio * all);
+}
+
+/* What a delegate is when nobody gave one. */
+static const hotel_sampler *hoteli_default_sampler(bool on) {
+    static hotel_sampler yes, no;
+    yes.type = HOTEL_SAMPLER_ALWAYS_ON;
+    no.type = HOTEL_SAMPLER_ALWAYS_OFF;
+    return on ? &yes : &no;
+}
+
+/* Copies a sampler and those it delegates to into a list; its place there, or
+   HOTELI_MAX_SAMPLERS when it cannot be used. */
+static uint32_t hoteli_sampler_add(hoteli_sampler *list, uint32_t *count,
+                                   const hotel_sampler *from) {
+    const hotel_sampler *delegates[5];
+    hotel_sampler root;
+    uint32_t at = *count, type = (uint32_t)from->type, i, num = 0;
+    hoteli_sampler *to;
+    if (at >= HOTELI_MAX_SAMPLERS || !hoteli_sampler_sound(from)) return HOTELI_MAX_SAMPLERS;
+    ++*count;
+    memset((void *)&root, 0, sizeof root);
+    root.type = HOTEL_SAMPLER_ALWAYS_ON;
+    if (type == HOTEL_SAMPLER_PARENT_BASED_ALWAYS_OFF) root.type = HOTEL_SAMPLER_ALWAYS_OFF;
+    if (type == HOTEL_SAMPLER_PARENT_BASED_TRACE_ID_RATIO) root.type = HOTEL_SAMPLER_TRACE_ID_RATIO;
+    root.ratio = from->ratio;
+    if (type == HOTEL_SAMPLER_ALWAYS_RECORD || type == HOTEL_SAMPLER_PARENT_BASED) {
+        delegates[num++] = from->root ? from->root : &root;
+    } else if (type <= HOTEL_SAMPLER_PARENT_BASED_ALWAYS_OFF ||
+               type == HOTEL_SAMPLER_PARENT_BASED_TRACE_ID_RATIO) {
+        delegates[num++] = &root;
+        type = HOTEL_SAMPLER_PARENT_BASED;
     }
-    HOTELI_SET(hoteli_g.sampler, sampler);
-    HOTELI_SET(hoteli_g.clock.now_ns_fn, (uint64_t(*)(void *))NULL);
-    HOTELI_SET(hoteli_g.clock.user_data, c->clock.user_data);
-    HOTELI_SET(hoteli_g.clock.now_ns_fn, c->clock.now_ns_fn);
-    memset((void *)&hoteli_g.id_generator, 0, sizeof hoteli_g.id_generator);
+    if (type == HOTEL_SAMPLER_PARENT_BASED) {
+        const bool own = from->type == HOTEL_SAMPLER_PARENT_BASED;
+        const hotel_sampler *const given[4] = {from->remote_sampled, from->remote_not_sampled,
+                                               from->local_sampled, from->local_not_sampled};
+        for (i = 0; i < 4; i++)
+            delegates[num++] = own && given[i] ? given[i] : hoteli_default_sampler(!(i & 1));
+    }
+    to = &list[at];
+    to->type = (uint8_t)type;
+    to->threshold = type == HOTEL_SAMPLER_TRACE_ID_RATIO ? hoteli_ratio_threshold(from->ratio) : 0;
+    to->ratio = from->ratio;
+    to->sample_fn = from->sample_fn;
+    to->user_data = from->user_data;
+    to->description = from->description;
+    for (i = 0; i < num; i++) {
+        uint32_t place = hoteli_sampler_add(list, count, delegates[i]);
+        if (place == HOTELI_MAX_SAMPLERS) return place;
+        if (i) to->delegates[i - 1] = (uint8_t)place;
+        else to->root = (uint8_t)place;
+    }
+    return at;
+}
+
+/* With as many decimals as it takes to have the same ratio again, six at least. */
+static void hoteli_say_ratio(hoteli_text *text, double ratio) {
+    uint64_t scale = 1000000, digits;
+    unsigned decimals = 6, i;
+    char zeros[20];
+    while (decimals < 17 && (double)(uint64_t)(ratio * (double)scale + 0.5) / (double)scale != ratio) {
+        scale *= 10;
+        decimals++;
+    }
+    digits = (uint64_t)(ratio * (double)scale + 0.5);
+    hoteli_say_uint(text, digits / scale);
+    hoteli_say(text, ".");
+    digits %= scale;
+    for (i = 0, scale /= 10; i < decimals && digits < scale; i++, scale /= 10) zeros[i] = '0';
+    if (i == decimals) i--;
+    hoteli_say_n(text, zeros, i);
+    hoteli_say_uint(text, digits);
+}
+
+/* SM-04. */
+static void hoteli_say_sampler(hoteli_text *text, const hoteli_sampler *list, uint32_t at) {
+    static const char *const names[] = {",remoteParentSampled:", ",remoteParentNotSampled:",
+                                        ",localParentSampled:", ",localParentNotSampled:"};
+    const hoteli_sampler *sampler = &list[at];
+    uint32_t i;
+    switch (sampler->type) {
+    case HOTEL_SAMPLER_ALWAYS_ON: hoteli_say(text, "AlwaysOnSampler"); break;
+    case HOTEL_SAMPLER_ALWAYS_OFF: hoteli_say(text, "AlwaysOffSampler"); break;
+    case HOTEL_SAMPLER_TRACE_ID_RATIO:
+        hoteli_say(text, "TraceIdRatioBased{");
+        hoteli_say_ratio(text, sampler->ratio);
+        hoteli_say(text, "}");
+        break;
+    case HOTEL_SAMPLER_ALWAYS_RECORD:
+        hoteli_say(text, "AlwaysRecordSampler{");
+        hoteli_say_sampler(text, list, sampler->root);
+        hoteli_say(text, "}");
+        break;
+    case HOTEL_SAMPLER_PARENT_BASED:
+        hoteli_say(text, "ParentBased{root:");
+        hoteli_say_sampler(text, list, sampler->root);
+        for (i = 0; i < 4; i++) {
+            hoteli_say(text, names[i]);
+            hoteli_say_sampler(text, list, sampler->delegates[i]);
+        }
+        hoteli_say(text, "}");
+        break;
+    default: hoteli_say(text, sampler->description ? sampler->description : "CustomSampler"); break;
+    }
+}
+
+/* A ratio as a variable has it: digits with a point, perhaps an exponent; -1: not one in [0,1]. */
+static double hoteli_parse_ratio(const char *text) {
+    double value = 0, scale = 1;
+    bool point = false, digit = false;
+    int exponent = 0;
+    while (*text == ' ' || *text == '\t') text++;
+    for (; (*text >= '0' && *text <= '9') || (*text == '.' && !point); text++) {
+        if (*text == '.') {
+            point = true;
+            continue;
+        }
+        digit = true;
+        value = value * 10 + (*text - '0');
+        if (point) scale *= 10;
+        if (value > 1e300 || scale > 1e300) return -1;
+    }
+    if (digit && (*text == 'e' || *text == 'E')) {
+        bool minus = *++text == '-';
+        if (*text == '-' || *text == '+') text++;
+        digit = *text >= '0' && *text <= '9';
+        for (; *text >= '0' && *text <= '9' && exponent < 1000; text++)
+            exponent = exponent * 10 + (*text - '0');
+        for (; exponent && exponent < 300; exponent--) {
+            if (minus) scale *= 10;
+            else value *= 10;
+        }
+    }
+    while (*text == ' ' || *text == '\t') text++;
+    value /= scale;
+    return digit && !*text && !exponent && value >= 0 && value <= 1 ? value : -1;
+}
+
+/* OTEL_TRACES_SAMPLER and its argument (EV-15, EV-16). */
+static hotel_sampler hoteli_sampler_by_environment(const hoteli_setup *s) {
+    static const char *const names[] = {"parentbased_always_on", "parentbased_always_off",
+                                        "always_on", "always_off", "traceidratio",
+                                        "parentbased_traceidratio"};
+    const char *argument = NULL;
+    hotel_sampler sampler;
+    int choice = hoteli_choice(s, "OTEL_TRACES_SAMPLER", names, 6, "parentbased_always_on is used");
+    memset((void *)&sampler, 0, sizeof sampler);
+    sampler.type = choice < 0 ? HOTEL_SAMPLER_PARENT_BASED_ALWAYS_ON
+                              : (hotel_sampler_type)(HOTEL_SAMPLER_PARENT_BASED_ALWAYS_ON + choice);
+    if (sampler.type < HOTEL_SAMPLER_TRACE_ID_RATIO) return sampler;
+    argument = hoteli_env(s, "OTEL_TRACES_SAMPLER_ARG");
+    sampler.ratio = argument ? hoteli_parse_ratio(argument) : 1;
+    if (sampler.ratio < 0) {
+        sampler.ratio = 1;
+        hoteli_bad_variable("OTEL_TRACES_SAMPLER_ARG", argument, "is not a number from 0 to 1",
+                            "1 is used");
+    }
+    return sampler;
+}
+
+/* The plain samplers are decided by their type alone; for all others the list is asked. */
+static void hoteli_plan_sampler(hoteli_setup *s) {
+    hotel_sampler sampler = s->config->sampler;
+    hoteli_provider *p = s->provider;
+    uint32_t count = 0;
+    if (sampler.type == HOTEL_SAMPLER_DEFAULT) sampler = hoteli_sampler_by_environment(s);
+    if (hoteli_sampler_add(p->samplers, &count, &sampler) == HOTELI_MAX_SAMPLERS) {
+        hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
+                   "sampler: an unknown type, a ratio that is not from 0 to 1, no sample_fn, or "
+                   "more than 12 samplers; parentbased_always_on is used");
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+        memset((void *)&sampler, 0, sizeof sampler);
+        sampler.type = HOTEL_SAMPLER_PARENT_BASED_ALWAYS_ON;
+        count = 0;
+        (void)hoteli_sampler_add(p->samplers, &count, &sampler);
+    }
+    if (sampler.type > HOTEL_SAMPLER_ALWAYS_OFF) sampler.type = HOTEL_SAMPLER_CUSTOM;
+    HOTELI_SET(p->sampler, (uint32_t)sampler.type);
+}
+
+static void hoteli_plan_processors(hoteli_setup *s) {
+    const hotel_config *c = s->config;
+    hoteli_provider *p = s->provider;
+    size_t count = c->processors ? c->num_processors : 0, i;
+    uint32_t hooks = 0;
+    if (count > HOTELI_MAX_OF_PROVIDER) {
+        hoteli_bad_config("num_processors", count, HOTELI_MAX_OF_PROVIDER);
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+        count = HOTELI_MAX_OF_PROVIDER;
+    }
+    for (i = 0; i < count; i++) {
+        p->processors[i] = c->processors[i];
+        if (c->processors[i].on_start_fn) hooks |= HOTELI_ON_START;
+        if (c->processors[i].on_ending_fn) hooks |= HOTELI_ON_ENDING;
+        if (c->processors[i].on_end_fn) hooks |= HOTELI_ON_END;
+    }
+    p->num_processors = (uint32_t)count;
+    HOTELI_SET(p->hooks, hooks);
+    if (hooks & HOTELI_ON_ENDING) HOTELI_SET(hoteli_g.ending_hooks, true);
+}
+
+static void hoteli_plan_generator(hoteli_setup *s) {
+    const hotel_config *c = s->config;
+    hoteli_provider *p = s->provider;
+    HOTELI_SET(p->clock.now_ns_fn, (uint64_t(*)(void *))NULL);
+    HOTELI_SET(p->clock.user_data, c->clock.user_data);
+    HOTELI_SET(p->clock.now_ns_fn, c->clock.now_ns_fn);
+    memset((void *)&p->id_generator, 0, sizeof p->id_generator);
     if (c->id_generator.trace_id_fn && c->id_generator.span_id_fn) {
-        hoteli_g.id_generator = c->id_generator;
+        p->id_generator = c->id_generator;
     } else if (c->id_generator.trace_id_fn || c->id_generator.span_id_fn) {
         hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
                    "id_generator needs both functions; the built-in one is used");
         hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
     }
-    hoteli_plan_limits(c);
+}
+
+static void hoteli_plan_log(const hoteli_setup *s) {
+    static const char *const words[] = {"error", "warn", "info", "debug", "none"};
+    const hotel_config *c = s->config;
+    int choice;
+    hoteli_g.log_fn = c->log_fn;
+    hoteli_g.log_user_data = c->log_user_data;
+    hoteli_g.log_level = c->log_level ? c->log_level : HOTEL_LOG_INFO;
+    if (!c->log_level) {
+        choice = hoteli_choice(s, "OTEL_LOG_LEVEL", words, 5, "info is used");
+        if (choice >= 0) hoteli_g.log_level = (hotel_log_level)(HOTEL_LOG_ERROR + choice);
+    }
+    if (hoteli_g.log_level == HOTEL_LOG_NONE) hoteli_g.log_fn = NULL;
+}
+
+/* What belongs to the provider, but for its resource and destinations. */
+static void hoteli_plan_provider(hoteli_setup *s) {
+    hoteli_plan_sampler(s);
+    hoteli_plan_processors(s);
+    hoteli_plan_generator(s);
+    hoteli_plan_limits(s);
 }
 
 static bool hoteli_transport_sound(const hotel_transport *t) {
@@ -8781,32 +9650,51 @@ static bool hoteli_transport_sound(const hotel_transport *t) {
                   t->descriptor_fn && t->close_fn);
 }
 
+/* Which destinations there are when code names none: OTEL_TRACES_EXPORTER (EV-08). */
+static size_t hoteli_destinations_by_environment(hoteli_setup *s) {
+    const char *variable = "OTEL_TRACES_EXPORTER", *list = hoteli_env(s, variable), *end;
+    bool otlp = !list, none = false;
+    if (s->config->no_destinations) return 0;
+    while (list && *list) {
+        size_t size;
+        for (end = list; *end && *end != ','; end++) continue;
+        size = (size_t)(end - list);
+        hoteli_trim(&list, &size);
+        if (hoteli_is_word(list, size, "otlp")) otlp = true;
+        else if (hoteli_is_word(list, size, "none")) none = true;
+        else if (size) {
+            hoteli_bad_variable(variable, hoteli_env(s, variable),
+                                "names an exporter that is not known here", "it is left out");
+            otlp = otlp || !none;
+        }
+        list = *end ? end + 1 : end;
+    }
+    return otlp && !none ? 1 : 0;
+}
+
 /* Every destination that is valid gets a place. */
 static void hoteli_plan_destinations(hoteli_setup *s) {
     const hotel_config *c = s->config;
     const hotel_destination *list = c->destinations;
     size_t count = list ? c->num_destinations : 0, i;
-    uint32_t share;
-    memset((void *)hoteli_g.destinations, 0, sizeof hoteli_g.destinations);
-    hoteli_g.num_destinations = 0;
+    uint32_t share, delay = HOTELI_GET(hoteli_g.drain_delay_ms);
     if (!count) {
         list = &s->by_environment;
-        count = 1;
+        count = hoteli_destinations_by_environment(s);
     }
-    if (count > HOTELI_MAX_DESTINATIONS) {
-        hoteli_bad_config("num_destinations", count, HOTELI_MAX_DESTINATIONS);
+    if (count > HOTELI_MAX_OF_PROVIDER) {
+        hoteli_bad_config("num_destinations", count, HOTELI_MAX_OF_PROVIDER);
         hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
-        count = HOTELI_MAX_DESTINATIONS;
+        count = HOTELI_MAX_OF_PROVIDER;
     }
-    share = hoteli_g.num_configured = (uint32_t)count;
+    share = (uint32_t)count;
     hoteli_unsupported(s);
-    hoteli_g.drain_delay_ms = 5000;
     for (i = 0; i < count; i++) {
-        uint32_t n = hoteli_g.num_destinations;
-        hoteli_plan *p = &s->plans[n];
-        hoteli_destination *d = &hoteli_g.destinations[n];
+        hoteli_plan *p = &s->plans[s->num_drafts];
+        hoteli_destination *d = &s->drafts[s->num_drafts];
         p->config = &list[i];
-        d->position = (uint32_t)i;
+        d->provider = s->provider;
+        d->position = hoteli_g.num_configured + (uint32_t)i;
         if (!hoteli_transport_sound(p->config->transport)) {
             hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
                        "a transport lacks functions; its destination is not started");
@@ -8815,17 +9703,33 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
         }
         if (!hoteli_plan_endpoint(s, p, d)) continue;
         hoteli_plan_destination(s, p, d, share);
-        if (!n || d->delay_ms < hoteli_g.drain_delay_ms) hoteli_g.drain_delay_ms = d->delay_ms;
-        hoteli_g.num_destinations++;
+        delay = HOTELI_MIN(delay, d->delay_ms);
+        s->num_drafts++;
     }
+    s->num_planned = (uint32_t)count;
+    s->drain_delay_ms = delay;
+}
+
+/* Adds what was built to what the exporter drives. */
+static void hoteli_publish_destinations(hoteli_setup *s) {
+    uint32_t i, first = hoteli_g.num_destinations;
+    s->provider->first = first;
+    s->provider->num_destinations = s->num_drafts;
+    for (i = 0; i < s->num_drafts; i++) {
+        s->built[i]->bit = (uint32_t)1 << (first + i);
+        hoteli_g.destinations[first + i] = s->built[i];
+    }
+    hoteli_g.num_configured += s->num_planned;
+    HOTELI_SET(hoteli_g.drain_delay_ms, s->drain_delay_ms);
+    __atomic_store_n(&hoteli_g.num_destinations, first + s->num_drafts, __ATOMIC_RELEASE);
 }
 
 /* When to wake the exporter: at the smallest batch, or when a good part of the arena waits.
    Ended spans are counted in steps, so that the shared counter is touched rarely. */
 static void hoteli_plan_wake(void) {
     uint32_t at = HOTELI_MAX(hoteli_g.num_chunks / 8, 1u), step = 1, i;
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        const hoteli_destination *d = &hoteli_g.destinations[i];
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        const hoteli_destination *d = hoteli_g.destinations[i];
         at = HOTELI_MIN(at, d->delay_ms ? d->max_batch : 1u);
     }
     while (step * 16 <= at && step < 32) step *= 2;
@@ -8885,11 +9789,11 @@ static void hoteli_fork_child(void) {
     hoteli_flag_store(&hoteli_g.shape, 0);
     /* Later these numbers may belong to files of the child's own. */
     hoteli_pipe_close();
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        hoteli_socket *s = &hoteli_g.destinations[i].socket;
-        if (hoteli_g.destinations[i].builtin && hoteli_g.destinations[i].connection)
-            hoteli_socket_close(s, true);
-        if (hoteli_g.destinations[i].builtin) hoteli_g.destinations[i].connection = NULL;
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        hoteli_destination *d = hoteli_g.destinations[i];
+        if (!d->builtin) continue;
+        if (d->connection) hoteli_socket_close(&d->socket, true);
+        d->connection = NULL;
     }
 }
 
@@ -8938,8 +9842,8 @@ static void hoteli_arena_inherit(void) {
 
 static void hoteli_books_clear(void) {
     uint32_t i;
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        hoteli_destination *d = &hoteli_g.destinations[i];
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        hoteli_destination *d = hoteli_g.destinations[i];
         if (d->connection) d->transport.close_fn(d->connection, true);
         d->connection = NULL;
         d->reused = d->failing = d->urge = false;
@@ -8950,7 +9854,7 @@ static void hoteli_books_clear(void) {
         memset(&d->books, 0, sizeof d->books);
     }
     {
-        hoteli_word *const words[] = {&hoteli_g.lost, &hoteli_g.pending, &hoteli_g.limited,
+        hoteli_word *const words[] = {&hoteli_g.record_only, &hoteli_g.pending, &hoteli_g.limited,
                                       &hoteli_g.stale, &hoteli_g.bad_arguments,
                                       &hoteli_g.rejected_parents, &hoteli_g.collected,
                                       &hoteli_g.repaired, &hoteli_g.log_bits[0],
@@ -8973,7 +9877,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
         hoteli_pipe_close();
         hoteli_books_clear();
         if (hoteli_g.arena) hoteli_arena_inherit();
-        memset(hoteli_g.scratch_block, 0, sizeof hoteli_g.scratch_block);
+        memset(hoteli_g.scratch.block, 0, sizeof hoteli_g.scratch.block);
         hoteli_g.flush_asked = hoteli_g.flush_begun = hoteli_g.flush_done = 0;
         hoteli_g.stopping = false;
         hoteli_flag_store(&hoteli_g.sleeping, 0);
@@ -9231,6 +10135,11 @@ static void hoteli_life_enter(void) { hoteli_flag_enter(&hoteli_g.life); }
 
 static void hoteli_life_leave(void) { hoteli_flag_store(&hoteli_g.life, 0); }
 
+static void hoteli_nudge(void) {
+    (void)hoteli_flag_swap(&hoteli_g.nudge, 1);
+    hoteli_wake();
+}
+
 /* For reading statistics and settings. Inside a callback nothing changes: no need to enter. */
 static bool hoteli_reading(void) {
     if (hoteli_t.quiet) return hoteli_epoch() != 0;
@@ -9247,39 +10156,52 @@ static hotel_result hoteli_no_memory(void) {
     hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
                "not enough memory: raise memory_bytes, or lower max_queue_size, max_request_bytes "
                "or max_span_bytes");
-    hoteli_g.num_destinations = 0;
     return HOTEL_ERR_MEMORY;
 }
 
-/* Everything that needs memory, in the order of hoteli_setup_bytes. */
+/* What the exporter encodes with, and the arena: with the first provider only. */
+static bool hoteli_build_common(hoteli_setup *s) {
+    hoteli_scratch *scratch = &hoteli_g.scratch;
+    if (!hoteli_arena_make(s)) return false;
+    memset(scratch, 0, sizeof *scratch);
+    scratch->room = hoteli_g.max_span_bytes;
+    scratch->bytes[0] = (uint8_t *)hoteli_carve(scratch->room);
+    scratch->bytes[1] = (uint8_t *)hoteli_carve(scratch->room);
+    scratch->bytes[2] = (uint8_t *)hoteli_carve(HOTELI_STATE_SIZE);
+    return scratch->bytes[0] && scratch->bytes[1] && scratch->bytes[2];
+}
+
+/* Everything of a provider that needs memory, in the order of hoteli_setup_bytes. */
 static hotel_result hoteli_build(hoteli_setup *s) {
+    hoteli_provider *p = s->provider;
     hotel_tracer_config own;
     uint32_t i;
     hoteli_plan_resource(s);
-    if (!hoteli_setup_make(s) || !hoteli_arena_make(s)) return hoteli_no_memory();
-    hoteli_g.scratch[0] = (uint8_t *)hoteli_carve(hoteli_g.max_span_bytes);
-    hoteli_g.scratch[1] = (uint8_t *)hoteli_carve(hoteli_g.max_span_bytes);
-    memset(hoteli_g.scratch_block, 0, sizeof hoteli_g.scratch_block);
-    hoteli_g.scratch[2] = (uint8_t *)hoteli_carve(HOTELI_STATE_SIZE);
-    if (!hoteli_g.scratch[0] || !hoteli_g.scratch[1] || !hoteli_g.scratch[2] ||
-        !hoteli_build_resource(s))
-        return hoteli_no_memory();
-    for (i = 0; i < hoteli_g.num_destinations; i++)
-        if (!hoteli_build_destination(&hoteli_g.destinations[i], &s->plans[i]))
-            return hoteli_no_memory();
-    HOTELI_SET(hoteli_g.default_scope, hoteli_scope_intern(&s->config->tracer));
+    if (!hoteli_setup_make(s)) return hoteli_no_memory();
+    if (!s->index && !hoteli_build_common(s)) return hoteli_no_memory();
+    if (!hoteli_build_resource(s)) return hoteli_no_memory();
+    if (p->hooks & HOTELI_ON_END) {
+        p->pool = (uint8_t *)hoteli_carve(hoteli_pool_size(hoteli_g.max_span_bytes));
+        if (!p->pool) return hoteli_no_memory();
+    }
+    for (i = 0; i < s->num_drafts; i++) {
+        s->built[i] = hoteli_build_destination(&s->drafts[i], &s->plans[i]);
+        if (!s->built[i]) return hoteli_no_memory();
+    }
+    (void)pthread_mutex_lock(&hoteli_g.lock);
+    HOTELI_SET(p->default_scope, hoteli_scope_intern(&s->config->tracer, s->index));
     memset((void *)&own, 0, sizeof own);
     own.name = "hatchet_otel";
     own.version = HOTEL_VERSION_STRING;
-    HOTELI_SET(hoteli_g.hatchet_scope, hoteli_scope_intern(&own));
-    if (!hoteli_g.num_scopes) return hoteli_no_memory();
-    HOTELI_SET(hoteli_g.limits.attribute_value_length,
-               hoteli_limit(s->config->limits.attribute_value_length, UINT32_MAX, UINT32_MAX));
-    return HOTEL_OK;
+    if (!s->index) HOTELI_SET(hoteli_g.hatchet_scope, hoteli_scope_intern(&own, 0));
+    i = hoteli_g.num_scopes;
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    return i ? HOTEL_OK : hoteli_no_memory();
 }
 
 /* Gives all memory back. Handles of before carry the old epoch from now on. */
 static void hoteli_let_go(void) {
+    uint32_t i;
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, ++hoteli_g.last_epoch, __ATOMIC_RELEASE);
     hoteli_pipe_close();
     hoteli_g.num_destinations = hoteli_g.num_configured = 0;
@@ -9287,9 +10209,8 @@ static void hoteli_let_go(void) {
     hoteli_g.shards = NULL;
     hoteli_g.arena = NULL;
     memset(hoteli_g.scopes, 0, sizeof hoteli_g.scopes);
-    free(hoteli_g.arena_memory);
-    free(hoteli_g.setup_memory);
-    hoteli_g.arena_memory = hoteli_g.setup_memory = NULL;
+    hoteli_give_back(&hoteli_g.arena_memory);
+    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) hoteli_give_back(&hoteli_g.providers[i].memory);
 }
 
 /* The books begin anew; spans that are still open from before count as started now. */
@@ -9308,24 +10229,50 @@ static void hoteli_shards_clear(void) {
     hoteli_store(&hoteli_g.shards->extra, hoteli_load(&hoteli_g.shards->extra) - open);
 }
 
+/* The providers of before are gone; their memory with the next set-up. */
+static void hoteli_providers_clear(void) {
+    uint32_t i;
+    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
+        hoteli_provider *p = &hoteli_g.providers[i];
+        p->num_destinations = p->num_processors = 0;
+        p->serial = 0;
+        HOTELI_SET(p->hooks, 0u);
+        HOTELI_SET(p->waits, 0u);
+        hoteli_flag_store(&p->state, i ? HOTELI_OVER : HOTELI_RUNS);
+        if (i) hoteli_give_back(&p->memory);
+    }
+    hoteli_g.num_destinations = hoteli_g.num_configured = 0;
+    hoteli_g.drain_delay_ms = 5000;
+    HOTELI_SET(hoteli_g.ending_hooks, false);
+}
+
+static void hoteli_announce_all(const hoteli_setup *s) {
+    uint32_t i;
+    for (i = 0; i < s->num_drafts; i++) hoteli_announce(s->built[i]);
+}
+
 static hotel_result hoteli_start_running(hoteli_setup *s) {
     bool kept = hoteli_g.arena != NULL;
+    bool disabled = hoteli_boolean(s, s->config->disabled, "OTEL_SDK_DISABLED");
     hotel_result result;
-    uint32_t i;
     if (kept) hoteli_drop_ended();
     if (!hoteli_g.arena) hoteli_new_key();
+    if (!hoteli_g.initialised) hoteli_locks_make();
     HOTELI_SET(hoteli_g.use_ticks, hoteli_counter_usable());
-    hoteli_plan_common(s);
-    hoteli_plan_destinations(s);
+    hoteli_providers_clear();
+    hoteli_g.no_threads = s->config->no_threads || disabled;
+    hoteli_g.allocator = s->config->allocator;
+    hoteli_plan_provider(s);
+    if (!disabled) hoteli_plan_destinations(s);
     result = hoteli_build(s);
     if (result != HOTEL_OK) {
         if (!kept) hoteli_let_go();
         return result;
     }
+    hoteli_publish_destinations(s);
     hoteli_plan_wake();
-    if (!hoteli_g.initialised) hoteli_locks_make();
     hoteli_books_clear();
-    hoteli_g.flush_asked = hoteli_g.flush_begun = hoteli_g.flush_done = 0;
+    hoteli_g.flush_asked = hoteli_g.flush_begun = hoteli_g.flush_done = hoteli_g.flush_mask = 0;
     hoteli_g.stopping = false;
     hoteli_flag_store(&hoteli_g.sleeping, 0);
     hoteli_flag_store(&hoteli_g.closed, 0);
@@ -9338,8 +10285,36 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     }
     hoteli_epoch_make();
     hoteli_g.stopped = false;
+    hoteli_flag_store(&s->provider->open, disabled ? 0 : 1);
     hoteli_flag_store(&hoteli_g.running, 1);
-    for (i = 0; i < hoteli_g.num_destinations; i++) hoteli_announce(&hoteli_g.destinations[i]);
+    hoteli_announce_all(s);
+    return s->result;
+}
+
+/* A further provider beside those that run. */
+static hotel_result hoteli_start_further(hoteli_setup *s) {
+    hotel_result result;
+    hoteli_provider *p;
+    for (s->index = 1; s->index < HOTELI_MAX_PROVIDERS; s->index++)
+        if (!hoteli_g.providers[s->index].serial) break;
+    if (s->index == HOTELI_MAX_PROVIDERS) {
+        hoteli_bad_config("providers", HOTELI_MAX_PROVIDERS + 1, HOTELI_MAX_PROVIDERS);
+        return HOTEL_ERR_ARGUMENT;
+    }
+    p = s->provider = &hoteli_g.providers[s->index];
+    hoteli_plan_provider(s);
+    hoteli_plan_destinations(s);
+    result = hoteli_build(s);
+    if (result != HOTEL_OK) {
+        hoteli_give_back(&p->memory);
+        return result;
+    }
+    p->serial = ++hoteli_g.last_serial;
+    hoteli_publish_destinations(s);
+    hoteli_plan_wake();
+    hoteli_flag_store(&p->state, HOTELI_RUNS);
+    hoteli_flag_store(&p->open, hoteli_flag_load(&hoteli_g.providers[0].open));
+    hoteli_announce_all(s);
     return s->result;
 }
 
@@ -9354,17 +10329,14 @@ HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t con
     memset((void *)&none, 0, sizeof none);
     memset((void *)&setup, 0, sizeof setup);
     setup.config = config ? config : &none;
+    setup.provider = &hoteli_g.providers[0];
     (void)hoteli_here();
     hoteli_life_enter();
     if (hoteli_g.initialised && !hoteli_g.stopped) {
         hoteli_life_leave();
         return HOTEL_ERR_RUNNING;
     }
-    hoteli_g.log_fn = setup.config->log_fn;
-    hoteli_g.log_user_data = setup.config->log_user_data;
-    hoteli_g.log_level =
-        setup.config->log_level ? setup.config->log_level : HOTEL_LOG_INFO;
-    if (hoteli_g.log_level == HOTEL_LOG_NONE) hoteli_g.log_fn = NULL;
+    hoteli_plan_log(&setup);
     hoteli_flag_enter(&hoteli_g.shape);
     result = hoteli_start_running(&setup);
     hoteli_flag_store(&hoteli_g.shape, 0);
@@ -9372,9 +10344,30 @@ HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t con
     return result;
 }
 
-static void hoteli_nudge(void) {
-    (void)hoteli_flag_swap(&hoteli_g.nudge, 1);
-    hoteli_wake();
+HOTEL_API hotel_result hotel_provider_start(const hotel_config *config, hotel_provider *out) {
+    hoteli_setup setup;
+    hotel_config none;
+    hotel_result result = HOTEL_ERR_NOT_RUNNING;
+    if (!out) return HOTEL_ERR_ARGUMENT;
+    memset(out, 0, sizeof *out);
+    if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
+    memset((void *)&none, 0, sizeof none);
+    memset((void *)&setup, 0, sizeof setup);
+    setup.config = config ? config : &none;
+    if (!hoteli_here()) return result;
+    hoteli_life_enter();
+    hoteli_flag_enter(&hoteli_g.shape);
+    if (hoteli_flag_load(&hoteli_g.running)) {
+        result = hoteli_start_further(&setup);
+        if (setup.provider && setup.provider->serial) {
+            out->index = setup.index;
+            out->serial = setup.provider->serial;
+        }
+    }
+    hoteli_flag_store(&hoteli_g.shape, 0);
+    hoteli_life_leave();
+    hoteli_nudge();
+    return result;
 }
 
 static struct timespec hoteli_deadline(uint32_t timeout_ms, uint32_t grace_ms) {
@@ -9384,10 +10377,6 @@ static struct timespec hoteli_deadline(uint32_t timeout_ms, uint32_t grace_ms) {
     at.tv_sec = (time_t)(ns / 1000000000u);
     at.tv_nsec = (long)(ns % 1000000000u);
     return at;
-}
-
-static bool hoteli_flush_reached(uint32_t ticket) {
-    return (int32_t)(hoteli_g.flush_done - ticket) >= 0;
 }
 
 /* Without threads whoever calls does the work; one at a time, others take a nap. */
@@ -9434,25 +10423,110 @@ static bool hoteli_flush_wait(uint32_t ticket, uint32_t timeout_ms) {
     return reached;
 }
 
-HOTEL_API hotel_result hotel_flush(uint32_t timeout_ms) {
-    uintptr_t lost = hoteli_load(&hoteli_g.lost);
-    uint32_t ticket = 0;
+/* Asks for a round over these destinations. */
+static uint32_t hoteli_flush_ask(uint32_t mask) {
+    uint32_t ticket;
+    (void)pthread_mutex_lock(&hoteli_g.lock);
+    ticket = ++hoteli_g.flush_asked;
+    hoteli_g.flush_mask |= mask;
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_nudge();
+    return ticket;
+}
+
+/* Spans of these destinations that were settled by anything but acceptance. */
+static uint64_t hoteli_lost(uint32_t mask) {
+    uint64_t lost = 0;
+    uint32_t i;
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        const hoteli_books *b = &hoteli_g.destinations[i]->books;
+        if (!(mask & hoteli_g.destinations[i]->bit)) continue;
+        lost += hoteli_load(&b->rejected) + hoteli_load(&b->failed) +
+                hoteli_load(&b->dropped_queue_full) + hoteli_load(&b->dropped_too_large) +
+                hoteli_load(&b->dropped_shutdown);
+    }
+    return lost;
+}
+
+static uint32_t hoteli_mask_of(const hoteli_provider *p) {
+    return (((uint32_t)1 << p->num_destinations) - 1) << p->first;
+}
+
+/* The processors' part of flush or shutdown: those of the caller, on its thread. */
+static hotel_result hoteli_tell_processors(hoteli_provider *p, uint32_t timeout_ms, bool shutdown) {
+    hotel_result worst = HOTEL_OK;
+    uint32_t i;
+    hoteli_t.quiet++;
+    for (i = 0; i < p->num_processors; i++) {
+        const hotel_processor *processor = &p->processors[i];
+        hotel_result (*tell_fn)(uint32_t, void *) =
+            shutdown ? processor->shutdown_fn : processor->flush_fn;
+        hotel_result result = tell_fn ? tell_fn(timeout_ms, processor->user_data) : HOTEL_OK;
+        if (worst == HOTEL_OK) worst = result;
+    }
+    hoteli_t.quiet--;
+    return worst;
+}
+
+static uint32_t hoteli_time_left(int64_t until_ms) {
+    int64_t left = until_ms - hoteli_now_ms();
+    return left > 0 ? (uint32_t)HOTELI_MIN(left, (int64_t)UINT32_MAX) : 0;
+}
+
+/* A barrier for some providers: those from first to end. */
+static hotel_result hoteli_flush(uint32_t first, uint32_t end, uint32_t timeout_ms) {
+    int64_t until = hoteli_now_ms() + timeout_ms;
+    hotel_result result = HOTEL_OK;
+    uint64_t lost;
+    uint32_t ticket = 0, mask = 0, i;
     bool reached, running, pump;
-    if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     if (!hoteli_reading()) return HOTEL_ERR_NOT_RUNNING;
     running = hoteli_flag_load(&hoteli_g.running) != 0;
     pump = hoteli_g.no_threads;
-    if (running) {
-        (void)pthread_mutex_lock(&hoteli_g.lock);
-        ticket = ++hoteli_g.flush_asked;
-        (void)pthread_mutex_unlock(&hoteli_g.lock);
-        hoteli_nudge();
-    }
+    for (i = first; i < end; i++) mask |= hoteli_mask_of(&hoteli_g.providers[i]);
+    lost = hoteli_lost(mask);
     hoteli_reading_over();
     if (!running) return HOTEL_ERR_NOT_RUNNING;
+    for (i = first; i < end; i++) {
+        hotel_result told = hoteli_tell_processors(&hoteli_g.providers[i],
+                                                   hoteli_time_left(until), false);
+        if (result == HOTEL_OK) result = told;
+    }
+    ticket = hoteli_flush_ask(mask);
+    timeout_ms = hoteli_time_left(until);
     reached = pump ? hoteli_pump(ticket, timeout_ms) : hoteli_flush_wait(ticket, timeout_ms);
     if (!reached) return HOTEL_ERR_TIMEOUT;
-    return hoteli_load(&hoteli_g.lost) == lost ? HOTEL_OK : HOTEL_ERR_FAILED;
+    if (hoteli_lost(mask) != lost) return HOTEL_ERR_FAILED;
+    return result;
+}
+
+/* The simple processor: the span that has just ended is exported before hotel_end returns. */
+static HOTELI_COLD void hoteli_wait_exported(uint32_t mask) {
+    int error = errno;
+    uint32_t ticket;
+    if (hoteli_t.quiet || !hoteli_flag_load(&hoteli_g.running)) return;
+    ticket = hoteli_flush_ask(mask);
+    if (hoteli_g.no_threads) (void)hoteli_pump(ticket, HOTELI_SIMPLE_WAIT_MS);
+    else (void)hoteli_flush_wait(ticket, HOTELI_SIMPLE_WAIT_MS);
+    errno = error;
+}
+
+HOTEL_API hotel_result hotel_flush(uint32_t timeout_ms) {
+    if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
+    return hoteli_flush(0, HOTELI_MAX_PROVIDERS, timeout_ms);
+}
+
+/* The provider that a handle names; NULL: it is gone, or there was none. */
+static hoteli_provider *hoteli_provider_named(hotel_provider provider) {
+    hoteli_provider *p = &hoteli_g.providers[provider.index & (HOTELI_MAX_PROVIDERS - 1)];
+    if (provider.index >= HOTELI_MAX_PROVIDERS || p->serial != provider.serial) return NULL;
+    return provider.index && !p->serial ? NULL : p;
+}
+
+HOTEL_API hotel_result hotel_provider_flush(hotel_provider provider, uint32_t timeout_ms) {
+    if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
+    if (!hoteli_provider_named(provider)) return HOTEL_ERR_ARGUMENT;
+    return hoteli_flush(provider.index, provider.index + 1, timeout_ms);
 }
 
 /* The thread ends at the deadline by itself, unless one of the user's callbacks keeps it: then it
@@ -9479,6 +10553,7 @@ static bool hoteli_stop(uint32_t timeout_ms) {
     hoteli_g.stop_ms = hoteli_now_ms() + timeout_ms;
     hoteli_g.stopping = true;
     hoteli_g.flush_asked++;
+    hoteli_g.flush_mask = UINT32_MAX;
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     hoteli_nudge();
     if (hoteli_g.has_thread) {
@@ -9497,21 +10572,85 @@ static bool hoteli_stop(uint32_t timeout_ms) {
     return true;
 }
 
+static void hoteli_worst(hotel_result *worst, hotel_result result) {
+    if (*worst == HOTEL_OK) *worst = result;
+}
+
+/* Processors hear of the shutdown once, before the last flush. */
+static hotel_result hoteli_shut_processors(int64_t until_ms) {
+    hotel_result worst = HOTEL_OK;
+    uint32_t i;
+    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
+        hoteli_provider *p = &hoteli_g.providers[i];
+        bool open = hoteli_flag_swap(&p->open, 0) != 0;
+        if (open) hoteli_worst(&worst, hoteli_tell_processors(p, hoteli_time_left(until_ms), true));
+    }
+    return worst;
+}
+
 HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms) {
-    uintptr_t lost;
-    int64_t began = hoteli_now_ms();
+    uint64_t lost;
+    int64_t until = hoteli_now_ms() + timeout_ms;
     hotel_result result = HOTEL_OK;
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     if (!hoteli_here()) return HOTEL_ERR_NOT_RUNNING;
     hoteli_life_enter();
     if (!hoteli_g.stopped) {
-        lost = hoteli_load(&hoteli_g.lost);
+        lost = hoteli_lost(UINT32_MAX);
         hoteli_flag_store(&hoteli_g.running, 0);
-        hoteli_g.stopped = hoteli_stop(timeout_ms);
+        result = hoteli_shut_processors(until);
+        hoteli_g.stopped = hoteli_stop(hoteli_time_left(until));
         if (!hoteli_g.stopped) result = HOTEL_ERR_TIMEOUT;
-        else if (hoteli_load(&hoteli_g.lost) != lost)
-            result = hoteli_now_ms() - began >= (int64_t)timeout_ms ? HOTEL_ERR_TIMEOUT
-                                                                    : HOTEL_ERR_FAILED;
+        else if (hoteli_lost(UINT32_MAX) != lost)
+            result = hoteli_now_ms() >= until ? HOTEL_ERR_TIMEOUT : HOTEL_ERR_FAILED;
+    }
+    hoteli_life_leave();
+    return result;
+}
+
+/* Waits until the exporter has closed the provider; without threads does it itself. */
+static bool hoteli_provider_wait(hoteli_provider *p, uint32_t timeout_ms) {
+    struct timespec until = hoteli_deadline(timeout_ms, 500);
+    int error = 0;
+    if (hoteli_g.no_threads) {
+        hoteli_t.quiet++;
+        while (hoteli_flag_load(&p->state) != HOTELI_OVER) hoteli_turn_alone(20);
+        hoteli_t.quiet--;
+        return true;
+    }
+    (void)pthread_mutex_lock(&hoteli_g.lock);
+    while (hoteli_flag_load(&p->state) != HOTELI_OVER && error != ETIMEDOUT)
+        error = pthread_cond_timedwait(&hoteli_g.settled, &hoteli_g.lock, &until);
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    return hoteli_flag_load(&p->state) == HOTELI_OVER;
+}
+
+HOTEL_API hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t timeout_ms) {
+    int64_t until = hoteli_now_ms() + timeout_ms;
+    hotel_result result = HOTEL_OK;
+    hoteli_provider *p;
+    uint64_t lost;
+    uint32_t mask;
+    if (!provider.index) return hotel_shutdown(timeout_ms);
+    if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
+    if (!hoteli_here()) return HOTEL_ERR_NOT_RUNNING;
+    hoteli_life_enter();
+    p = hoteli_provider_named(provider);
+    if (!p) result = HOTEL_ERR_ARGUMENT;
+    if (p && hoteli_flag_load(&hoteli_g.running) && hoteli_flag_swap(&p->open, 0)) {
+        mask = hoteli_mask_of(p);
+        lost = hoteli_lost(mask);
+        result = hoteli_tell_processors(p, hoteli_time_left(until), true);
+        (void)pthread_mutex_lock(&hoteli_g.lock);
+        p->ticket = ++hoteli_g.flush_asked;
+        hoteli_g.flush_mask |= mask;
+        p->stop_ms = until;
+        hoteli_flag_store(&p->state, HOTELI_ASKED);
+        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        hoteli_nudge();
+        if (!hoteli_provider_wait(p, hoteli_time_left(until))) result = HOTEL_ERR_TIMEOUT;
+        else if (hoteli_lost(mask) != lost)
+            result = hoteli_now_ms() >= until ? HOTEL_ERR_TIMEOUT : HOTEL_ERR_FAILED;
     }
     hoteli_life_leave();
     return result;
@@ -9563,6 +10702,7 @@ static void hoteli_read_stats(hotel_stats *out) {
         if (!(hoteli_load(&chunk->state) & HOTELI_ENDED)) out->live++;
         if (__atomic_load_n(&chunk->kind, __ATOMIC_RELAXED) == HOTELI_FREE) out->chunks_free++;
     }
+    out->record_only = hoteli_load(&hoteli_g.record_only);
     out->ended = hoteli_load(&hoteli_g.collected) + waiting;
     out->limited = hoteli_load(&hoteli_g.limited);
     out->repaired = hoteli_load(&hoteli_g.repaired);
@@ -9586,9 +10726,9 @@ static hotel_result hoteli_read_destination(size_t index, hotel_destination_stat
     uint32_t i = 0;
     if (index >= hoteli_g.num_configured) return HOTEL_ERR_ARGUMENT;
     if (hoteli_flag_load(&hoteli_g.closed)) hoteli_drop_ended();
-    while (i < hoteli_g.num_destinations && hoteli_g.destinations[i].position != index) i++;
+    while (i < hoteli_g.num_destinations && hoteli_g.destinations[i]->position != index) i++;
     if (i == hoteli_g.num_destinations) return HOTEL_ERR_ENDPOINT;
-    b = &hoteli_g.destinations[i].books;
+    b = &hoteli_g.destinations[i]->books;
     out->accepted = hoteli_load(&b->accepted);
     out->rejected = hoteli_load(&b->rejected);
     out->failed = hoteli_load(&b->failed);
@@ -9621,24 +10761,23 @@ static void hoteli_describe_line(hoteli_text *text, const char *name, uint64_t v
 }
 
 static void hoteli_describe(hoteli_text *text) {
-    static const char *const samplers[] = {"parentbased_always_on", "parentbased_always_on",
-                                           "parentbased_always_off", "always_on", "always_off"};
+    const hotel_limits *l = &hoteli_g.providers[0].limits;
     uint32_t i;
     hoteli_say(text, hoteli_flag_load(&hoteli_g.running) ? "running=yes\n" : "running=no\n");
     hoteli_say(text, hoteli_g.no_threads ? "threads=no\n" : "threads=yes\n");
     hoteli_say(text, hoteli_g.use_ticks ? "clock=counter\n" : "clock=monotonic\n");
     hoteli_say(text, "sampler=");
-    hoteli_say(text, samplers[hoteli_g.sampler]);
+    hoteli_say_sampler(text, hoteli_g.providers[0].samplers, 0);
     hoteli_say(text, "\n");
     hoteli_describe_line(text, "chunks", hoteli_g.num_chunks);
     hoteli_describe_line(text, "chunk_bytes", HATCHET_OTEL_CHUNK_BYTES);
     hoteli_describe_line(text, "shards", hoteli_g.shard_mask + 1);
-    hoteli_describe_line(text, "max_span_bytes", hoteli_g.limits.max_span_bytes);
-    hoteli_describe_line(text, "attribute_count", hoteli_g.limits.attribute_count);
-    hoteli_describe_line(text, "event_count", hoteli_g.limits.event_count);
-    hoteli_describe_line(text, "link_count", hoteli_g.limits.link_count);
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        const hoteli_destination *d = &hoteli_g.destinations[i];
+    hoteli_describe_line(text, "max_span_bytes", l->max_span_bytes);
+    hoteli_describe_line(text, "attribute_count", l->attribute_count);
+    hoteli_describe_line(text, "event_count", l->event_count);
+    hoteli_describe_line(text, "link_count", l->link_count);
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        const hoteli_destination *d = hoteli_g.destinations[i];
         hoteli_say(text, "destination=");
         hoteli_destination_name(text, d);
         hoteli_say(text, "\n");
@@ -9661,15 +10800,32 @@ HOTEL_API size_t hotel_describe(char *out, size_t capacity) {
     return text.size;
 }
 
+HOTEL_API size_t hotel_sampler_description(const hotel_sampler *sampler, char *out,
+                                           size_t capacity) {
+    hoteli_sampler list[HOTELI_MAX_SAMPLERS];
+    hotel_sampler none;
+    hoteli_text text;
+    uint32_t count = 0;
+    memset((void *)&none, 0, sizeof none);
+    hoteli_text_start(&text, out, out ? capacity : 0);
+    if (hoteli_sampler_add(list, &count, sampler ? sampler : &none) != HOTELI_MAX_SAMPLERS)
+        hoteli_say_sampler(&text, list, 0);
+    return text.size;
+}
+
 /* ---- tracers and spans ---- */
 
 HOTEL_API hotel_tracer hotel_get_tracer(const hotel_tracer_config *config) {
     hotel_tracer tracer = {0, 0};
     uint32_t index;
     if (!config || !hoteli_here() || !hoteli_flag_load(&hoteli_g.running)) return tracer;
+    if (!hoteli_provider_named(config->provider)) {
+        tracer.scope = HOTELI_NO_SCOPE;
+        return tracer;
+    }
     if (!config->name || !*config->name) hoteli_log_later(HOTEL_LOG_ID_EMPTY_SCOPE_NAME);
     (void)pthread_mutex_lock(&hoteli_g.lock);
-    index = hoteli_scope_intern(config);
+    index = hoteli_scope_intern(config, config->provider.index);
     tracer.scope = index + 1;
     tracer.generation = hoteli_g.scopes[index].block.generation;
     (void)pthread_mutex_unlock(&hoteli_g.lock);
@@ -9677,8 +10833,10 @@ HOTEL_API hotel_tracer hotel_get_tracer(const hotel_tracer_config *config) {
 }
 
 HOTEL_API bool hotel_is_enabled(hotel_tracer tracer) {
-    (void)tracer;
-    return hoteli_here() && hoteli_flag_load(&hoteli_g.running) && hoteli_g.num_destinations > 0;
+    const hoteli_provider *p;
+    if (!hoteli_here() || !hoteli_flag_load(&hoteli_g.running)) return false;
+    p = hoteli_tracer_provider(tracer);
+    return p && hoteli_flag_load(&p->open) && (p->num_destinations || p->num_processors);
 }
 
 HOTEL_API hotel_span hotel_start_with(const char *name, const hotel_start_options *options) {
@@ -9720,9 +10878,8 @@ HOTEL_API bool hotel_is_recording(const hotel_span *span) {
 HOTEL_API void hotel_set_attrs(const hotel_span *span, const hotel_attr *attributes,
                                size_t num_attributes) {
     hoteli_writer w;
-    size_t i;
     if (!attributes || !hoteli_begin(span, &w)) return;
-    for (i = 0; i < num_attributes; i++) hoteli_put_attribute(&w, &attributes[i]);
+    hoteli_put_attributes(&w, attributes, num_attributes);
     hoteli_leave(&w);
 }
 

@@ -178,11 +178,13 @@ BOOKS_FN unsigned long long sum_of(const hotel_destination_stats *d) {
 }
 
 BOOKS_FN bool process_balances(const hotel_stats *s) {
-    if (s->started == s->unsampled + s->not_admitted + s->live + s->ended) return true;
-    note("started %llu != unsampled %llu + not_admitted %llu + live %llu + ended %llu",
+    unsigned long long over = s->unsampled + s->not_admitted + s->record_only + s->ended;
+    if (s->started == over + s->live) return true;
+    note("started %llu != unsampled %llu + not_admitted %llu + record_only %llu + live %llu + "
+         "ended %llu",
          (unsigned long long)s->started, (unsigned long long)s->unsampled,
-         (unsigned long long)s->not_admitted, (unsigned long long)s->live,
-         (unsigned long long)s->ended);
+         (unsigned long long)s->not_admitted, (unsigned long long)s->record_only,
+         (unsigned long long)s->live, (unsigned long long)s->ended);
     return false;
 }
 
