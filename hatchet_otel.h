@@ -36,7 +36,7 @@ HATCHET_OTEL_IMPLEMENTATION   compile the implementation here
 HATCHET_OTEL_STATIC           a private copy: every function static, nothing for the linker to see
 HATCHET_OTEL_DISABLE          no tracing: every function is an empty inline one, no code remains
 HATCHET_OTEL_CHUNK_BYTES      bytes of an arena chunk, a power of two from 256; default 512
-HATCHET_OTEL_MAX_ATTACHED     contexts attached at once on a thread, 64 bytes each; default 32
+HATCHET_OTEL_MAX_ATTACHED     contexts attached at once on a thread, 80 bytes each; default 32
 
 No option changes a public type; hotel_init checks that caller and implementation agree.
 
@@ -250,14 +250,16 @@ typedef enum hotel_log_level {
     X(29, TOO_MANY_SCOPES)    /* too many different tracers: the default one is used            */ \
     X(30, EMPTY_SCOPE_NAME)   /* a tracer was asked for without a name                          */ \
     X(31, BAD_METADATA)       /* additional_metadata is not a JSON object, or its traceparent   */ \
-    X(32, BAD_TRACEPARENT)    /* a traceparent was refused                                      */
+    X(32, BAD_TRACEPARENT)    /* a traceparent, tracestate or B3 header was refused             */ \
+    X(40, BAD_BAGGAGE)        /* entries of baggage were left out on their way in or out        */ \
+    X(41, CONTEXT_FULL)       /* a value or baggage found no room in a context                  */
 
 /* HOTEL_LOG_ID_STARTED and so on. */
 typedef enum hotel_log_id {
 #define HOTEL_LOG_ENUM(id, name) HOTEL_LOG_ID_##name = id,
     HOTEL_LOG_IDS(HOTEL_LOG_ENUM)
 #undef HOTEL_LOG_ENUM
-    HOTEL_LOG_ID_MAX = 32
+    HOTEL_LOG_ID_MAX = 41
 } hotel_log_id;
 
 /* Receives log messages. Called on the exporter's thread, or on the thread inside hotel_init, or
@@ -321,7 +323,7 @@ typedef struct hotel_attr {
     hotel_value value;
 } hotel_attr;
 
-/* Text that is read: UTF-8, not ended by a NUL, borrowed. */
+/* Text that is read: UTF-8, borrowed; it need not end in NUL. text NULL: none. */
 typedef struct hotel_string {
     const char *text;
     size_t size;
@@ -488,7 +490,7 @@ HOTEL_INLINE hotel_attr hotel_map(const char *key, const hotel_attr *entries, si
 
 /* ==== [SECTION 04] SPAN CONTEXT, SPAN, CONTEXT ============================================= */
 
-/* A reference to a shared immutable block in the arena (tracestate, a task's attributes).
+/* A reference to a shared immutable block in the arena (tracestate, a task's attributes, baggage).
    Counted; index 0 is none; a reference that outlived its block reads as empty. Opaque. */
 typedef struct hotel_block {
     uint32_t index;
@@ -519,11 +521,14 @@ typedef struct hotel_span {
     uint32_t epoch;
 } hotel_span;
 
-/* What flows from caller to callee: the current span and shared values (a Hatchet task's
-   attributes). Plain data; see hotel_context_hold for carrying one to another thread. */
+/* What flows from caller to callee: the current span and what is shared beside it. Plain data,
+   never changed but by who made it (SP-05); see hotel_context_hold for carrying one to another
+   thread. Only span is meant to be looked at. */
 typedef struct hotel_context {
     hotel_span span;
-    hotel_block values;
+    hotel_block values;  /* a Hatchet task's attributes    */
+    hotel_block baggage; /* see hotel_context_with_baggage */
+    hotel_block entries; /* see hotel_context_with_value   */
 } hotel_context;
 
 /* True when both IDs are non-zero (TR-16). threads: any. */
@@ -733,6 +738,7 @@ typedef struct hotel_tracer_config {
 } hotel_tracer_config;
 
 struct hotel_detector;
+struct hotel_propagator; /* section PROPAGATION */
 
 /* Everything hotel_init takes. Zeroed is a working default. Code beats environment beats
    default (SP-95). Nothing is kept by reference but the functions, their user data, and memory. */
@@ -750,6 +756,9 @@ typedef struct hotel_config {
     size_t num_destinations HOTEL_ZERO;               /* at most 4; OTEL_TRACES_EXPORTER       */
     hotel_tracer_config tracer HOTEL_ZERO; /* scope of spans that name no tracer               */
     hotel_sampler sampler HOTEL_ZERO;
+    /* Becomes the global one; the struct is copied. NULL: OTEL_PROPAGATORS, else
+       tracecontext,baggage. */
+    const struct hotel_propagator *propagator HOTEL_ZERO;
     hotel_limits limits HOTEL_ZERO; /* OTEL_*_LIMIT                                            */
     const hotel_processor *processors HOTEL_ZERO; /* copied                                    */
     size_t num_processors HOTEL_ZERO;             /* at most 4                                 */
@@ -834,11 +843,12 @@ typedef struct hotel_stats {
     uint64_t live;         /* recording, not ended                               */
     uint64_t record_only;  /* ended, but not sampled: processors saw them        */
     uint64_t ended;        /* sampled, for the destinations                      */
-    uint64_t limited;      /* attributes, events, links dropped by limits or lack of space */
+    uint64_t limited;      /* attributes, events, links, baggage, context values dropped by */
+                           /* limits or lack of space                                      */
     uint64_t repaired;            /* texts that were not UTF-8 and were repaired   */
     uint64_t stale_references;    /* contexts used after their release             */
     uint64_t bad_arguments;       /* calls with unusable arguments                 */
-    uint64_t rejected_parents;    /* traceparents and metadata that were refused   */
+    uint64_t rejected_parents;    /* traceparents, B3, baggage, metadata refused   */
     uint64_t chunks_total;        /* size of the arena in chunks                   */
     uint64_t chunks_free;
     size_t num_destinations;
@@ -1064,6 +1074,25 @@ HOTEL_API hotel_result hotel_detach(hotel_token token);
 HOTEL_API hotel_context hotel_context_hold(const hotel_context *context);
 HOTEL_API void hotel_context_release(hotel_context *context);
 
+/* Values of the application in a context (CP-01 to CP-03). A key is told apart by identity, never
+   by its name, which is for the reader of the code. Make it once and keep it; {0} is no key.
+   threads: any; works before hotel_init. */
+typedef struct hotel_key {
+    uint32_t id;
+} hotel_key;
+HOTEL_API hotel_key hotel_create_key(const char *name);
+
+/* A new context with this value under the key, the old one stays as it is (NULL: the current one).
+   value is borrowed: it must live as long as the context; NULL takes the key out. Give the result
+   to hotel_context_release once. A context holds 32 keys: beyond that, without room in the arena,
+   or outside of hotel_init and hotel_release, the result is the old context, and that is counted
+   and logged. threads: any. */
+HOTEL_API hotel_context hotel_context_with_value(const hotel_context *context, hotel_key key,
+                                                 void *value);
+
+/* The value under a key, NULL if there is none. context NULL: the current one. threads: any. */
+HOTEL_API void *hotel_context_value(const hotel_context *context, hotel_key key);
+
 /* What HOTEL_SCOPE and HOTEL_ATTACH are made of: attach a span (and end it when leaving), or a
    context. A guard is left once, on the thread that made it. */
 typedef struct hotel_guard {
@@ -1074,6 +1103,80 @@ typedef struct hotel_guard {
 HOTEL_API hotel_guard hotel_guard_span(const hotel_span *span);
 HOTEL_API hotel_guard hotel_guard_context(const hotel_context *context);
 HOTEL_API void hotel_guard_leave(hotel_guard *guard);
+
+/* ==== [SECTION 00] BAGGAGE ================================================================= */
+
+/* Names with values that travel beside a trace (BG-01). This is a working copy in memory of the
+   caller, made by hotel_baggage_start, for one thread at a time; it needs no hotel_init. A context
+   carries an immutable copy of one. */
+typedef struct hotel_baggage {
+    void *memory;
+    size_t capacity; /* bytes of memory                                              */
+    size_t size;     /* of them in use: 15 and its texts for each entry              */
+    size_t count;    /* entries                                                      */
+    size_t dropped;  /* entries, members of headers, without room or with a bad form */
+} hotel_baggage;
+
+/* Name and value are UTF-8, the value may be empty. metadata are the properties of the W3C format,
+   "key=value;key", as they travel; empty: none. Each text has a NUL behind it, too. */
+typedef struct hotel_baggage_entry {
+    hotel_string name;
+    hotel_string value;
+    hotel_string metadata;
+} hotel_baggage_entry;
+
+/* What must be carried (WB-06): 64 members in 8192 bytes. Memory of _BYTES has room for every
+   header of that size, a buffer of _HEADER_SIZE for the header with its NUL. */
+#define HOTEL_BAGGAGE_MEMBERS 64
+#define HOTEL_BAGGAGE_BYTES (8192 + 64 * 15)
+#define HOTEL_BAGGAGE_HEADER_SIZE (8192 + 1)
+
+/* Begins an empty one in this memory. */
+HOTEL_API void hotel_baggage_start(hotel_baggage *baggage, void *memory, size_t capacity);
+
+/* Sets a value, which replaces the one of that name; for a moment there must be room for both.
+   value NULL is empty; bytes that are not UTF-8 become U+FFFD. metadata NULL: none. false, nothing
+   is changed and dropped counts it: no room, a name that is empty or not UTF-8, metadata that is
+   not a list of properties. Any name may be set, one that is no HTTP token cannot be sent. */
+HOTEL_API bool hotel_baggage_set(hotel_baggage *baggage, const char *name, const char *value,
+                                 const char *metadata);
+HOTEL_API bool hotel_baggage_set_n(hotel_baggage *baggage, hotel_string name, hotel_string value,
+                                   hotel_string metadata);
+
+/* Looks a name up; upper and lower case differ. Texts are valid until the next change. get: the
+   value, NULL when there is none. find: the whole entry; *out stays as it is when there is none. */
+HOTEL_API const char *hotel_baggage_get(const hotel_baggage *baggage, const char *name);
+HOTEL_API bool hotel_baggage_find(const hotel_baggage *baggage, hotel_string name,
+                                  hotel_baggage_entry *out);
+
+/* Takes one entry out (false: there is none), or all. */
+HOTEL_API bool hotel_baggage_remove(hotel_baggage *baggage, const char *name);
+HOTEL_API bool hotel_baggage_remove_n(hotel_baggage *baggage, hotel_string name);
+HOTEL_API void hotel_baggage_clear(hotel_baggage *baggage);
+
+/* All entries, the oldest first: begin with *cursor 0, false is the end. */
+HOTEL_API bool hotel_baggage_next(const hotel_baggage *baggage, size_t *cursor,
+                                  hotel_baggage_entry *out);
+
+/* Adds the members of a baggage header (WB-02 to WB-09); of several headers one after the other
+   (WB-12). A malformed member is dropped, the rest is kept; at the first one without room, and
+   behind 64 entries, it ends. Returns how many were taken. */
+HOTEL_API size_t hotel_baggage_parse(hotel_baggage *baggage, const char *header, size_t size);
+
+/* The baggage header with snprintf's manners: the size needed without NUL, 0 when there is nothing
+   to send. Whole members only, at most 64 and 8192 bytes; what is left out is counted and logged
+   (WB-01, WB-06, WB-08). */
+HOTEL_API size_t hotel_baggage_format(const hotel_baggage *baggage, char *out, size_t capacity);
+
+/* A new context with a copy of this baggage; NULL or empty: without any (WB-11). context NULL: the
+   current one. Give the result to hotel_context_release once. What is beyond max_span_bytes, or
+   finds no room in the arena, is left out, counted and logged. Needs hotel_init. threads: any. */
+HOTEL_API hotel_context hotel_context_with_baggage(const hotel_context *context,
+                                                   const hotel_baggage *baggage);
+
+/* Replaces the content of a working copy by the baggage of a context (NULL: the current one).
+   false: some entries found no room, out->dropped says how many. threads: any. */
+HOTEL_API bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out);
 
 /* ==== [SECTION 10] PROPAGATION ============================================================= */
 
@@ -1101,6 +1204,118 @@ HOTEL_API ptrdiff_t hotel_tracestate_get(const char *state, const char *key, cha
                                          size_t capacity);
 HOTEL_API size_t hotel_tracestate_set(const char *state, const char *key, const char *value,
                                       char *out, size_t capacity);
+
+/* How a carrier is read: the headers of a request, properties of a message, an environment. What
+   get_fn and keys_fn return stays valid until the extraction is over. */
+typedef struct hotel_getter {
+    /* The index-th value under a name, from 0 on: a header that was sent twice has two (WC-01).
+       text NULL: there are no more. For HTTP, upper and lower case of names are the same. */
+    hotel_string (*get_fn)(const void *carrier, const char *key, size_t index) HOTEL_ZERO;
+    /* The index-th name in the carrier, text NULL: there are no more (WC-02). Optional: none of
+       the built-in propagators asks. */
+    hotel_string (*keys_fn)(const void *carrier, size_t index) HOTEL_ZERO;
+} hotel_getter;
+
+/* How a carrier is written: the value replaces what is under that name (WC-03). Both end in NUL
+   and are valid during the call only; names are lower-case ASCII. */
+typedef struct hotel_setter {
+    void (*set_fn)(void *carrier, const char *key, const char *value) HOTEL_ZERO;
+} hotel_setter;
+
+/* Writes part of a context into carriers and reads it back (CP-14). Any function may be missing.
+   Called by the thread that injects or extracts, several at once. */
+typedef struct hotel_propagator {
+    void (*inject_fn)(const hotel_context *context, const hotel_setter *setter, void *carrier,
+                      void *user_data) HOTEL_ZERO;
+    /* Changes a held context, or leaves it as it is where the carrier has nothing usable: by
+       hotel_context_put_span, or as in
+       next = hotel_context_with_value(context, key, value); hotel_context_release(context);
+       *context = next; */
+    void (*extract_fn)(hotel_context *context, const hotel_getter *getter, const void *carrier,
+                       void *user_data) HOTEL_ZERO;
+    /* The index-th name that inject_fn may set; NULL: there are no more (CP-15). */
+    const char *(*field_fn)(size_t index, void *user_data)HOTEL_ZERO;
+    void *user_data HOTEL_ZERO;
+} hotel_propagator;
+
+/* The built-in ones: W3C trace context (CP-09); W3C baggage (BG-02); B3 in one header and in
+   several (CP-10): both extract either form, the single header first. B3's debug flag implies
+   sampled and goes on to the spans below; no parent span ID is sent. */
+HOTEL_API hotel_propagator hotel_tracecontext_propagator(void);
+HOTEL_API hotel_propagator hotel_baggage_propagator(void);
+HOTEL_API hotel_propagator hotel_b3_propagator(void);
+HOTEL_API hotel_propagator hotel_b3multi_propagator(void);
+
+/* Several that act as one, in this order (CP-07). The list and what it points to are kept by
+   reference. */
+typedef struct hotel_propagator_list {
+    const hotel_propagator *parts HOTEL_ZERO;
+    size_t count HOTEL_ZERO;
+} hotel_propagator_list;
+HOTEL_API hotel_propagator hotel_composite_propagator(const hotel_propagator_list *list);
+
+/* The global propagator: none until hotel_init or this sets it (CP-08). One that was set by hand
+   stays when hotel_init is given none; NULL: propagate nothing. The struct is copied. threads:
+   any. */
+HOTEL_API void hotel_set_global_propagator(const hotel_propagator *propagator);
+HOTEL_API hotel_propagator hotel_get_global_propagator(void);
+
+/* Writes what the global propagator carries into a request that is about to be sent. context NULL:
+   the current one. Nothing is written without a valid span context or baggage (WP-18, WB-10).
+   threads: any. */
+HOTEL_API void hotel_inject(const hotel_context *context, const hotel_setter *setter,
+                            void *carrier);
+
+/* The current context with what a request brought. What is absent or malformed leaves that part as
+   it is. Give the result to hotel_context_release when the request is done. threads: any. */
+HOTEL_API hotel_context hotel_extract_from(const hotel_getter *getter, const void *carrier);
+
+/* The same by a propagator of choice (NULL: the global one), and into any context (NULL: the
+   current one). */
+HOTEL_API void hotel_inject_with(const hotel_propagator *propagator, const hotel_context *context,
+                                 const hotel_setter *setter, void *carrier);
+HOTEL_API hotel_context hotel_extract_with(const hotel_propagator *propagator,
+                                           const hotel_context *context,
+                                           const hotel_getter *getter, const void *carrier);
+
+/* The index-th name that a propagator (NULL: the global one) may set, NULL behind the last: what
+   has to be taken out of a request before it is sent again (CP-15). */
+HOTEL_API const char *hotel_propagator_field(const hotel_propagator *propagator, size_t index);
+
+/* For propagators: puts a span into a context that is held, in place. */
+HOTEL_API void hotel_context_put_span(hotel_context *held, const hotel_span *span);
+
+/* A ready-made getter for HTTP: the carrier is a hotel_headers, names in any case (CP-17). */
+typedef struct hotel_headers {
+    const hotel_header *list HOTEL_ZERO;
+    size_t count HOTEL_ZERO;
+} hotel_headers;
+HOTEL_API hotel_getter hotel_header_getter(void);
+
+/* Environment variables as carrier (CP-19, WC-06). The name under which a key travels, with
+   snprintf's manners: upper-case, _ for what is neither letter nor digit and before a leading
+   digit; TRACEPARENT, TRACESTATE, BAGGAGE. */
+HOTEL_API size_t hotel_env_name(const char *key, char *out, size_t capacity);
+
+/* Reads an array like envp, "NAME=value" up to a NULL; carrier NULL: this process' environment.
+   Keys are those names that are in that form. */
+HOTEL_API hotel_getter hotel_env_getter(void);
+
+/* An environment for execve: pointers in `list`, ended by NULL, and what was set in `memory`, both
+   the caller's. base: variables to begin with, by reference (environ, or NULL). What finds no room
+   is counted in dropped. hotel_env_setter writes into one. */
+typedef struct hotel_env {
+    char **list;
+    size_t capacity; /* pointers in list, that of the NULL included */
+    size_t count;
+    char *memory;
+    size_t memory_bytes;
+    size_t used_bytes;
+    size_t dropped;
+} hotel_env;
+HOTEL_API void hotel_env_start(hotel_env *env, char **list, size_t capacity, char *memory,
+                               size_t memory_bytes, char *const *base);
+HOTEL_API hotel_setter hotel_env_setter(void);
 
 /* ==== [SECTION 00] EXPORTERS AND FINISHED SPANS ============================================ */
 
@@ -1723,6 +1938,16 @@ inline hotel_task hotel_start_step_run(const hotel_step_run &step_run) {
 inline hotel_span hotel_start_run_workflow(const hotel_trigger &trigger) {
     return hotel_start_run_workflow(&trigger);
 }
+inline void hotel_inject(const hotel_context *context, const hotel_setter &setter,
+                         void *carrier) {
+    hotel_inject(context, &setter, carrier);
+}
+inline hotel_context hotel_extract_from(const hotel_getter &getter, const void *carrier) {
+    return hotel_extract_from(&getter, carrier);
+}
+inline void hotel_set_global_propagator(const hotel_propagator &propagator) {
+    hotel_set_global_propagator(&propagator);
+}
 inline hotel_result hotel_init_checked(const hotel_config &config, size_t size, int version) {
     return hotel_init_checked(&config, size, version);
 }
@@ -1804,7 +2029,7 @@ extern "C" {
 #error "HATCHET_OTEL_CHUNK_BYTES must be a power of two from 256 to 32768"
 #endif
 
-/* Contexts attached at the same time on one thread: 64 bytes of thread-local memory each. */
+/* Contexts attached at the same time on one thread: 80 bytes of thread-local memory each. */
 #ifndef HATCHET_OTEL_MAX_ATTACHED
 #define HATCHET_OTEL_MAX_ATTACHED 32
 #endif
@@ -4095,6 +4320,12 @@ static struct hoteli_state {
     hoteli_word record_only; /* ended spans that no destination sees */
     hoteli_word repaired;
     uint8_t pad[HOTELI_LINE];
+    /* the global propagator: readers copy slot propagator_turn % 2, a writer fills the other */
+    hotel_propagator propagators[2];
+    hoteli_flag propagator_turn;
+    hoteli_flag propagator_lock; /* of writers */
+    bool propagator_chosen;      /* set by hand */
+    hoteli_word last_key;        /* hotel_create_key */
     /* set-up */
     pthread_mutex_t lock; /* life cycle, flush, statistics; never taken by spans */
     pthread_cond_t settled;
@@ -4168,6 +4399,7 @@ static inline const hoteli_provider *hoteli_provider_of(const hoteli_record *rec
 static inline uint32_t hoteli_num_destinations(void) {
     return __atomic_load_n(&hoteli_g.num_destinations, __ATOMIC_ACQUIRE);
 }
+
 
 /* ==== [SECTION 24] LOG ===================================================================== */
 
@@ -4272,7 +4504,13 @@ static const char *hoteli_log_sentence(int id) {
     case HOTEL_LOG_ID_BAD_METADATA:
         return "additional_metadata is not a JSON object, or its traceparent is not a string";
     case HOTEL_LOG_ID_BAD_TRACEPARENT:
-        return "a malformed traceparent or tracestate was ignored";
+        return "a malformed traceparent, tracestate or B3 header was ignored";
+    case HOTEL_LOG_ID_BAD_BAGGAGE:
+        return "baggage was left out: a malformed member of a header, a name that cannot be sent, "
+               "more than 64 members or 8192 bytes, or no room";
+    case HOTEL_LOG_ID_CONTEXT_FULL:
+        return "a context was not given a value or baggage: more than 32 keys, more than "
+               "max_span_bytes, no free chunk, or no hotel_init";
     default:
         return "";
     }
@@ -4311,6 +4549,11 @@ static void hoteli_nap(int ms) {
     pause.tv_nsec = (long)ms * 1000000;
     (void)nanosleep(&pause, NULL);
     hoteli_cancel_back(cancel);
+}
+
+/* Waits for its turn. */
+static void hoteli_flag_enter(hoteli_flag *flag) {
+    while (!hoteli_flag_cas(flag, 0, 1)) hoteli_nap(1);
 }
 
 static inline uint64_t hoteli_counter(void) {
@@ -4692,7 +4935,8 @@ static hotel_block hoteli_block_new(size_t size, hoteli_cursor *out) {
     hotel_block block = {0, 0};
     hoteli_block_head *head;
     uint32_t index;
-    if (size > HOTELI_GET(hoteli_g.max_span_bytes)) return block;
+    /* After hotel_release there is no arena. */
+    if (!hoteli_g.arena || size > HOTELI_GET(hoteli_g.max_span_bytes)) return block;
     index = hoteli_take_extra();
     if (!index) return block;
     head = hoteli_block_at(index);
@@ -4773,6 +5017,18 @@ static bool hoteli_block_finished(hotel_block block) {
 static HOTELI_COLD void hoteli_stale(void) {
     hoteli_count(&hoteli_g.stale, 1);
     hoteli_log_later(HOTEL_LOG_ID_STALE_REFERENCE);
+}
+
+/* Takes a reference for a handle that is to be kept; what is gone by now reads as empty. */
+static void hoteli_keep(hotel_block *block) {
+    if (!block->index || hoteli_block_hold(*block)) return;
+    memset(block, 0, sizeof *block);
+    hoteli_stale();
+}
+
+static void hoteli_give_back(hotel_block *block) {
+    if (block->index && !hoteli_block_drop(*block)) hoteli_stale();
+    memset(block, 0, sizeof *block);
 }
 
 /* ==== [SECTION 27] WRITING OTLP VALUES ===================================================== */
@@ -9501,7 +9757,7 @@ static bool hoteli_allocate(hoteli_memory *memory, size_t size) {
     return memory->at != NULL;
 }
 
-static void hoteli_give_back(hoteli_memory *memory) {
+static void hoteli_memory_free(hoteli_memory *memory) {
     if (!memory->at) return;
     if (memory->from.allocate_fn) memory->from.free_fn(memory->at, memory->from.user_data);
     else free(memory->at);
@@ -9573,7 +9829,7 @@ static bool hoteli_setup_make(const hoteli_setup *s) {
         if (hoteli_g.arena && hoteli_g.setup_at + bytes > (uint8_t *)hoteli_g.shards) return false;
         if (bytes + pad >= c->memory_bytes) return false;
     } else {
-        hoteli_give_back(&s->provider->memory);
+        hoteli_memory_free(&s->provider->memory);
         if (!hoteli_allocate(&s->provider->memory, bytes + 16)) return false;
         hoteli_g.setup_at = (uint8_t *)s->provider->memory.at;
     }
@@ -10023,6 +10279,7 @@ static void hoteli_fork_child(void) {
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, 0u, __ATOMIC_RELAXED);
     hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_t.quiet = 0; /* it may have been made inside a callback */
+    hoteli_flag_store(&hoteli_g.propagator_lock, 0);
     /* Later these numbers may belong to files of the child's own. */
     hoteli_pipe_close();
     for (i = 0; i < hoteli_num_destinations(); i++) {
@@ -10135,6 +10392,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
     cancel = hoteli_cancel_hold();
     if (!hoteli_epoch() && hoteli_g.initialised) {
         hoteli_flag_store(&hoteli_g.shape, 0);
+        hoteli_flag_store(&hoteli_g.propagator_lock, 0);
         hoteli_flag_store(&hoteli_g.turning, 0);
         hoteli_locks_make();
         hoteli_new_key();
@@ -10318,9 +10576,870 @@ static void hoteli_task_end(hotel_task *task) {
         hoteli_t.slots[task->token.depth - 1].serial == task->token.serial)
         (void)hoteli_detach(task->token);
     (void)hoteli_block_drop(task->context.span.context.trace_state);
+    (void)hoteli_block_drop(task->context.baggage);
+    (void)hoteli_block_drop(task->context.entries);
     memset(&task->context.span.context.trace_state, 0, sizeof(hotel_block));
     memset(&task->token, 0, sizeof task->token);
     memset(&task->context.values, 0, sizeof task->context.values);
+    memset(&task->context.baggage, 0, sizeof task->context.baggage);
+    memset(&task->context.entries, 0, sizeof task->context.entries);
+}
+
+/* ==== [SECTION 00] BAGGAGE AND VALUES OF CONTEXTS ========================================== */
+
+/* An entry, in a working copy as in a block: three sizes, then name, value and metadata, each with
+   a NUL behind it. */
+#define HOTELI_ENTRY_HEAD 12u
+#define HOTELI_ENTRY_FRAME (HOTELI_ENTRY_HEAD + 3u)
+
+#define HOTELI_MAX_KEYS 32u
+
+/* The sizes at the cursor and the bytes of the whole entry; false at the end, and where somebody
+   has written over them. */
+static bool hoteli_entry_head(hoteli_cursor *c, size_t left, uint32_t sizes[3], size_t *whole) {
+    size_t room, i;
+    if (left < HOTELI_ENTRY_FRAME) return false;
+    hoteli_read(c, sizes, HOTELI_ENTRY_HEAD);
+    room = left - HOTELI_ENTRY_FRAME;
+    for (i = 0; i < 3; i++) {
+        if (sizes[i] > room) return false;
+        room -= sizes[i];
+    }
+    *whole = left - room;
+    return true;
+}
+
+static bool hoteli_entry_at(const hotel_baggage *b, size_t at, hotel_baggage_entry *out,
+                            size_t *whole) {
+    const char *text = (const char *)b->memory;
+    uint32_t sizes[3];
+    hoteli_cursor c;
+    if (!text || b->size > b->capacity || at >= b->size) return false;
+    c = hoteli_cursor_flat((const uint8_t *)b->memory + at, b->size - at);
+    if (!hoteli_entry_head(&c, b->size - at, sizes, whole)) return false;
+    text += at + HOTELI_ENTRY_HEAD;
+    out->name.text = text;
+    out->name.size = sizes[0];
+    text += sizes[0] + 1;
+    out->value.text = text;
+    out->value.size = sizes[1];
+    text += sizes[1] + 1;
+    out->metadata.text = text;
+    out->metadata.size = sizes[2];
+    return true;
+}
+
+/* Finds the entry of a name and where it is. */
+static bool hoteli_baggage_where(const hotel_baggage *b, hotel_string name,
+                                 hotel_baggage_entry *out, size_t *at, size_t *whole) {
+    for (*at = 0; hoteli_entry_at(b, *at, out, whole); *at += *whole) {
+        if (out->name.size == name.size && name.size &&
+            memcmp(out->name.text, name.text, name.size) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void hoteli_baggage_cut(hotel_baggage *b, size_t at, size_t whole) {
+    uint8_t *bytes = (uint8_t *)b->memory;
+    memmove(bytes + at, bytes + at + whole, b->size - at - whole);
+    b->size -= whole;
+    b->count--;
+}
+
+/* Place for value and metadata of an entry behind the others, which becomes one of them by
+   hoteli_baggage_close; NULL: no room. */
+static char *hoteli_baggage_open(hotel_baggage *b, hotel_string name, size_t value_size,
+                                 size_t metadata_size) {
+    size_t room = b->memory && b->size <= b->capacity ? b->capacity - b->size : 0;
+    uint32_t sizes[3];
+    char *at;
+    room = HOTELI_MIN(room, (size_t)UINT32_MAX);
+    if (room < HOTELI_ENTRY_FRAME || name.size > room - HOTELI_ENTRY_FRAME) return NULL;
+    room -= HOTELI_ENTRY_FRAME + name.size;
+    if (value_size > room || metadata_size > room - value_size) return NULL;
+    sizes[0] = (uint32_t)name.size;
+    sizes[1] = (uint32_t)value_size;
+    sizes[2] = (uint32_t)metadata_size;
+    at = (char *)b->memory + b->size;
+    memcpy(at, sizes, HOTELI_ENTRY_HEAD);
+    at += HOTELI_ENTRY_HEAD;
+    memcpy(at, name.text, name.size);
+    at += name.size;
+    *at++ = 0;
+    at[value_size] = 0;
+    at[value_size + 1 + metadata_size] = 0;
+    return at;
+}
+
+/* The new entry is complete; one of the same name goes (WB-07). */
+static void hoteli_baggage_close(hotel_baggage *b, hotel_string name, size_t value_size,
+                                 size_t metadata_size) {
+    hotel_baggage_entry entry;
+    size_t at, whole;
+    bool old = hoteli_baggage_where(b, name, &entry, &at, &whole);
+    b->size += HOTELI_ENTRY_FRAME + name.size + value_size + metadata_size;
+    b->count++;
+    if (old) hoteli_baggage_cut(b, at, whole);
+}
+
+/* What a value consists of on the wire: printable ASCII without blank " , ; \ (WB-01). */
+static bool hoteli_is_octet(char c) {
+    return c > 0x20 && c < 0x7f && c != '"' && c != ',' && c != ';' && c != '\\';
+}
+
+static bool hoteli_are_octets(const char *text, size_t size) {
+    size_t i = 0;
+    while (i < size && hoteli_is_octet(text[i])) i++;
+    return i == size;
+}
+
+/* Properties "k=v;k" without the blanks around their parts, empty ones left out (WB-04, WB-05);
+   nothing is decoded. false: one of them is malformed. */
+static bool hoteli_properties(hoteli_sink *sink, const char *text, size_t size) {
+    const char *end = size ? text + size : text;
+    size_t start = sink->size;
+    while (text != end) {
+        const char *key = text, *value;
+        size_t key_size = (size_t)(end - text), value_size = 0;
+        const char *mark = (const char *)memchr(text, ';', key_size);
+        if (mark) key_size = (size_t)(mark - text);
+        text = mark ? mark + 1 : end;
+        hoteli_trim(&key, &key_size);
+        if (!key_size) continue;
+        mark = (const char *)memchr(key, '=', key_size);
+        value = mark ? mark + 1 : key;
+        if (mark) {
+            value_size = key_size - (size_t)(value - key);
+            key_size = (size_t)(mark - key);
+        }
+        hoteli_trim(&key, &key_size);
+        hoteli_trim(&value, &value_size);
+        if (!hoteli_is_token(key, key_size) || !hoteli_are_octets(value, value_size)) return false;
+        if (sink->size > start) hoteli_sink_put(sink, ";", 1);
+        hoteli_sink_put(sink, key, key_size);
+        if (mark) hoteli_sink_put(sink, "=", 1);
+        hoteli_sink_put(sink, value, value_size);
+    }
+    return true;
+}
+
+/* One character of an encoded value: its bytes, U+FFFD for a byte that belongs to none (WB-02). */
+static size_t hoteli_decode_char(const char **cursor, const char *end, char out[4]) {
+    const char *behind[4], *p = *cursor;
+    size_t n = 0, size;
+    while (n < 4 && p != end) {
+        int high = end - p > 2 && *p == '%' ? hoteli_hex_digit(p[1]) : -1;
+        int low = high >= 0 ? hoteli_hex_digit(p[2]) : -1;
+        out[n] = low >= 0 ? (char)(high * 16 + low) : *p;
+        p += low >= 0 ? 3 : 1;
+        behind[n++] = p;
+    }
+    size = hoteli_utf8_sequence(out, n);
+    *cursor = behind[size ? size - 1 : 0];
+    if (size) return size;
+    memcpy(out, "\xEF\xBF\xBD", 3);
+    return 3;
+}
+
+static void hoteli_decode(hoteli_sink *sink, const char *text, size_t size) {
+    const char *end = size ? text + size : text;
+    char piece[4];
+    while (text != end) {
+        size_t n = hoteli_decode_char(&text, end, piece);
+        hoteli_sink_put(sink, piece, n);
+    }
+}
+
+enum { HOTELI_TAKEN, HOTELI_MALFORMED, HOTELI_NO_ROOM };
+
+/* One member of a header, blanks around it trimmed. */
+static int hoteli_baggage_member(hotel_baggage *b, const char *member, size_t size) {
+    const char *semicolon = (const char *)memchr(member, ';', size), *equals;
+    const char *properties = semicolon ? semicolon + 1 : member + size, *value;
+    size_t properties_size = (size_t)(member + size - properties), value_size;
+    hoteli_sink decoded = {NULL, 0}, metadata = {NULL, 0};
+    hotel_string name;
+    if (semicolon) size = (size_t)(semicolon - member);
+    equals = (const char *)memchr(member, '=', size);
+    if (!equals) return HOTELI_MALFORMED;
+    name.text = member;
+    name.size = (size_t)(equals - member);
+    value = equals + 1;
+    value_size = size - name.size - 1;
+    hoteli_trim(&name.text, &name.size);
+    hoteli_trim(&value, &value_size);
+    if (!hoteli_is_token(name.text, name.size) || !hoteli_are_octets(value, value_size) ||
+        !hoteli_properties(&metadata, properties, properties_size))
+        return HOTELI_MALFORMED;
+    hoteli_decode(&decoded, value, value_size);
+    decoded.out = hoteli_baggage_open(b, name, decoded.size, metadata.size);
+    if (!decoded.out) return HOTELI_NO_ROOM;
+    metadata.out = decoded.out + decoded.size + 1;
+    decoded.size = metadata.size = 0;
+    hoteli_decode(&decoded, value, value_size);
+    (void)hoteli_properties(&metadata, properties, properties_size);
+    hoteli_baggage_close(b, name, decoded.size, metadata.size);
+    return HOTELI_TAKEN;
+}
+
+/* The entry whose sizes were read as a member of a header, written or (text NULL) only measured.
+   0: its name cannot be sent. A plus is encoded, too: some read it as a blank. */
+static size_t hoteli_write_member(hoteli_cursor c, const uint32_t sizes[3], hoteli_text *text) {
+    static const char digits[] = "0123456789ABCDEF";
+    hoteli_text counted;
+    size_t start;
+    uint32_t i;
+    hoteli_text_start(&counted, NULL, 0);
+    if (!text) text = &counted;
+    start = text->size;
+    for (i = 0; i < sizes[0]; i++) {
+        char byte = (char)hoteli_read_byte(&c);
+        if (!hoteli_is_token(&byte, 1)) return 0;
+        hoteli_say_n(text, &byte, 1);
+    }
+    if (!sizes[0]) return 0;
+    (void)hoteli_read_byte(&c);
+    hoteli_say_n(text, "=", 1);
+    for (i = 0; i < sizes[1]; i++) {
+        unsigned byte = hoteli_read_byte(&c);
+        char piece[3];
+        piece[0] = (char)byte;
+        if (hoteli_is_octet(piece[0]) && byte != '%' && byte != '+') {
+            hoteli_say_n(text, piece, 1);
+            continue;
+        }
+        piece[0] = '%';
+        piece[1] = digits[byte >> 4];
+        piece[2] = digits[byte & 15];
+        hoteli_say_n(text, piece, 3);
+    }
+    (void)hoteli_read_byte(&c);
+    if (sizes[2]) hoteli_say_n(text, ";", 1);
+    for (i = 0; i < sizes[2]; i++) {
+        char byte = (char)hoteli_read_byte(&c);
+        hoteli_say_n(text, &byte, 1);
+    }
+    return text->size - start;
+}
+
+/* The header of the entries at the cursor (WB-06); *skipped are those that are not in it. */
+static size_t hoteli_write_baggage(hoteli_cursor from, size_t left, char *out, size_t capacity,
+                                   size_t *skipped) {
+    size_t members = 0, whole;
+    uint32_t sizes[3];
+    hoteli_text text;
+    hoteli_text_start(&text, out, capacity);
+    *skipped = 0;
+    for (; hoteli_entry_head(&from, left, sizes, &whole); left -= whole) {
+        size_t size = hoteli_write_member(from, sizes, NULL);
+        if (size && members < HOTEL_BAGGAGE_MEMBERS &&
+            text.size + (members > 0) + size < HOTEL_BAGGAGE_HEADER_SIZE) {
+            if (members++) hoteli_say_n(&text, ",", 1);
+            (void)hoteli_write_member(from, sizes, &text);
+        } else {
+            ++*skipped;
+        }
+        hoteli_read(&from, NULL, whole - HOTELI_ENTRY_HEAD);
+    }
+    return text.size;
+}
+
+static HOTELI_COLD void hoteli_baggage_lost(hoteli_word *count, size_t entries) {
+    if (!entries) return;
+    hoteli_count(count, entries);
+    hoteli_log_later(HOTEL_LOG_ID_BAD_BAGGAGE);
+}
+
+static HOTELI_COLD void hoteli_context_full(size_t entries) {
+    hoteli_count(&hoteli_g.limited, entries);
+    hoteli_log_later(HOTEL_LOG_ID_CONTEXT_FULL);
+}
+
+/* A block of those bytes; index 0: no room. */
+static hotel_block hoteli_block_of_bytes(const void *bytes, size_t size) {
+    hotel_block block = {0, 0};
+    hoteli_cursor c;
+    if (!hoteli_here()) return block;
+    block = hoteli_block_new(size, &c);
+    if (!block.index) return block;
+    hoteli_write(&c, bytes, size);
+    hoteli_block_ready(&block);
+    return block;
+}
+
+/* A copy of the first entries that a block may hold. */
+static hotel_block hoteli_baggage_block(const hotel_baggage *b) {
+    size_t most = HOTELI_GET(hoteli_g.max_span_bytes), size = 0, count = 0, whole;
+    hotel_block block = {0, 0};
+    hotel_baggage_entry entry;
+    while (hoteli_entry_at(b, size, &entry, &whole) && whole <= most - size) {
+        size += whole;
+        count++;
+    }
+    if (size) block = hoteli_block_of_bytes(b->memory, size);
+    if (!block.index) count = 0;
+    if (count < b->count) hoteli_context_full(b->count - count);
+    return block;
+}
+
+/* Replaces the baggage of a context that is held; without room it stays as it is. */
+static void hoteli_put_baggage(hotel_context *held, const hotel_baggage *b) {
+    hotel_block block = hoteli_baggage_block(b);
+    if (!block.index) return;
+    hoteli_give_back(&held->baggage);
+    held->baggage = block;
+}
+
+/* Copies the entries of a block as far as they find room. */
+static void hoteli_baggage_read(hotel_block block, hotel_baggage *out) {
+    hoteli_cursor c = hoteli_block_cursor(block.index);
+    size_t left = hoteli_block_at(block.index)->size, whole;
+    uint32_t sizes[3];
+    for (; hoteli_entry_head(&c, left, sizes, &whole); left -= whole) {
+        uint8_t *at = (uint8_t *)out->memory + out->size;
+        if (whole > out->capacity - out->size) {
+            out->dropped++;
+            hoteli_read(&c, NULL, whole - HOTELI_ENTRY_HEAD);
+            continue;
+        }
+        memcpy(at, sizes, HOTELI_ENTRY_HEAD);
+        hoteli_read(&c, at + HOTELI_ENTRY_HEAD, whole - HOTELI_ENTRY_HEAD);
+        out->size += whole;
+        out->count++;
+    }
+}
+
+/* A value under a key in a block of entries. */
+typedef struct hoteli_slot_value {
+    uintptr_t value;
+    uint32_t key;
+} hoteli_slot_value;
+
+/* The entries of a block, at most HOTELI_MAX_KEYS; the caller holds it. */
+static size_t hoteli_entries_read(hotel_block block, hoteli_slot_value *out) {
+    hoteli_cursor c;
+    size_t size;
+    if (!block.index) return 0;
+    c = hoteli_block_cursor(block.index);
+    size = hoteli_block_at(block.index)->size;
+    size = HOTELI_MIN(size, HOTELI_MAX_KEYS * sizeof *out);
+    hoteli_read(&c, out, size);
+    return size / sizeof *out;
+}
+
+/* ==== [SECTION 00] PROPAGATORS ============================================================= */
+
+#if defined(__APPLE__)
+#include <crt_externs.h>
+#else
+extern char **environ;
+#endif
+
+/* A built-in propagator is a list of these, four bits each, the first the lowest. */
+enum {
+    HOTELI_TRACECONTEXT = 1,
+    HOTELI_BAGGAGE = 2,
+    HOTELI_B3 = 3,
+    HOTELI_B3MULTI = 4
+};
+#define HOTELI_PROPAGATOR_BITS 4
+
+/* In hotel_span_context.reserved[0]: B3 asked for debugging, and so do the requests from here. */
+#define HOTELI_B3_DEBUG 1u
+
+/* More values than this under one name are not looked at. */
+#define HOTELI_MAX_REPEATS 64u
+
+/* The index-th value. A getter that gives one value again and again has one. */
+static hotel_string hoteli_get(const hotel_getter *getter, const void *carrier, const char *key,
+                               size_t index, const char *before) {
+    hotel_string value = {NULL, 0};
+    if (index < HOTELI_MAX_REPEATS) value = getter->get_fn(carrier, key, index);
+    if (value.text == before) value.text = NULL;
+    if (!value.text) value.size = 0;
+    return value;
+}
+
+static void hoteli_block_replaced(hotel_block old, hotel_block now) {
+    if (old.index && (old.index != now.index || old.generation != now.generation))
+        (void)hoteli_block_drop(old);
+}
+
+static void hoteli_inject_trace(const hotel_context *context, const hotel_setter *setter,
+                                void *carrier) {
+    char parent[HOTEL_TRACEPARENT_SIZE], state[HOTELI_STATE_SIZE + 1];
+    size_t size;
+    if (!hotel_traceparent(&context->span, parent)) return;
+    setter->set_fn(carrier, "traceparent", parent);
+    size = hotel_tracestate(&context->span, state, sizeof state);
+    if (size && size < sizeof state) setter->set_fn(carrier, "tracestate", state);
+}
+
+/* Several tracestate headers are one list (WT-01). */
+static HOTELI_COLD void hoteli_extract_joined(hotel_context *context, hotel_string parent,
+                                              const hotel_getter *getter, const void *carrier) {
+    hotel_string value = {NULL, 0};
+    char state[4096];
+    hoteli_text text;
+    size_t i;
+    hoteli_text_start(&text, state, sizeof state);
+    for (i = 0; (value = hoteli_get(getter, carrier, "tracestate", i, value.text)).text; i++) {
+        if (i) hoteli_say_n(&text, ",", 1);
+        hoteli_say_n(&text, value.text, value.size);
+    }
+    if (text.size >= sizeof state) {
+        hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+        text.size = 0;
+    }
+    (void)hoteli_extract(context, parent.text, parent.size, state, text.size);
+}
+
+static void hoteli_extract_trace(hotel_context *context, const hotel_getter *getter,
+                                 const void *carrier) {
+    hotel_string parent = hoteli_get(getter, carrier, "traceparent", 0, NULL), again, state;
+    hotel_block replaced = context->span.context.trace_state;
+    size_t i;
+    if (!parent.text) return;
+    again = parent;
+    hoteli_trim(&parent.text, &parent.size);
+    for (i = 1; (again = hoteli_get(getter, carrier, "traceparent", i, again.text)).text; i++) {
+        hotel_string other = again;
+        hoteli_trim(&other.text, &other.size);
+        if (other.size != parent.size || memcmp(other.text, parent.text, parent.size) != 0) {
+            hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+            return;
+        }
+    }
+    state = hoteli_get(getter, carrier, "tracestate", 0, NULL);
+    if (state.text && hoteli_get(getter, carrier, "tracestate", 1, state.text).text)
+        hoteli_extract_joined(context, parent, getter, carrier);
+    else
+        (void)hoteli_extract(context, parent.text, parent.size, state.text, state.size);
+    hoteli_block_replaced(replaced, context->span.context.trace_state);
+}
+
+static HOTELI_COLD void hoteli_inject_baggage(const hotel_context *context,
+                                              const hotel_setter *setter, void *carrier) {
+    char header[HOTEL_BAGGAGE_HEADER_SIZE];
+    hotel_block block = context->baggage;
+    size_t size, skipped;
+    if (!hoteli_block_hold(block)) {
+        hoteli_stale();
+        return;
+    }
+    size = hoteli_write_baggage(hoteli_block_cursor(block.index),
+                                hoteli_block_at(block.index)->size, header, sizeof header,
+                                &skipped);
+    (void)hoteli_block_drop(block);
+    hoteli_baggage_lost(&hoteli_g.limited, skipped);
+    if (size) setter->set_fn(carrier, "baggage", header);
+}
+
+static HOTELI_COLD void hoteli_extract_baggage(hotel_context *context, const hotel_getter *getter,
+                                               const void *carrier, hotel_string value) {
+    char memory[HOTEL_BAGGAGE_BYTES];
+    hotel_baggage found;
+    size_t i;
+    hotel_baggage_start(&found, memory, sizeof memory);
+    for (i = 1; value.text; i++) {
+        (void)hotel_baggage_parse(&found, value.text, value.size);
+        value = hoteli_get(getter, carrier, "baggage", i, value.text);
+    }
+    hoteli_baggage_lost(&hoteli_g.rejected_parents, found.dropped);
+    if (found.count) hoteli_put_baggage(context, &found);
+}
+
+/* Hex digits of either case as that many bytes. */
+static bool hoteli_hex_bytes(const char *text, uint8_t *out, size_t bytes) {
+    size_t i;
+    for (i = 0; i < bytes; i++) {
+        int high = hoteli_hex_digit(text[2 * i]), low = hoteli_hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0) return false;
+        out[i] = (uint8_t)(high * 16 + low);
+    }
+    return true;
+}
+
+/* The IDs of B3; a trace ID of 16 digits is the lower half of one. */
+static bool hoteli_b3_ids(hotel_string trace, hotel_string span, hotel_span_context *out) {
+    size_t bytes = trace.size / 2;
+    memset(out, 0, sizeof *out);
+    if ((trace.size != 16 && trace.size != 32) || span.size != 16) return false;
+    if (!hoteli_hex_bytes(trace.text, out->trace_id + 16 - bytes, bytes) ||
+        !hoteli_hex_bytes(span.text, out->span_id, 8))
+        return false;
+    out->is_remote = true;
+    return hoteli_valid_ids(out);
+}
+
+/* The decision of B3. What is missing leaves it to others, which means not sampled here. */
+static bool hoteli_b3_decide(hotel_string state, hotel_span_context *out) {
+    if (state.size == 0 || (state.size == 1 && *state.text == '0') ||
+        hoteli_is_word(state.text, state.size, "false"))
+        return true;
+    if (state.size == 1 && *state.text == 'd') out->reserved[0] = HOTELI_B3_DEBUG;
+    else if (!(state.size == 1 && *state.text == '1') &&
+             !hoteli_is_word(state.text, state.size, "true"))
+        return false;
+    out->trace_flags = HOTEL_FLAG_SAMPLED;
+    return true;
+}
+
+/* {trace}-{span}[-{state}[-{parent}]]. A decision without IDs begins no trace here. */
+static bool hoteli_b3_parse(const char *text, size_t size, hotel_span_context *out) {
+    hotel_string parts[5];
+    uint8_t parent[8];
+    size_t count = 0;
+    memset(parts, 0, sizeof parts);
+    for (;;) {
+        const char *dash = (const char *)memchr(text, '-', size);
+        parts[count].text = text;
+        parts[count].size = dash ? (size_t)(dash - text) : size;
+        if (!dash || count == 4) break;
+        size -= parts[count++].size + 1;
+        text = dash + 1;
+    }
+    if (count < 1 || count > 3 || (count > 1 && parts[2].size != 1) ||
+        !hoteli_b3_ids(parts[0], parts[1], out) || !hoteli_b3_decide(parts[2], out))
+        return false;
+    return count < 3 || (parts[3].size == 16 && hoteli_hex_bytes(parts[3].text, parent, 8));
+}
+
+static bool hoteli_b3_multi(const hotel_getter *getter, const void *carrier,
+                            hotel_span_context *out) {
+    static const char *const keys[] = {"x-b3-traceid", "x-b3-spanid", "x-b3-sampled",
+                                       "x-b3-flags"};
+    hotel_string values[4];
+    size_t i;
+    for (i = 0; i < 4; i++) {
+        values[i] = hoteli_get(getter, carrier, keys[i], 0, NULL);
+        if (values[i].text) hoteli_trim(&values[i].text, &values[i].size);
+    }
+    if (!values[0].text) return false;
+    if (values[3].size == 1 && *values[3].text == '1') {
+        values[2].text = "d";
+        values[2].size = 1;
+    } else if (values[2].size == 1 && *values[2].text == 'd') {
+        values[2].text = "1";
+    }
+    if (hoteli_b3_ids(values[0], values[1], out) && hoteli_b3_decide(values[2], out)) return true;
+    hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+    return false;
+}
+
+static void hoteli_extract_b3(hotel_context *context, const hotel_getter *getter,
+                              const void *carrier) {
+    hotel_string single = hoteli_get(getter, carrier, "b3", 0, NULL);
+    hotel_span span;
+    memset(&span, 0, sizeof span);
+    if (single.text) hoteli_trim(&single.text, &single.size);
+    if (single.size == 1 && memchr("01d", *single.text, 3)) single.text = NULL; /* no IDs */
+    if (single.text && !hoteli_b3_parse(single.text, single.size, &span.context)) {
+        hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+        single.text = NULL;
+    }
+    if (single.text || hoteli_b3_multi(getter, carrier, &span.context))
+        hotel_context_put_span(context, &span);
+}
+
+static void hoteli_inject_b3(const hotel_context *context, const hotel_setter *setter,
+                             void *carrier, bool multi) {
+    const hotel_span_context *from = &context->span.context;
+    bool debug = (from->reserved[0] & HOTELI_B3_DEBUG) != 0;
+    char text[32 + 1 + 16 + 1 + 1 + 1];
+    if (!hoteli_valid_ids(from)) return;
+    hotel_trace_id_hex(from, text);
+    hotel_span_id_hex(from, text + 33);
+    text[50] = debug ? 'd' : from->trace_flags & HOTEL_FLAG_SAMPLED ? '1' : '0';
+    text[51] = 0;
+    if (multi) {
+        setter->set_fn(carrier, "x-b3-traceid", text);
+        setter->set_fn(carrier, "x-b3-spanid", text + 33);
+        setter->set_fn(carrier, debug ? "x-b3-flags" : "x-b3-sampled", debug ? "1" : text + 50);
+    } else {
+        text[32] = text[49] = '-';
+        setter->set_fn(carrier, "b3", text);
+    }
+}
+
+static void hoteli_builtin_inject(const hotel_context *context, const hotel_setter *setter,
+                                  void *carrier, void *user_data) {
+    uintptr_t list = (uintptr_t)user_data;
+    for (; list; list >>= HOTELI_PROPAGATOR_BITS) {
+        switch (list & 15) {
+        case HOTELI_TRACECONTEXT: hoteli_inject_trace(context, setter, carrier); break;
+        case HOTELI_BAGGAGE:
+            if (context->baggage.index) hoteli_inject_baggage(context, setter, carrier);
+            break;
+        default: hoteli_inject_b3(context, setter, carrier, (list & 15) == HOTELI_B3MULTI);
+        }
+    }
+}
+
+static void hoteli_builtin_extract(hotel_context *context, const hotel_getter *getter,
+                                   const void *carrier, void *user_data) {
+    uintptr_t list = (uintptr_t)user_data;
+    hotel_string value;
+    for (; list; list >>= HOTELI_PROPAGATOR_BITS) {
+        switch (list & 15) {
+        case HOTELI_TRACECONTEXT: hoteli_extract_trace(context, getter, carrier); break;
+        case HOTELI_BAGGAGE:
+            value = hoteli_get(getter, carrier, "baggage", 0, NULL);
+            if (value.text) hoteli_extract_baggage(context, getter, carrier, value);
+            break;
+        default: hoteli_extract_b3(context, getter, carrier);
+        }
+    }
+}
+
+static const char *hoteli_builtin_field(size_t index, void *user_data) {
+    static const char *const fields[][5] = {{NULL, NULL, NULL, NULL, NULL},
+                                            {"traceparent", "tracestate", NULL, NULL, NULL},
+                                            {"baggage", NULL, NULL, NULL, NULL},
+                                            {"b3", NULL, NULL, NULL, NULL},
+                                            {"x-b3-traceid", "x-b3-spanid", "x-b3-sampled",
+                                             "x-b3-flags", NULL}};
+    uintptr_t list = (uintptr_t)user_data;
+    for (; list; list >>= HOTELI_PROPAGATOR_BITS) {
+        const char *const *field = fields[list & 15];
+        for (; *field; field++)
+            if (!index--) return *field;
+    }
+    return NULL;
+}
+
+static hotel_propagator hoteli_builtin(uintptr_t list) {
+    hotel_propagator made;
+    memset((void *)&made, 0, sizeof made);
+    made.inject_fn = hoteli_builtin_inject;
+    made.extract_fn = hoteli_builtin_extract;
+    made.field_fn = hoteli_builtin_field;
+    made.user_data = (void *)list;
+    return made;
+}
+
+static void hoteli_composite_inject(const hotel_context *context, const hotel_setter *setter,
+                                    void *carrier, void *user_data) {
+    const hotel_propagator_list *list = (const hotel_propagator_list *)user_data;
+    size_t i;
+    for (i = 0; i < list->count; i++) {
+        const hotel_propagator *part = &list->parts[i];
+        if (part->inject_fn) part->inject_fn(context, setter, carrier, part->user_data);
+    }
+}
+
+static void hoteli_composite_extract(hotel_context *context, const hotel_getter *getter,
+                                     const void *carrier, void *user_data) {
+    const hotel_propagator_list *list = (const hotel_propagator_list *)user_data;
+    size_t i;
+    for (i = 0; i < list->count; i++) {
+        const hotel_propagator *part = &list->parts[i];
+        if (part->extract_fn) part->extract_fn(context, getter, carrier, part->user_data);
+    }
+}
+
+static const char *hoteli_composite_field(size_t index, void *user_data) {
+    const hotel_propagator_list *list = (const hotel_propagator_list *)user_data;
+    size_t i, k;
+    for (i = 0; i < list->count; i++) {
+        const char *field;
+        for (k = 0; (field = hotel_propagator_field(&list->parts[i], k)) != NULL; k++)
+            if (!index--) return field;
+    }
+    return NULL;
+}
+
+/* The global propagator as one piece, without waiting, while others may set it: a slot changes only
+   after the turn has passed on. */
+static hotel_propagator hoteli_global(void) {
+    uint32_t turn, again = hoteli_flag_load(&hoteli_g.propagator_turn);
+    hotel_propagator now;
+    do {
+        const hotel_propagator *slot = &hoteli_g.propagators[again & 1];
+        turn = again;
+        now.inject_fn = __atomic_load_n(&slot->inject_fn, __ATOMIC_ACQUIRE);
+        now.extract_fn = __atomic_load_n(&slot->extract_fn, __ATOMIC_ACQUIRE);
+        now.field_fn = __atomic_load_n(&slot->field_fn, __ATOMIC_ACQUIRE);
+        now.user_data = __atomic_load_n(&slot->user_data, __ATOMIC_ACQUIRE);
+        again = hoteli_flag_load(&hoteli_g.propagator_turn);
+    } while (again != turn);
+    return now;
+}
+
+/* by_hand: a hotel_init that is given none leaves it alone. */
+static void hoteli_global_set(const hotel_propagator *propagator, bool by_hand) {
+    hotel_propagator *slot;
+    uint32_t turn;
+    hoteli_flag_enter(&hoteli_g.propagator_lock);
+    turn = hoteli_flag_load(&hoteli_g.propagator_turn) + 1;
+    slot = &hoteli_g.propagators[turn & 1];
+    __atomic_store_n(&slot->inject_fn, propagator->inject_fn, __ATOMIC_RELEASE);
+    __atomic_store_n(&slot->extract_fn, propagator->extract_fn, __ATOMIC_RELEASE);
+    __atomic_store_n(&slot->field_fn, propagator->field_fn, __ATOMIC_RELEASE);
+    __atomic_store_n(&slot->user_data, propagator->user_data, __ATOMIC_RELEASE);
+    hoteli_flag_store(&hoteli_g.propagator_turn, turn);
+    HOTELI_SET(hoteli_g.propagator_chosen, by_hand);
+    hoteli_flag_store(&hoteli_g.propagator_lock, 0);
+}
+
+/* The built-in propagators that a value of OTEL_PROPAGATORS names, each once (EV-05); what is in it
+   beside them is said in *unknown, as "x", "y". *none: it asks for nothing. */
+static uintptr_t hoteli_propagators_parse(const char *value, size_t size, hoteli_text *unknown,
+                                          bool *none) {
+    static const char *const names[] = {"none", "tracecontext", "baggage", "b3", "b3multi"};
+    const char *end = value + size;
+    uintptr_t list = 0, seen = 0;
+    unsigned shift = 0;
+    *none = false;
+    while (value != end) {
+        const char *word = value;
+        size_t n = (size_t)(end - value), i;
+        const char *comma = (const char *)memchr(value, ',', n);
+        if (comma) n = (size_t)(comma - value);
+        value = comma ? comma + 1 : end;
+        hoteli_trim(&word, &n);
+        if (!n) continue;
+        for (i = 0; i < 5 && !hoteli_is_word(word, n, names[i]); i++) continue;
+        if (i == 5) {
+            hoteli_say(unknown, unknown->size ? ", " : "");
+            hoteli_say_quoted(unknown, word, n);
+        } else if (i == 0) {
+            *none = true;
+        } else if (!(seen >> i & 1)) {
+            seen |= (uintptr_t)1 << i;
+            list |= (uintptr_t)i << shift;
+            shift += HOTELI_PROPAGATOR_BITS;
+        }
+    }
+    return list;
+}
+
+/* Code beats environment beats default; none beside others says nothing (EV-05, WC-05). */
+static void hoteli_plan_propagator(const hoteli_setup *s) {
+    static const char variable[] = "OTEL_PROPAGATORS";
+    const uintptr_t standard = HOTELI_TRACECONTEXT | HOTELI_BAGGAGE << HOTELI_PROPAGATOR_BITS;
+    hotel_propagator made;
+    const char *value;
+    char words[256], problem[320];
+    hoteli_text unknown, text;
+    uintptr_t list = standard;
+    bool none = false;
+    if (s->config->propagator) {
+        hoteli_global_set(s->config->propagator, false);
+        return;
+    }
+    if (HOTELI_GET(hoteli_g.propagator_chosen)) return;
+    value = hoteli_env(s, variable);
+    hoteli_text_start(&unknown, words, sizeof words);
+    if (value) list = hoteli_propagators_parse(value, strlen(value), &unknown, &none);
+    if (unknown.size) {
+        hoteli_text_start(&text, problem, sizeof problem);
+        hoteli_say(&text, "names what this version does not have: ");
+        hoteli_say(&text, words);
+        hoteli_bad_variable(variable, value, problem,
+                            list || none ? "the others are used" : "tracecontext,baggage is used");
+    }
+    if (none && list)
+        hoteli_bad_variable(variable, value, "names none beside others", "none is ignored");
+    if (!list && !none) list = standard;
+    made = hoteli_builtin(list);
+    hoteli_global_set(&made, false);
+}
+
+/* The variables of an environment that is given, or of this process. */
+static char *const *hoteli_variables(const void *carrier) {
+    if (carrier) return (char *const *)carrier;
+#if defined(__APPLE__)
+    return *_NSGetEnviron();
+#else
+    return environ;
+#endif
+}
+
+/* The value of a variable of that name in "NAME=value", NULL if it is another. */
+static const char *hoteli_variable_value(const char *variable, const char *name, size_t size) {
+    return strncmp(variable, name, size) == 0 && variable[size] == '=' ? variable + size + 1 : NULL;
+}
+
+static hotel_string hoteli_env_get(const void *carrier, const char *key, size_t index) {
+    char *const *at = hoteli_variables(carrier);
+    hotel_string value = {NULL, 0};
+    char name[256];
+    size_t size = hotel_env_name(key, name, sizeof name);
+    for (; !index && size < sizeof name && at && *at && !value.text; at++)
+        value.text = hoteli_variable_value(*at, name, size);
+    value.size = hotel_text_size(value.text);
+    return value;
+}
+
+/* Names that hotel_env_name leaves as they are. */
+static hotel_string hoteli_env_keys(const void *carrier, size_t index) {
+    char *const *at = hoteli_variables(carrier);
+    hotel_string key = {NULL, 0};
+    for (; at && *at; at++) {
+        size_t i = 0;
+        while (((*at)[i] >= 'A' && (*at)[i] <= 'Z') || (*at)[i] == '_' ||
+               (i && (*at)[i] >= '0' && (*at)[i] <= '9'))
+            i++;
+        if (!i || (*at)[i] != '=' || index--) continue;
+        key.text = *at;
+        key.size = i;
+        break;
+    }
+    return key;
+}
+
+/* A variable replaces the one of its name. */
+static void hoteli_env_set(void *carrier, const char *key, const char *value) {
+    hotel_env *env = (hotel_env *)carrier;
+    size_t name_size = hotel_env_name(key, NULL, 0), value_size = strlen(value), room, i;
+    char *made;
+    if (!env || !env->list || !env->memory) return;
+    made = env->memory + env->used_bytes;
+    room = env->memory_bytes - env->used_bytes;
+    if (name_size >= room || value_size + 1 >= room - name_size) {
+        env->dropped++;
+        return;
+    }
+    (void)hotel_env_name(key, made, name_size + 1);
+    for (i = 0; i < env->count && !hoteli_variable_value(env->list[i], made, name_size); i++)
+        continue;
+    if (i == env->count && env->count + 1 >= env->capacity) {
+        env->dropped++;
+        return;
+    }
+    made[name_size] = '=';
+    memcpy(made + name_size + 1, value, value_size + 1);
+    env->list[i] = made;
+    env->used_bytes += name_size + 1 + value_size + 1;
+    if (i == env->count) env->list[++env->count] = NULL;
+}
+
+static hotel_string hoteli_header_get(const void *carrier, const char *key, size_t index) {
+    const hotel_headers *headers = (const hotel_headers *)carrier;
+    hotel_string value = {NULL, 0};
+    size_t i, size = strlen(key);
+    for (i = 0; headers && headers->list && i < headers->count; i++) {
+        const hotel_header *h = &headers->list[i];
+        if (!h->name || !h->value || !hoteli_same_name(h->name, strlen(h->name), key, size) ||
+            index--)
+            continue;
+        value.text = h->value;
+        value.size = strlen(h->value);
+        break;
+    }
+    return value;
+}
+
+static hotel_string hoteli_header_keys(const void *carrier, size_t index) {
+    const hotel_headers *headers = (const hotel_headers *)carrier;
+    hotel_string key = {NULL, 0};
+    if (headers && headers->list && index < headers->count && headers->list[index].name) {
+        key.text = headers->list[index].name;
+        key.size = strlen(key.text);
+    }
+    return key;
 }
 
 /* ==== [SECTION 39] PUBLIC FUNCTIONS ======================================================== */
@@ -10388,11 +11507,7 @@ HOTEL_API hotel_span hotel_wrap(const hotel_span_context *context) {
 
 /* ---- life cycle ---- */
 
-/* Waits for its turn: set-up, shutdown and release exclude each other. */
-static void hoteli_flag_enter(hoteli_flag *flag) {
-    while (!hoteli_flag_cas(flag, 0, 1)) hoteli_nap(1);
-}
-
+/* Set-up, shutdown and release exclude each other. */
 static void hoteli_life_enter(void) {
     int cancel = hoteli_cancel_hold();
     while (!hoteli_life_try()) hoteli_nap(1);
@@ -10479,8 +11594,8 @@ static void hoteli_let_go(void) {
     hoteli_g.shards = NULL;
     hoteli_g.arena = NULL;
     memset(hoteli_g.scopes, 0, sizeof hoteli_g.scopes);
-    hoteli_give_back(&hoteli_g.arena_memory);
-    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) hoteli_give_back(&hoteli_g.providers[i].memory);
+    hoteli_memory_free(&hoteli_g.arena_memory);
+    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) hoteli_memory_free(&hoteli_g.providers[i].memory);
 }
 
 /* The books begin anew; spans that are still open from before count as started now. */
@@ -10509,7 +11624,7 @@ static void hoteli_providers_clear(void) {
         HOTELI_SET(p->hooks, 0u);
         HOTELI_SET(p->waits, 0u);
         hoteli_flag_store(&p->state, i ? HOTELI_OVER : HOTELI_RUNS);
-        if (i) hoteli_give_back(&p->memory);
+        if (i) hoteli_memory_free(&p->memory);
     }
     hoteli_g.num_destinations = hoteli_g.num_configured = 0;
     hoteli_g.drain_delay_ms = 5000;
@@ -10577,7 +11692,7 @@ static hotel_result hoteli_start_further(hoteli_setup *s) {
     hoteli_plan_destinations(s);
     result = hoteli_build(s);
     if (result != HOTEL_OK) {
-        hoteli_give_back(&p->memory);
+        hoteli_memory_free(&p->memory);
         return result;
     }
     p->serial = ++hoteli_g.last_serial;
@@ -10609,6 +11724,7 @@ HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t con
     }
     hoteli_plan_log(&setup);
     hoteli_flag_enter(&hoteli_g.shape);
+    hoteli_plan_propagator(&setup);
     result = hoteli_start_running(&setup);
     hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_life_leave();
@@ -11066,11 +12182,19 @@ static void hoteli_describe(hoteli_text *text) {
 HOTEL_API size_t hotel_describe(char *out, size_t capacity) {
     hoteli_text text;
     bool reading = hoteli_reading();
+    const char *field;
+    size_t i;
     hoteli_text_start(&text, out, out ? capacity : 0);
     hoteli_say(&text, "version=" HOTEL_VERSION_STRING "\n");
     if (reading && hoteli_g.arena) hoteli_describe(&text);
     else hoteli_say(&text, "running=no\n");
     if (reading) hoteli_reading_over();
+    hoteli_say(&text, "propagated=");
+    for (i = 0; (field = hotel_propagator_field(NULL, i)) != NULL; i++) {
+        hoteli_say(&text, i ? "," : "");
+        hoteli_say(&text, field);
+    }
+    hoteli_say(&text, "\n");
     return text.size;
 }
 
@@ -11255,26 +12379,19 @@ HOTEL_API hotel_result hotel_detach(hotel_token token) { return hoteli_detach(to
 
 HOTEL_API hotel_context hotel_context_hold(const hotel_context *context) {
     hotel_context held = context ? *context : hotel_current();
-    hotel_block *state = &held.span.context.trace_state;
-    if (held.values.index && !hoteli_block_hold(held.values)) {
-        memset(&held.values, 0, sizeof held.values);
-        hoteli_stale();
-    }
-    if (state->index && !hoteli_block_hold(*state)) {
-        memset(state, 0, sizeof *state);
-        hoteli_stale();
-    }
+    hoteli_keep(&held.span.context.trace_state);
+    hoteli_keep(&held.values);
+    hoteli_keep(&held.baggage);
+    hoteli_keep(&held.entries);
     return held;
 }
 
 HOTEL_API void hotel_context_release(hotel_context *context) {
     if (!context) return;
-    if (context->values.index && !hoteli_block_drop(context->values)) hoteli_stale();
-    if (context->span.context.trace_state.index &&
-        !hoteli_block_drop(context->span.context.trace_state))
-        hoteli_stale();
-    memset(&context->values, 0, sizeof context->values);
-    memset(&context->span.context.trace_state, 0, sizeof context->span.context.trace_state);
+    hoteli_give_back(&context->span.context.trace_state);
+    hoteli_give_back(&context->values);
+    hoteli_give_back(&context->baggage);
+    hoteli_give_back(&context->entries);
 }
 
 HOTEL_API hotel_guard hotel_guard_span(const hotel_span *span) {
@@ -11300,19 +12417,215 @@ HOTEL_API void hotel_guard_leave(hotel_guard *guard) {
     guard->ends_span = false;
 }
 
+/* ---- context values and baggage ---- */
+
+HOTEL_API hotel_key hotel_create_key(const char *name) {
+    uintptr_t last = hoteli_load(&hoteli_g.last_key);
+    hotel_key key = {0};
+    (void)name;
+    do {
+        if (last == UINT32_MAX) return key;
+    } while (!hoteli_cas(&hoteli_g.last_key, &last, last + 1));
+    key.id = (uint32_t)(last + 1);
+    return key;
+}
+
+HOTEL_API hotel_context hotel_context_with_value(const hotel_context *context, hotel_key key,
+                                                 void *value) {
+    hotel_context made = hotel_context_hold(context);
+    hoteli_slot_value list[HOTELI_MAX_KEYS + 1];
+    size_t count = hoteli_entries_read(made.entries, list), i;
+    hotel_block block = {0, 0};
+    if (!key.id) {
+        hoteli_bad_argument();
+        return made;
+    }
+    for (i = 0; i < count && list[i].key != key.id; i++) continue;
+    if (i < count) memmove(&list[i], &list[i + 1], (--count - i) * sizeof *list);
+    if (value) {
+        memset(&list[count], 0, sizeof *list);
+        list[count].value = (uintptr_t)value;
+        list[count++].key = key.id;
+    }
+    if (count && count <= HOTELI_MAX_KEYS)
+        block = hoteli_block_of_bytes(list, count * sizeof *list);
+    if (count && !block.index) {
+        hoteli_context_full(1);
+        return made;
+    }
+    hoteli_give_back(&made.entries);
+    made.entries = block;
+    return made;
+}
+
+HOTEL_API void *hotel_context_value(const hotel_context *context, hotel_key key) {
+    const hotel_context *from = context ? context : hoteli_top(&hoteli_t);
+    hoteli_slot_value list[HOTELI_MAX_KEYS];
+    size_t count, i;
+    if (!from || !from->entries.index || !key.id) return NULL;
+    if (!hoteli_block_hold(from->entries)) {
+        hoteli_stale();
+        return NULL;
+    }
+    count = hoteli_entries_read(from->entries, list);
+    (void)hoteli_block_drop(from->entries);
+    for (i = 0; i < count; i++)
+        if (list[i].key == key.id) return (void *)list[i].value;
+    return NULL;
+}
+
+HOTEL_API void hotel_baggage_start(hotel_baggage *baggage, void *memory, size_t capacity) {
+    if (!baggage) return;
+    memset(baggage, 0, sizeof *baggage);
+    baggage->memory = memory;
+    baggage->capacity = memory ? capacity : 0;
+}
+
+static hotel_string hoteli_string(const char *text) {
+    hotel_string made;
+    made.text = text;
+    made.size = hotel_text_size(text);
+    return made;
+}
+
+HOTEL_API bool hotel_baggage_set_n(hotel_baggage *baggage, hotel_string name, hotel_string value,
+                                   hotel_string metadata) {
+    hoteli_sink properties = {NULL, 0};
+    size_t value_size;
+    if (!baggage) return false;
+    if (!name.text) name.size = 0;
+    if (!value.text) value.size = 0;
+    if (!metadata.text) metadata.size = 0;
+    value_size = hoteli_text_bytes(value.text, value.size);
+    if (name.size && hoteli_utf8_valid(name.text, name.size) &&
+        hoteli_properties(&properties, metadata.text, metadata.size)) {
+        char *at = hoteli_baggage_open(baggage, name, value_size, properties.size);
+        if (at) {
+            (void)hoteli_utf8_repair(at, value.text, value.size);
+            properties.out = at + value_size + 1;
+            properties.size = 0;
+            (void)hoteli_properties(&properties, metadata.text, metadata.size);
+            hoteli_baggage_close(baggage, name, value_size, properties.size);
+            return true;
+        }
+    }
+    baggage->dropped++;
+    return false;
+}
+
+HOTEL_API bool hotel_baggage_set(hotel_baggage *baggage, const char *name, const char *value,
+                                 const char *metadata) {
+    return hotel_baggage_set_n(baggage, hoteli_string(name), hoteli_string(value),
+                               hoteli_string(metadata));
+}
+
+HOTEL_API bool hotel_baggage_find(const hotel_baggage *baggage, hotel_string name,
+                                  hotel_baggage_entry *out) {
+    hotel_baggage_entry entry;
+    size_t at, whole;
+    if (!baggage || !name.text || !hoteli_baggage_where(baggage, name, &entry, &at, &whole))
+        return false;
+    if (out) *out = entry;
+    return true;
+}
+
+HOTEL_API const char *hotel_baggage_get(const hotel_baggage *baggage, const char *name) {
+    hotel_baggage_entry entry;
+    return hotel_baggage_find(baggage, hoteli_string(name), &entry) ? entry.value.text : NULL;
+}
+
+HOTEL_API bool hotel_baggage_remove_n(hotel_baggage *baggage, hotel_string name) {
+    hotel_baggage_entry entry;
+    size_t at, whole;
+    if (!baggage || !name.text || !hoteli_baggage_where(baggage, name, &entry, &at, &whole))
+        return false;
+    hoteli_baggage_cut(baggage, at, whole);
+    return true;
+}
+
+HOTEL_API bool hotel_baggage_remove(hotel_baggage *baggage, const char *name) {
+    return hotel_baggage_remove_n(baggage, hoteli_string(name));
+}
+
+HOTEL_API void hotel_baggage_clear(hotel_baggage *baggage) {
+    if (baggage) baggage->size = baggage->count = baggage->dropped = 0;
+}
+
+HOTEL_API bool hotel_baggage_next(const hotel_baggage *baggage, size_t *cursor,
+                                  hotel_baggage_entry *out) {
+    size_t whole;
+    if (!baggage || !cursor || !out || !hoteli_entry_at(baggage, *cursor, out, &whole))
+        return false;
+    *cursor += whole;
+    return true;
+}
+
+HOTEL_API size_t hotel_baggage_parse(hotel_baggage *baggage, const char *header, size_t size) {
+    const char *end = header && size ? header + size : header;
+    size_t taken = 0;
+    bool full = false;
+    if (!baggage) return 0;
+    while (header != end) {
+        const char *member = header;
+        size_t n = (size_t)(end - header);
+        const char *comma = (const char *)memchr(header, ',', n);
+        int found = HOTELI_NO_ROOM;
+        if (comma) n = (size_t)(comma - header);
+        header = comma ? comma + 1 : end;
+        hoteli_trim(&member, &n);
+        if (!n) continue;
+        if (!full && baggage->count < HOTEL_BAGGAGE_MEMBERS)
+            found = hoteli_baggage_member(baggage, member, n);
+        if (found == HOTELI_TAKEN) taken++;
+        else baggage->dropped++;
+        full = full || found == HOTELI_NO_ROOM;
+    }
+    return taken;
+}
+
+HOTEL_API size_t hotel_baggage_format(const hotel_baggage *baggage, char *out, size_t capacity) {
+    size_t size, skipped;
+    if (!out) capacity = 0;
+    if (capacity) out[0] = 0;
+    if (!baggage || !baggage->memory || baggage->size > baggage->capacity) return 0;
+    size = hoteli_write_baggage(hoteli_cursor_flat((const uint8_t *)baggage->memory, baggage->size),
+                                baggage->size, out, capacity, &skipped);
+    hoteli_baggage_lost(&hoteli_g.limited, skipped);
+    return size;
+}
+
+HOTEL_API hotel_context hotel_context_with_baggage(const hotel_context *context,
+                                                   const hotel_baggage *baggage) {
+    hotel_context made = hotel_context_hold(context);
+    if (baggage && baggage->count) hoteli_put_baggage(&made, baggage);
+    else hoteli_give_back(&made.baggage);
+    return made;
+}
+
+HOTEL_API bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out) {
+    const hotel_context *from = context ? context : hoteli_top(&hoteli_t);
+    if (!out) return false;
+    hotel_baggage_clear(out);
+    if (!from || !from->baggage.index) return true;
+    if (!hoteli_block_hold(from->baggage)) {
+        hoteli_stale();
+        return true;
+    }
+    hoteli_baggage_read(from->baggage, out);
+    (void)hoteli_block_drop(from->baggage);
+    return out->dropped == 0;
+}
+
 /* ---- propagation ---- */
 
 /* What the current context brings into an extracted one is held like the rest of it. */
 static inline void hoteli_extracted(hotel_context *context) {
     const hotel_context *top = hoteli_top(&hoteli_t);
     if (!top) memset(context, 0, sizeof *context);
-    else if (!top->values.index && !top->span.context.trace_state.index) *context = *top;
+    else if (!(top->values.index | top->baggage.index | top->entries.index |
+               top->span.context.trace_state.index))
+        *context = *top;
     else *context = hotel_context_hold(top);
-}
-
-static void hoteli_block_replaced(hotel_block old, hotel_block now) {
-    if (old.index && (old.index != now.index || old.generation != now.generation))
-        (void)hoteli_block_drop(old);
 }
 
 HOTEL_API hotel_context hotel_extract_n(const char *traceparent, size_t traceparent_size,
@@ -11399,6 +12712,138 @@ HOTEL_API size_t hotel_tracestate_set(const char *state, const char *key, const 
     return size;
 }
 
+HOTEL_API void hotel_context_put_span(hotel_context *held, const hotel_span *span) {
+    hotel_block replaced;
+    if (!held) return;
+    replaced = held->span.context.trace_state;
+    if (span) held->span = *span;
+    else memset(&held->span, 0, sizeof held->span);
+    hoteli_keep(&held->span.context.trace_state);
+    hoteli_give_back(&replaced);
+}
+
+HOTEL_API hotel_propagator hotel_tracecontext_propagator(void) {
+    return hoteli_builtin(HOTELI_TRACECONTEXT);
+}
+
+HOTEL_API hotel_propagator hotel_baggage_propagator(void) { return hoteli_builtin(HOTELI_BAGGAGE); }
+
+HOTEL_API hotel_propagator hotel_b3_propagator(void) { return hoteli_builtin(HOTELI_B3); }
+
+HOTEL_API hotel_propagator hotel_b3multi_propagator(void) { return hoteli_builtin(HOTELI_B3MULTI); }
+
+HOTEL_API hotel_propagator hotel_composite_propagator(const hotel_propagator_list *list) {
+    hotel_propagator made = hoteli_builtin(0);
+    if (!list || !list->parts) return made;
+    made.inject_fn = hoteli_composite_inject;
+    made.extract_fn = hoteli_composite_extract;
+    made.field_fn = hoteli_composite_field;
+    made.user_data = (void *)(uintptr_t)list;
+    return made;
+}
+
+HOTEL_API void hotel_set_global_propagator(const hotel_propagator *propagator) {
+    hotel_propagator none = hoteli_builtin(0);
+    hoteli_global_set(propagator ? propagator : &none, true);
+}
+
+HOTEL_API hotel_propagator hotel_get_global_propagator(void) { return hoteli_global(); }
+
+HOTEL_API void hotel_inject_with(const hotel_propagator *propagator, const hotel_context *context,
+                                 const hotel_setter *setter, void *carrier) {
+    hotel_propagator p = propagator ? *propagator : hoteli_global();
+    hotel_context current;
+    if (!setter || !setter->set_fn) {
+        hoteli_bad_argument();
+        return;
+    }
+    if (!context) {
+        current = hotel_current();
+        context = &current;
+    }
+    if (p.inject_fn) p.inject_fn(context, setter, carrier, p.user_data);
+}
+
+HOTEL_API void hotel_inject(const hotel_context *context, const hotel_setter *setter,
+                            void *carrier) {
+    hotel_inject_with(NULL, context, setter, carrier);
+}
+
+HOTEL_API hotel_context hotel_extract_with(const hotel_propagator *propagator,
+                                           const hotel_context *context,
+                                           const hotel_getter *getter, const void *carrier) {
+    hotel_propagator p = propagator ? *propagator : hoteli_global();
+    hotel_context made;
+    if (context) made = hotel_context_hold(context);
+    else hoteli_extracted(&made);
+    if (!getter || !getter->get_fn) hoteli_bad_argument();
+    else if (p.extract_fn) p.extract_fn(&made, getter, carrier, p.user_data);
+    return made;
+}
+
+HOTEL_API hotel_context hotel_extract_from(const hotel_getter *getter, const void *carrier) {
+    return hotel_extract_with(NULL, NULL, getter, carrier);
+}
+
+HOTEL_API const char *hotel_propagator_field(const hotel_propagator *propagator, size_t index) {
+    hotel_propagator p = propagator ? *propagator : hoteli_global();
+    return p.field_fn ? p.field_fn(index, p.user_data) : NULL;
+}
+
+HOTEL_API hotel_getter hotel_header_getter(void) {
+    hotel_getter made;
+    memset((void *)&made, 0, sizeof made);
+    made.get_fn = hoteli_header_get;
+    made.keys_fn = hoteli_header_keys;
+    return made;
+}
+
+HOTEL_API size_t hotel_env_name(const char *key, char *out, size_t capacity) {
+    size_t size = hotel_text_size(key), i, step;
+    hoteli_text text;
+    hoteli_text_start(&text, out, out ? capacity : 0);
+    if (!size || (*key >= '0' && *key <= '9')) hoteli_say_n(&text, "_", 1);
+    for (i = 0; i < size; i += step) {
+        char c = key[i];
+        step = hoteli_utf8_sequence(key + i, size - i);
+        if (!step) step = 1;
+        if (c >= 'a' && c <= 'z') c = (char)(c - 'a' + 'A');
+        if (!hoteli_is_alnum(c)) c = '_';
+        hoteli_say_n(&text, &c, 1);
+    }
+    return text.size;
+}
+
+HOTEL_API hotel_getter hotel_env_getter(void) {
+    hotel_getter made;
+    memset((void *)&made, 0, sizeof made);
+    made.get_fn = hoteli_env_get;
+    made.keys_fn = hoteli_env_keys;
+    return made;
+}
+
+HOTEL_API void hotel_env_start(hotel_env *env, char **list, size_t capacity, char *memory,
+                               size_t memory_bytes, char *const *base) {
+    if (!env) return;
+    memset(env, 0, sizeof *env);
+    if (!list || !capacity) return;
+    env->list = list;
+    env->capacity = capacity;
+    env->memory = memory;
+    env->memory_bytes = memory ? memory_bytes : 0;
+    for (; base && *base; base++) {
+        if (env->count + 1 < capacity) list[env->count++] = *base;
+        else env->dropped++;
+    }
+    list[env->count] = NULL;
+}
+
+HOTEL_API hotel_setter hotel_env_setter(void) {
+    hotel_setter made;
+    made.set_fn = hoteli_env_set;
+    return made;
+}
+
 /* ---- Hatchet ---- */
 
 /* Where the task's span goes: under the metadata's traceparent; without one under the current
@@ -11409,7 +12854,13 @@ static void hoteli_task_parent(hotel_task *task, const hotel_step_run *step_run)
     const char *json = step_run->additional_metadata;
     size_t size = step_run->additional_metadata_size;
     hotel_block *state = &task->context.span.context.trace_state, before;
-    if (current) task->context.span = hoteli_carrier(&current->span.context);
+    if (current) {
+        task->context.span = hoteli_carrier(&current->span.context);
+        task->context.baggage = current->baggage;
+        task->context.entries = current->entries;
+        hoteli_keep(&task->context.baggage);
+        hoteli_keep(&task->context.entries);
+    }
     before = *state;
     if (!hoteli_extract_json(&task->context, json, size ? size : hotel_text_size(json)))
         memset(&task->context.span, 0, sizeof task->context.span);
