@@ -2953,6 +2953,13 @@ typedef struct hoteli_lookup {
     char host[256];
 } hoteli_lookup;
 
+/* What a connection keeps of an address; of a Unix socket only the family. */
+typedef union hoteli_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+} hoteli_address;
+
 /* The built-in transport's connection. */
 typedef struct hoteli_socket {
     int fd;
@@ -2962,7 +2969,8 @@ typedef struct hoteli_socket {
     size_t count;
     size_t next;
     int64_t started_ms;
-    struct sockaddr_storage addresses[8];
+    const char *path; /* of a Unix socket */
+    hoteli_address addresses[8];
 } hoteli_socket;
 
 enum {
@@ -5537,12 +5545,12 @@ static int hoteli_thread_start(pthread_t *thread, void *(*run)(void *), void *ar
 }
 
 static void hoteli_socket_add(hoteli_socket *s, const struct sockaddr_storage *address) {
-    struct sockaddr_storage a = *address;
+    hoteli_address a;
     if (s->count >= sizeof s->addresses / sizeof s->addresses[0]) return;
-    if (a.ss_family == AF_INET) ((struct sockaddr_in *)(void *)&a)->sin_port = htons(s->port);
-    else if (a.ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)(void *)&a)->sin6_port = htons(s->port);
-    else if (a.ss_family != AF_UNIX) return;
+    memcpy(&a, address, sizeof a);
+    if (a.any.sa_family == AF_INET) a.v4.sin_port = htons(s->port);
+    else if (a.any.sa_family == AF_INET6) a.v6.sin6_port = htons(s->port);
+    else if (a.any.sa_family != AF_UNIX) return;
     s->addresses[s->count++] = a;
 }
 
@@ -5554,9 +5562,8 @@ static bool hoteli_socket_literal(hoteli_socket *s, const char *host) {
     bool local = hoteli_is_word(host, strlen(host), "localhost");
     memset(&a, 0, sizeof a);
     if (host[0] == '/') {
-        struct sockaddr_un *un = (struct sockaddr_un *)(void *)&a;
         a.ss_family = AF_UNIX;
-        memcpy(un->sun_path, host, HOTELI_MIN(strlen(host), sizeof un->sun_path - 1));
+        s->path = host; /* the destination's, which outlives the connection */
         hoteli_socket_add(s, &a);
         return true;
     }
@@ -5605,25 +5612,32 @@ static bool hoteli_set_flags(int fd) {
 
 /* Starts to connect to the next address. */
 static int hoteli_socket_try(hoteli_socket *s) {
-    const struct sockaddr_storage *a = &s->addresses[s->next++];
-    socklen_t size = a->ss_family == AF_INET    ? (socklen_t)sizeof(struct sockaddr_in)
-                     : a->ss_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
+    const struct sockaddr *a = &s->addresses[s->next++].any;
+    socklen_t size = a->sa_family == AF_INET    ? (socklen_t)sizeof(struct sockaddr_in)
+                     : a->sa_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
                                                 : (socklen_t)sizeof(struct sockaddr_un);
-    int one = 1;
+    struct sockaddr_un un;
+    int one = 1, family = a->sa_family;
+    if (family == AF_UNIX) {
+        memset(&un, 0, sizeof un);
+        un.sun_family = AF_UNIX;
+        memcpy(un.sun_path, s->path, HOTELI_MIN(strlen(s->path), sizeof un.sun_path - 1));
+        a = (const struct sockaddr *)(const void *)&un;
+    }
 #ifdef SOCK_CLOEXEC
-    s->fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    s->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 #else
-    s->fd = socket(a->ss_family, SOCK_STREAM, 0);
+    s->fd = socket(family, SOCK_STREAM, 0);
 #endif
     if (s->fd < 0) return HOTEL_IO_REFUSED;
     if (!hoteli_set_flags(s->fd)) return HOTEL_IO_REFUSED;
-    if (a->ss_family != AF_UNIX)
+    if (family != AF_UNIX)
         (void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 #ifdef SO_NOSIGPIPE
     (void)setsockopt(s->fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
 #endif
     s->started_ms = hoteli_now_ms();
-    if (connect(s->fd, (const struct sockaddr *)(const void *)a, size) == 0) {
+    if (connect(s->fd, a, size) == 0) {
         s->connected = true;
         return HOTEL_IO_DONE;
     }
