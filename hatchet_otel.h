@@ -37,6 +37,7 @@ HATCHET_OTEL_STATIC           a private copy: every function static, nothing for
 HATCHET_OTEL_DISABLE          no tracing: every function is an empty inline one, no code remains
 HATCHET_OTEL_CHUNK_BYTES      bytes of an arena chunk, a power of two from 256; default 512
 HATCHET_OTEL_MAX_ATTACHED     contexts attached at once on a thread, 80 bytes each; default 32
+HATCHET_OTEL_ZLIB             gzip for requests; link with -lz. Without it zlib.h is never included
 
 No option changes a public type; hotel_init checks that caller and implementation agree.
 
@@ -238,6 +239,7 @@ typedef enum hotel_log_level {
     X(11, EXPORT_FAILED)      /* a request was given up: its spans are lost                     */ \
     X(12, PARTIAL_SUCCESS)    /* the server rejected some spans, or sent a warning              */ \
     X(13, EXPORT_RECOVERED)   /* the first success after failures                               */ \
+    X(14, REQUEST_TOO_LARGE)  /* a span dropped: it alone is larger than max_request_bytes      */ \
     X(20, QUEUE_FULL)         /* spans dropped: a destination's queue is full                   */ \
     X(21, ARENA_FULL)         /* spans not recorded: no chunk was free                          */ \
     X(22, SPAN_TOO_LARGE)     /* data dropped: a span reached max_span_bytes                    */ \
@@ -564,7 +566,9 @@ typedef enum hotel_io {
 
 /* How bytes travel. The built-in one is TCP and Unix sockets; an application brings its own
    for another TLS library, lwIP or a serial line. All functions are called by one thread at
-   a time (the exporter's, or the one in hotel_poll) and must not block. */
+   a time (the exporter's, or the one in hotel_poll) and must not block. receive_fn is also called
+   while a request is still being sent, because a server may answer early, and before one, to see
+   whether a kept connection is still good. Up to max_inflight connections are open at once. */
 typedef struct hotel_transport {
     /* Starts a connection; the result is handed to all the others. NULL: failed at once. */
     void *(*open_fn)(const char *host, uint16_t port, void *user_data)HOTEL_ZERO;
@@ -580,6 +584,14 @@ typedef struct hotel_transport {
     void *user_data HOTEL_ZERO;
 } hotel_transport;
 
+/* How requests are packed (OX-08, OT-02). */
+typedef enum hotel_compression {
+    HOTEL_COMPRESSION_DEFAULT = 0, /* OTEL_EXPORTER_OTLP_(TRACES_)COMPRESSION, else none */
+    HOTEL_COMPRESSION_NONE,
+    HOTEL_COMPRESSION_GZIP /* needs HATCHET_OTEL_ZLIB. What would not shrink goes out plain. zlib
+                              takes its 270 KiB for each destination by malloc, in hotel_init */
+} hotel_compression;
+
 /* Where spans go: OTLP over HTTP, protobuf. Copied by hotel_init. */
 typedef struct hotel_destination {
     /* http://host:port[/path] or unix:/path/to/socket[:/path]. Without a path /v1/traces is
@@ -591,7 +603,15 @@ typedef struct hotel_destination {
     uint32_t schedule_delay_ms HOTEL_ZERO;     /* longest wait of an ended span; 5000             */
     uint32_t max_queue_size HOTEL_ZERO;        /* ended spans that wait; 2048                     */
     uint32_t max_export_batch_size HOTEL_ZERO; /* spans in a request; 512                         */
-    uint32_t max_request_bytes HOTEL_ZERO;     /* 512 KiB, smaller in a small arena               */
+    /* Largest request, before compression (OX-11). 512 KiB, smaller in a small arena; at most
+       64 MiB, the specification's limit. A span that alone is larger is dropped and counted. */
+    uint32_t max_request_bytes HOTEL_ZERO;
+    uint32_t max_response_bytes HOTEL_ZERO; /* a larger one is a failure, final (OX-12); 4 MiB    */
+    /* Requests under way at once, each on a connection of its own and with a buffer of
+       max_request_bytes, or two of them with gzip (OC-01). 1, at most 8. With more than one,
+       batches may arrive in another order. While the server fails one of them tries alone. */
+    uint32_t max_inflight HOTEL_ZERO;
+    hotel_compression compression HOTEL_ZERO;
     const hotel_transport *transport HOTEL_ZERO; /* table is copied; NULL: sockets               */
 } hotel_destination;
 
@@ -833,9 +853,11 @@ HOTEL_API const char *hotel_version(void);
 /* The books since hotel_init (a fork child starts at zero). On 32-bit machines the counters come
    round at 2^32. Once no call is in progress
        started = unsampled + not_admitted + live + record_only + ended
-   and for each destination, after hotel_shutdown,
-       ended = accepted + rejected + failed + dropped_queue_full + dropped_too_large
-               + dropped_shutdown. */
+   and for each destination
+       offered = queued + accepted + rejected + failed + dropped_queue_full + dropped_too_large
+                 + dropped_shutdown,
+   where queued is 0 after hotel_shutdown and offered then is the number of its
+   provider's spans that ended. */
 typedef struct hotel_stats {
     uint64_t started;      /* spans asked for while running                      */
     uint64_t unsampled;    /* the sampler said no                                */
@@ -856,13 +878,14 @@ typedef struct hotel_stats {
 
 /* What became of the spans that were handed to a destination. */
 typedef struct hotel_destination_stats {
+    uint64_t offered;  /* spans handed to it                                             */
     uint64_t accepted; /* by the server                                                  */
     uint64_t rejected; /* by the server: partial success                                 */
     uint64_t failed;   /* sent without success; the outcome may be unknown               */
     uint64_t dropped_queue_full;
     uint64_t dropped_too_large; /* one span larger than max_request_bytes                */
     uint64_t dropped_shutdown;  /* not delivered when shutdown's time was over           */
-    uint64_t queued;            /* waiting now, the request in flight included           */
+    uint64_t queued;            /* waiting now, the requests in flight included          */
     uint64_t requests;          /* sent, repeats included                                */
     uint64_t retries;
     uint64_t connections;
@@ -2004,6 +2027,9 @@ private:
 #include <unistd.h>
 #if defined(__linux__)
 #include <sys/random.h>
+#endif
+#if defined(HATCHET_OTEL_ZLIB)
+#include <zlib.h>
 #endif
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
@@ -3985,6 +4011,9 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
 #define HOTELI_MAX_PROVIDERS 4       /* a power of two */
 #define HOTELI_MAX_SAMPLERS 12       /* in the tree of one provider */
 #define HOTELI_SIMPLE_WAIT_MS 30000u /* longest that hotel_end waits for a simple destination */
+#define HOTELI_MAX_INFLIGHT 8
+/* Of the request's head behind the digits of Content-Length, and these. */
+#define HOTELI_HEAD_TAIL 64
 #define HOTELI_LINE 64
 /* What is carried of a tracestate: whole members up to this size (WT-12 asks for 512). */
 #define HOTELI_STATE_SIZE 1024u
@@ -4138,6 +4167,13 @@ typedef struct hoteli_lookup {
     char host[256];
 } hoteli_lookup;
 
+/* What a connection keeps of an address; of a Unix socket only the family. */
+typedef union hoteli_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+} hoteli_address;
+
 /* The built-in transport's connection. */
 typedef struct hoteli_socket {
     int fd;
@@ -4147,7 +4183,8 @@ typedef struct hoteli_socket {
     size_t count;
     size_t next;
     int64_t started_ms;
-    struct sockaddr_storage addresses[8];
+    const char *path; /* of a Unix socket */
+    hoteli_address addresses[8];
 } hoteli_socket;
 
 enum {
@@ -4160,6 +4197,7 @@ enum {
 
 /* hotel_destination_stats, in words that any thread may read. */
 typedef struct hoteli_books {
+    hoteli_word offered;
     hoteli_word accepted;
     hoteli_word rejected;
     hoteli_word failed;
@@ -4172,6 +4210,38 @@ typedef struct hoteli_books {
     hoteli_word connections;
     hoteli_word bytes_sent;
 } hoteli_books;
+
+/* A request and its connection. The bytes are kept unchanged until it is settled. */
+typedef struct hoteli_request {
+    struct hoteli_destination *to;
+    uint8_t *buffer;
+    uint8_t *packed;     /* NULL without gzip */
+    const uint8_t *bytes; /* what is sent, in one of the two */
+    size_t size;
+    size_t sent;
+    uint32_t spans;
+    uint64_t first;      /* its first span, counted like taken below */
+    int state;
+    void *connection;
+    hoteli_socket socket;
+    bool reused;         /* the connection served a request before */
+    uint32_t attempts;
+    uint32_t step_ms;
+    int64_t retry_ms;
+    int64_t deadline_ms;
+    hoteli_http http;
+    char reply[1024];
+    const char *trouble; /* why the last attempt failed */
+    char said[80];       /* ... in the server's words, fit to be logged */
+    size_t said_size;
+} hoteli_request;
+
+/* What a turn of the exporter waits for: the wake-up pipe, without an owner, and connections. */
+typedef struct hoteli_watch {
+    struct pollfd fds[HOTELI_MAX_DESTINATIONS * HOTELI_MAX_INFLIGHT + 1];
+    hoteli_request *owners[HOTELI_MAX_DESTINATIONS * HOTELI_MAX_INFLIGHT + 1];
+    uint32_t count;
+} hoteli_watch;
 
 typedef struct hoteli_destination {
     const struct hoteli_provider *provider;
@@ -4186,9 +4256,15 @@ typedef struct hoteli_destination {
     uint32_t max_queue;
     uint32_t max_batch;
     uint32_t max_bytes;
+    uint32_t max_response;
+    uint32_t max_inflight;
     hotel_transport transport;
-    hoteli_socket socket;
     bool builtin;
+    bool gzip;
+#if defined(HATCHET_OTEL_ZLIB)
+    z_stream zlib;
+    bool has_zlib;       /* zlib holds memory */
+#endif
     /* ended spans that wait */
     uint32_t *queue;
     uint32_t first;
@@ -4196,32 +4272,19 @@ typedef struct hoteli_destination {
     uint32_t chunks;     /* they take */
     uint32_t max_chunks;
     int64_t due_ms;      /* when the oldest must go */
-    bool urge;           /* a flush wants them now */
-    /* the request: kept unchanged until it is settled */
-    uint8_t *buffer;
-    size_t capacity;
-    size_t start;
-    size_t end;
-    size_t sent;
-    uint32_t spans;
-    int state;
-    void *connection;
-    bool reused;         /* the connection served a request before */
-    bool failing;        /* the last request was given up */
-    uint32_t attempts;
-    uint32_t step_ms;
-    int64_t retry_ms;
-    int64_t deadline_ms;
-    hoteli_http http;
-    char reply[1024];
-    const char *trouble; /* why the last attempt failed */
+    uint64_t taken;      /* spans that left the queue so far */
+    uint64_t target;     /* a flush wants that many to have left, and to be settled */
+    /* on their way */
+    hoteli_request *requests; /* max_inflight of them; NULL until the set-up is complete */
+    size_t capacity;     /* of each buffer */
+    bool failing;        /* the last request that ended, or was put off, had no success */
+    int64_t probe_ms;    /* while failing: no repeat before */
     int64_t logged_retry_ms;
     int64_t logged_failed_ms;
     int64_t logged_partial_ms;
     int64_t logged_full_ms;
+    int64_t logged_large_ms;
     hoteli_books books;
-    uint64_t settled;    /* spans that left, whatever their fate */
-    uint64_t target;     /* settled must reach this for the flush in progress */
 } hoteli_destination;
 
 typedef struct hoteli_scope {
@@ -7632,12 +7695,12 @@ static int hoteli_thread_start(pthread_t *thread, void *(*run)(void *), void *ar
 }
 
 static void hoteli_socket_add(hoteli_socket *s, const struct sockaddr_storage *address) {
-    struct sockaddr_storage a = *address;
+    hoteli_address a;
     if (s->count >= sizeof s->addresses / sizeof s->addresses[0]) return;
-    if (a.ss_family == AF_INET) ((struct sockaddr_in *)(void *)&a)->sin_port = htons(s->port);
-    else if (a.ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)(void *)&a)->sin6_port = htons(s->port);
-    else if (a.ss_family != AF_UNIX) return;
+    memcpy(&a, address, sizeof a);
+    if (a.any.sa_family == AF_INET) a.v4.sin_port = htons(s->port);
+    else if (a.any.sa_family == AF_INET6) a.v6.sin6_port = htons(s->port);
+    else if (a.any.sa_family != AF_UNIX) return;
     s->addresses[s->count++] = a;
 }
 
@@ -7649,9 +7712,8 @@ static bool hoteli_socket_literal(hoteli_socket *s, const char *host) {
     bool local = hoteli_is_word(host, strlen(host), "localhost");
     memset(&a, 0, sizeof a);
     if (host[0] == '/') {
-        struct sockaddr_un *un = (struct sockaddr_un *)(void *)&a;
         a.ss_family = AF_UNIX;
-        memcpy(un->sun_path, host, HOTELI_MIN(strlen(host), sizeof un->sun_path - 1));
+        s->path = host; /* the destination's, which outlives the connection */
         hoteli_socket_add(s, &a);
         return true;
     }
@@ -7704,18 +7766,25 @@ static bool hoteli_set_flags(int fd) {
 
 /* Starts to connect to the next address. */
 static int hoteli_socket_try(hoteli_socket *s) {
-    const struct sockaddr_storage *a = &s->addresses[s->next++];
-    socklen_t size = a->ss_family == AF_INET    ? (socklen_t)sizeof(struct sockaddr_in)
-                     : a->ss_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
+    const struct sockaddr *a = &s->addresses[s->next++].any;
+    socklen_t size = a->sa_family == AF_INET    ? (socklen_t)sizeof(struct sockaddr_in)
+                     : a->sa_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
                                                 : (socklen_t)sizeof(struct sockaddr_un);
-    int one = 1;
-    s->fd = socket(a->ss_family, SOCK_STREAM | HOTELI_CLOEXEC, 0);
+    struct sockaddr_un un;
+    int one = 1, family = a->sa_family;
+    if (family == AF_UNIX) {
+        memset(&un, 0, sizeof un);
+        un.sun_family = AF_UNIX;
+        memcpy(un.sun_path, s->path, HOTELI_MIN(strlen(s->path), sizeof un.sun_path - 1));
+        a = (const struct sockaddr *)(const void *)&un;
+    }
+    s->fd = socket(family, SOCK_STREAM | HOTELI_CLOEXEC, 0);
     if (s->fd < 0) return HOTEL_IO_REFUSED;
     if (!hoteli_set_flags(s->fd)) return HOTEL_IO_REFUSED;
-    if (a->ss_family != AF_UNIX)
+    if (family != AF_UNIX)
         (void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     s->started_ms = hoteli_now_ms();
-    if (connect(s->fd, (const struct sockaddr *)(const void *)a, size) == 0) {
+    if (connect(s->fd, a, size) == 0) {
         s->connected = true;
         return HOTEL_IO_DONE;
     }
@@ -7832,6 +7901,7 @@ static void hoteli_release_span(uint32_t index) {
 /* Takes count spans off the front of the queue. Those that end one behind the other in the
    arena's order are few; giving them back one by one costs one swap each. */
 static void hoteli_queue_pop(hoteli_destination *d, uint32_t count) {
+    d->taken += count;
     while (count--) {
         uint32_t index = hoteli_queue_at(d, 0);
         d->chunks -= hoteli_record_chunks(hoteli_record_at(index));
@@ -7845,11 +7915,11 @@ static void hoteli_queue_pop(hoteli_destination *d, uint32_t count) {
 static void hoteli_settle(hoteli_destination *d, hoteli_word *reason, uint32_t count) {
     hoteli_count(reason, count);
     (void)hoteli_sub(&d->books.queued, count);
-    d->settled += count;
 }
 
 static void hoteli_enqueue(hoteli_destination *d, uint32_t index) {
     uint32_t chunks = hoteli_record_chunks(hoteli_record_at(index));
+    hoteli_count(&d->books.offered, 1);
     hoteli_count(&d->books.queued, 1);
     if (d->count >= d->max_queue || d->chunks + chunks > d->max_chunks) {
         hoteli_settle(d, &d->books.dropped_queue_full, 1);
@@ -7864,80 +7934,249 @@ static void hoteli_enqueue(hoteli_destination *d, uint32_t index) {
     d->chunks += chunks;
 }
 
-static void hoteli_disconnect(hoteli_destination *d, bool inherited) {
-    if (d->connection) d->transport.close_fn(d->connection, inherited);
-    d->connection = NULL;
-    d->reused = false;
+/* ---- the requests of a destination as a whole ---- */
+
+static uint32_t hoteli_num_requests(const hoteli_destination *d) {
+    return d->requests ? d->max_inflight : 0;
 }
+
+/* Requests between their start and their settlement; or only those not put off. */
+static uint32_t hoteli_num_busy(const hoteli_destination *d, bool under_way) {
+    uint32_t i, count = 0;
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        int state = d->requests[i].state;
+        count += state != HOTELI_IDLE && !(under_way && state == HOTELI_WAITING);
+    }
+    return count;
+}
+
+static bool hoteli_destination_idle(const hoteli_destination *d) {
+    return !d->count && !hoteli_num_busy(d, false);
+}
+
+/* A flush wants what is here to be settled; what comes later may take its time. */
+static void hoteli_destination_flush(hoteli_destination *d) { d->target = d->taken + d->count; }
+
+static bool hoteli_destination_flushed(const hoteli_destination *d) {
+    uint32_t i;
+    if (d->taken < d->target) return false;
+    for (i = 0; i < hoteli_num_requests(d); i++)
+        if (d->requests[i].state != HOTELI_IDLE && d->requests[i].first < d->target) return false;
+    return true;
+}
+
+static void hoteli_disconnect(hoteli_request *r, bool inherited) {
+    if (r->connection) r->to->transport.close_fn(r->connection, inherited);
+    r->connection = NULL;
+    r->reused = false;
+}
+
+/* In a fork child, before it uses the library: sockets are given back, the transport of an
+   application is left alone until then. */
+static void hoteli_destination_forked(hoteli_destination *d) {
+    uint32_t i;
+    for (i = 0; d->builtin && i < hoteli_num_requests(d); i++)
+        hoteli_disconnect(&d->requests[i], true);
+}
+
+/* As after hotel_init, but for the configuration. */
+static void hoteli_destination_clear(hoteli_destination *d) {
+    uint32_t i;
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        hoteli_disconnect(&d->requests[i], true);
+        d->requests[i].state = HOTELI_IDLE;
+        d->requests[i].spans = 0;
+    }
+    d->failing = false;
+    d->first = d->count = d->chunks = 0;
+    d->taken = d->target = 0;
+    d->logged_retry_ms = d->logged_failed_ms = d->logged_partial_ms = 0;
+    d->logged_full_ms = d->logged_large_ms = 0;
+    memset(&d->books, 0, sizeof d->books);
+}
+
+/* ---- gzip ---- */
+
+/* zlib takes its memory here and nowhere else: for good, until hoteli_pack_release. */
+static void hoteli_pack_make(hoteli_destination *d) {
+#if defined(HATCHET_OTEL_ZLIB)
+    if (!d->gzip) return;
+    /* 15 + 16: the largest window, in the gzip format. Level 1: a collector is not far away. */
+    d->has_zlib = deflateInit2(&d->zlib, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK;
+    if (d->has_zlib) return;
+    hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
+               "compression: zlib found no memory; requests are sent uncompressed");
+#endif
+    d->gzip = false;
+}
+
+static void hoteli_pack_release(hoteli_destination *d) {
+#if defined(HATCHET_OTEL_ZLIB)
+    if (d->has_zlib) (void)deflateEnd(&d->zlib);
+    d->has_zlib = false;
+#endif
+    d->gzip = false;
+}
+
+/* Size of the packed bytes; 0 when there are none: no gzip, an error, or nothing gained. */
+static size_t hoteli_pack(hoteli_destination *d, uint8_t *from, size_t size, uint8_t *out) {
+#if defined(HATCHET_OTEL_ZLIB)
+    z_stream *z = &d->zlib;
+    size_t room = size > HOTELI_HEAD_TAIL ? size - HOTELI_HEAD_TAIL : 0;
+    if (!d->gzip || !room || deflateReset(z) != Z_OK) return 0;
+    z->next_in = from;
+    z->avail_in = (uInt)size;
+    z->next_out = out;
+    z->avail_out = (uInt)room;
+    return deflate(z, Z_FINISH) == Z_STREAM_END ? room - z->avail_out : 0;
+#else
+    (void)d;
+    (void)from;
+    (void)size;
+    (void)out;
+    return 0;
+#endif
+}
+
+/* ---- one request ---- */
 
 /* The head goes right in front of the body, so that a request is one piece. */
-static void hoteli_write_request_head(hoteli_destination *d, size_t body, size_t size) {
-    char digits[32];
+static void hoteli_write_request_head(hoteli_request *r, uint8_t *buffer, size_t size) {
+    const hoteli_destination *d = r->to;
+    uint8_t *body = buffer + d->head_size + HOTELI_HEAD_TAIL;
+    char tail[HOTELI_HEAD_TAIL];
     hoteli_text text;
-    hoteli_text_start(&text, digits, sizeof digits);
+    hoteli_text_start(&text, tail, sizeof tail);
     hoteli_say_uint(&text, size);
-    hoteli_say(&text, "\r\n\r\n");
-    d->start = body - d->head_size - text.size;
-    memcpy(d->buffer + d->start, d->head, d->head_size);
-    memcpy(d->buffer + d->start + d->head_size, digits, text.size);
-    d->end = body + size;
+    hoteli_say(&text, buffer == r->packed ? "\r\nContent-Encoding: gzip\r\n\r\n" : "\r\n\r\n");
+    r->bytes = body - d->head_size - text.size;
+    r->size = d->head_size + text.size + size;
+    memcpy(body - d->head_size - text.size, d->head, d->head_size);
+    memcpy(body - text.size, tail, text.size);
 }
 
-/* Encodes the next batch and begins to send it. */
-static void hoteli_request_start(hoteli_destination *d, int64_t now_ms) {
-    size_t body = d->head_size + 32, room = d->capacity - body;
-    hoteli_batch batch;
-    hoteli_batch_choose(&batch, d, HOTELI_MIN(room, (size_t)d->max_bytes));
-    if (!batch.count) {
-        hoteli_settle(d, &d->books.dropped_too_large, 1);
-        hoteli_log_later(HOTEL_LOG_ID_SPAN_TOO_LARGE);
-        hoteli_queue_pop(d, 1);
-        return;
-    }
-    hoteli_batch_write(&batch, d, d->buffer + body);
-    hoteli_write_request_head(d, body, batch.size);
-    hoteli_queue_pop(d, batch.count);
-    d->urge = d->urge && d->count;
-    d->due_ms = now_ms + d->delay_ms;
-    d->spans = batch.count;
-    d->attempts = 0;
-    d->step_ms = 1000;
-    d->deadline_ms = d->timeout_ms ? now_ms + (int64_t)d->timeout_ms : INT64_MAX;
-    d->trouble = "no attempt was made";
-    d->state = HOTELI_CONNECTING;
-}
-
-static bool hoteli_request_due(const hoteli_destination *d, int64_t now_ms) {
-    return d->state == HOTELI_IDLE && d->count &&
-           (d->count >= d->max_batch || d->urge || now_ms >= d->due_ms ||
-            d->chunks >= d->max_bytes / HATCHET_OTEL_CHUNK_BYTES);
-}
-
-/* The request is over; its spans count under that reason. */
-static void hoteli_request_end(hoteli_destination *d, hoteli_word *reason) {
-    hoteli_settle(d, reason, d->spans);
-    d->spans = 0;
-    d->state = HOTELI_IDLE;
-}
-
-static void hoteli_request_fail(hoteli_destination *d, const char *why, const char *detail,
-                                size_t detail_size) {
-    uint32_t lost = d->spans;
-    hoteli_disconnect(d, false);
-    hoteli_request_end(d, &d->books.failed);
-    if (hoteli_log_due(&d->logged_failed_ms, hoteli_now_ms())) {
+/* One span alone is more than a request may be (OX-11). */
+static void hoteli_span_too_large(hoteli_destination *d) {
+    uint32_t size = hoteli_record_at(hoteli_queue_at(d, 0))->wire_size;
+    hoteli_settle(d, &d->books.dropped_too_large, 1);
+    hoteli_queue_pop(d, 1);
+    if (hoteli_log_due(&d->logged_large_ms, hoteli_now_ms())) {
         char words[512];
         hoteli_text text;
         hoteli_text_start(&text, words, sizeof words);
         hoteli_destination_name(&text, d);
-        hoteli_say(&text, ": ");
+        hoteli_say(&text, ": a span of ");
+        hoteli_say_uint(&text, size);
+        hoteli_say(&text, " bytes was dropped: with its resource and scope it is larger than "
+                          "max_request_bytes (");
+        hoteli_say_uint(&text, d->max_bytes);
+        hoteli_say(&text, ")");
+        hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_REQUEST_TOO_LARGE, &text);
+    }
+}
+
+/* Encodes the next batch and begins to send it. */
+static void hoteli_request_start(hoteli_request *r, int64_t now_ms) {
+    hoteli_destination *d = r->to;
+    size_t body = d->head_size + HOTELI_HEAD_TAIL, packed = 0;
+    hoteli_batch batch;
+    hoteli_batch_choose(&batch, d, d->max_bytes);
+    if (!batch.count) {
+        hoteli_span_too_large(d);
+        return;
+    }
+    hoteli_batch_write(&batch, d, r->buffer + body);
+    if (r->packed) packed = hoteli_pack(d, r->buffer + body, batch.size, r->packed + body);
+    if (packed) hoteli_write_request_head(r, r->packed, packed);
+    else hoteli_write_request_head(r, r->buffer, batch.size);
+    r->first = d->taken;
+    r->spans = batch.count;
+    hoteli_queue_pop(d, batch.count);
+    d->due_ms = now_ms + d->delay_ms;
+    r->attempts = 0;
+    r->step_ms = 1000;
+    r->deadline_ms = d->timeout_ms ? now_ms + (int64_t)d->timeout_ms : INT64_MAX;
+    r->trouble = "no attempt was made";
+    r->said_size = 0;
+    r->state = HOTELI_CONNECTING;
+}
+
+/* Is it time for another request, given that one is free? While the server fails they go one
+   after another. */
+static bool hoteli_request_allowed(const hoteli_destination *d) {
+    return d->count && (!d->failing || !hoteli_num_busy(d, false));
+}
+
+static bool hoteli_request_due(const hoteli_destination *d, int64_t now_ms) {
+    return hoteli_request_allowed(d) &&
+           (d->count >= d->max_batch || d->taken < d->target || now_ms >= d->due_ms ||
+            d->chunks >= d->max_bytes / HATCHET_OTEL_CHUNK_BYTES);
+}
+
+/* The request is over; its spans count under that reason. */
+static void hoteli_request_end(hoteli_request *r, hoteli_word *reason) {
+    hoteli_settle(r->to, reason, r->spans);
+    r->spans = 0;
+    r->state = HOTELI_IDLE;
+}
+
+/* Keeps what the server said (OR-14) so that it can stand in a log line: control characters, and
+   bytes above ASCII if they are not UTF-8, become dots. */
+static void hoteli_request_hear(hoteli_request *r, const char *words, size_t size) {
+    bool sound = hoteli_utf8_valid(words, size);
+    size_t i, n = HOTELI_MIN(size, sizeof r->said);
+    while (n && n < size && ((unsigned char)words[n] & 0xc0) == 0x80) n--;
+    for (i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)words[i];
+        r->said[i] = c < 0x20 || c == 0x7f || (c >= 0x80 && !sound) ? '.' : words[i];
+    }
+    r->said_size = n;
+}
+
+/* The message of a google.rpc.Status, or the first line of what proxies send instead. */
+static void hoteli_request_hear_body(hoteli_request *r) {
+    const char *line = r->reply;
+    size_t size = r->http.body_kept, i;
+    hoteli_reply reply;
+    if (r->http.is_protobuf) {
+        if (hoteli_status_parse((const uint8_t *)r->reply, size, &reply) && reply.message_size)
+            hoteli_request_hear(r, reply.message, reply.message_size);
+        return;
+    }
+    if (r->http.encoded) return;
+    while (size && (hoteli_is_blank(*line) || *line == '\r' || *line == '\n')) line++, size--;
+    for (i = 0; i < size && line[i] != '\r' && line[i] != '\n'; i++)
+        if ((unsigned char)line[i] < 0x20 && line[i] != '\t') return; /* no text */
+    hoteli_request_hear(r, line, i);
+}
+
+/* "http://host:4318/v1/traces: " and so on: the beginning of a message about a request. */
+static void hoteli_request_text(hoteli_text *text, char *words, size_t capacity,
+                                const hoteli_request *r) {
+    hoteli_text_start(text, words, capacity);
+    hoteli_destination_name(text, r->to);
+    hoteli_say(text, ": ");
+}
+
+static void hoteli_say_said(hoteli_text *text, const hoteli_request *r) {
+    if (!r->said_size) return;
+    hoteli_say(text, ": ");
+    hoteli_say_quoted(text, r->said, r->said_size);
+}
+
+static void hoteli_request_fail(hoteli_request *r, const char *why) {
+    hoteli_destination *d = r->to;
+    uint32_t lost = r->spans;
+    hoteli_disconnect(r, false);
+    hoteli_request_end(r, &d->books.failed);
+    if (hoteli_log_due(&d->logged_failed_ms, hoteli_now_ms())) {
+        char words[512];
+        hoteli_text text;
+        hoteli_request_text(&text, words, sizeof words, r);
         hoteli_say_spans(&text, lost);
         hoteli_say(&text, " lost: ");
         hoteli_say(&text, why);
-        if (detail_size) {
-            hoteli_say(&text, ": ");
-            hoteli_say_quoted(&text, detail, detail_size);
-        }
+        hoteli_say_said(&text, r);
         hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_EXPORT_FAILED, &text);
     }
     d->failing = true;
@@ -7945,46 +8184,55 @@ static void hoteli_request_fail(hoteli_destination *d, const char *why, const ch
 
 /* Sends the same bytes again after a wait: what the server asked for, else a growing step with
    jitter (OR-01, OR-07, OR-09, OR-10). A wait past the deadline ends it now. */
-static void hoteli_request_retry(hoteli_destination *d, const char *why, int64_t wait_ms) {
+static void hoteli_request_retry(hoteli_request *r, const char *why, int64_t wait_ms) {
+    hoteli_destination *d = r->to;
     int64_t now_ms = hoteli_now_ms();
-    d->trouble = why;
-    hoteli_disconnect(d, false);
+    r->trouble = why;
+    hoteli_disconnect(r, false);
     if (wait_ms < 0) {
-        uint64_t jitter = hoteli_random_aside() % (d->step_ms / 2 + 1);
-        wait_ms = (int64_t)(d->step_ms / 2 + jitter);
-        d->step_ms = HOTELI_MIN(d->step_ms + d->step_ms / 2, 5000u);
+        uint64_t jitter = hoteli_random_aside() % (r->step_ms / 2 + 1);
+        wait_ms = (int64_t)(r->step_ms / 2 + jitter);
+        r->step_ms = HOTELI_MIN(r->step_ms + r->step_ms / 2, 5000u);
     }
     wait_ms = HOTELI_MAX(wait_ms, (int64_t)100);
-    if (d->deadline_ms != INT64_MAX && now_ms + wait_ms >= d->deadline_ms) {
-        hoteli_request_fail(d, why, NULL, 0);
+    if (r->deadline_ms != INT64_MAX && now_ms + wait_ms >= r->deadline_ms) {
+        hoteli_request_fail(r, why);
         return;
     }
     if (hoteli_log_due(&d->logged_retry_ms, now_ms)) {
         char words[512];
         hoteli_text text;
-        hoteli_text_start(&text, words, sizeof words);
-        hoteli_destination_name(&text, d);
-        hoteli_say(&text, ": ");
+        hoteli_request_text(&text, words, sizeof words, r);
         hoteli_say(&text, why);
+        hoteli_say_said(&text, r);
         hoteli_say(&text, "; trying again in ");
         hoteli_say_uint(&text, (uint64_t)wait_ms);
         hoteli_say(&text, " ms");
         hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_EXPORT_RETRY, &text);
     }
+    r->retry_ms = now_ms + wait_ms;
+    d->probe_ms = d->failing ? HOTELI_MAX(d->probe_ms, r->retry_ms) : r->retry_ms;
     d->failing = true;
-    d->retry_ms = now_ms + wait_ms;
-    d->state = HOTELI_WAITING;
+    r->state = HOTELI_WAITING;
+}
+
+/* When a request that was put off goes again. While the destination fails they take turns, and
+   the wait of the last one counts for all. */
+static int64_t hoteli_retry_at(const hoteli_request *r) {
+    const hoteli_destination *d = r->to;
+    if (!d->failing) return r->retry_ms;
+    return hoteli_num_busy(d, true) ? INT64_MAX : HOTELI_MAX(r->retry_ms, d->probe_ms);
 }
 
 /* The connection broke. One that had served before and gave no byte back was stale: once more at
    once (OR-18). Else a retry, which covers what may have reached the server too (OR-16). */
-static void hoteli_connection_lost(hoteli_destination *d, const char *why) {
-    if (d->reused && !d->http.any_byte) {
-        hoteli_disconnect(d, false);
-        d->state = HOTELI_CONNECTING;
+static void hoteli_connection_lost(hoteli_request *r, const char *why) {
+    if (r->reused && !r->http.any_byte) {
+        hoteli_disconnect(r, false);
+        r->state = HOTELI_CONNECTING;
         return;
     }
-    hoteli_request_retry(d, why, -1);
+    hoteli_request_retry(r, why, -1);
 }
 
 /* Says what the server had to say beside success (OR-12, OR-13). */
@@ -8018,24 +8266,25 @@ static void hoteli_reply_start(const uint8_t *bytes, size_t size, hoteli_reply *
     reply->rejected = (int64_t)rejected;
 }
 
-static void hoteli_request_success(hoteli_destination *d) {
+static void hoteli_request_success(hoteli_request *r) {
+    hoteli_destination *d = r->to;
     hoteli_reply reply;
     uint32_t rejected = 0;
     memset(&reply, 0, sizeof reply);
-    if (d->http.body_kept < d->http.body_size)
-        hoteli_reply_start((const uint8_t *)d->reply, d->http.body_kept, &reply);
-    else if (!hoteli_reply_parse((const uint8_t *)d->reply, d->http.body_kept, &reply))
+    if (r->http.body_kept < r->http.body_size)
+        hoteli_reply_start((const uint8_t *)r->reply, r->http.body_kept, &reply);
+    else if (!hoteli_reply_parse((const uint8_t *)r->reply, r->http.body_kept, &reply))
         memset(&reply, 0, sizeof reply);
     if (reply.has_partial_success && (reply.rejected > 0 || reply.message_size)) {
         if (reply.rejected > 0)
-            rejected = (uint32_t)HOTELI_MIN(reply.rejected, (int64_t)d->spans);
+            rejected = (uint32_t)HOTELI_MIN(reply.rejected, (int64_t)r->spans);
         hoteli_reply_log(d, &reply);
     }
     if (rejected) {
         hoteli_settle(d, &d->books.rejected, rejected);
-        d->spans -= rejected;
+        r->spans -= rejected;
     }
-    hoteli_request_end(d, &d->books.accepted);
+    hoteli_request_end(r, &d->books.accepted);
     if (d->failing) {
         char words[512];
         hoteli_text text;
@@ -8048,175 +8297,231 @@ static void hoteli_request_success(hoteli_destination *d) {
     }
 }
 
-static void hoteli_http_status_words(hoteli_text *text, int status) {
-    hoteli_say(text, "HTTP status ");
-    hoteli_say_uint(text, (uint64_t)status);
-}
-
 /* A complete response (OR-02, OR-11, OR-14, OR-15, OT-03, OT-06). */
-static void hoteli_response(hoteli_destination *d) {
+static void hoteli_response(hoteli_request *r) {
     static const char *const retried[] = {"HTTP status 429", "HTTP status 502", "HTTP status 503",
                                           "HTTP status 504"};
-    int status = d->http.status;
+    int status = r->http.status;
     int which = status == 429 ? 0 : status >= 502 && status <= 504 ? status - 501 : -1;
-    if (!d->http.keep_alive) hoteli_disconnect(d, false);
-    else d->reused = true;
+    if (!r->http.keep_alive) hoteli_disconnect(r, false);
+    else r->reused = true;
     if (status >= 200 && status < 300) {
-        hoteli_request_success(d);
-    } else if (which >= 0) {
+        hoteli_request_success(r);
+        return;
+    }
+    hoteli_request_hear_body(r);
+    if (which >= 0) {
         int64_t unix_s = (int64_t)(hoteli_clock_ns(CLOCK_REALTIME) / 1000000000u);
-        hoteli_request_retry(d, retried[which],
-                             hoteli_http_retry_after_ms(d->http.retry_after, unix_s));
+        hoteli_request_retry(r, retried[which],
+                             hoteli_http_retry_after_ms(r->http.retry_after, unix_s));
     } else {
-        char words[64];
+        char words[80];
         hoteli_text text;
-        hoteli_reply reply;
-        memset(&reply, 0, sizeof reply);
-        if (d->http.is_protobuf &&
-            hoteli_status_parse((const uint8_t *)d->reply, d->http.body_kept, &reply) &&
-            reply.message_size == 0)
-            reply.message = NULL;
         hoteli_text_start(&text, words, sizeof words);
-        hoteli_http_status_words(&text, status);
-        hoteli_request_fail(d, words, reply.message, reply.message ? reply.message_size : 0);
+        hoteli_say(&text, "HTTP status ");
+        hoteli_say_uint(&text, (uint64_t)status);
+        if (status >= 300 && status < 400 && status != 304)
+            hoteli_say(&text, ", a redirect, which is not followed");
+        hoteli_request_fail(r, words);
+    }
+}
+
+/* A kept connection on which something arrives while idle was closed by the server. */
+static void hoteli_check_idle(hoteli_request *r) {
+    char byte;
+    ptrdiff_t n = r->to->transport.receive_fn(r->connection, &byte, 1);
+    if (n != HOTEL_IO_WANT_READ && n != HOTEL_IO_WANT_WRITE) hoteli_disconnect(r, false);
+}
+
+static short hoteli_want(ptrdiff_t result) {
+    return result == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
+}
+
+static const char *hoteli_connect_trouble(const hoteli_destination *d, int error) {
+    switch (error) {
+    case ECONNREFUSED: return "connection refused";
+    case EHOSTUNREACH: return "no route to the host";
+    case ENETUNREACH: return "the network is unreachable";
+    case ENOENT: return "there is no such socket";
+    case EMFILE:
+    case ENFILE: return "no file descriptor is left";
+    case 0: return d->builtin ? "the name was not found" : "no connection could be made";
+    default: return "no connection could be made";
     }
 }
 
 /* One step of the connection: true when something moved, else *events says what to wait for. */
-static bool hoteli_step_connect(hoteli_destination *d, short *events) {
+static bool hoteli_step_connect(hoteli_request *r, short *events) {
+    hoteli_destination *d = r->to;
     int result;
-    if (!d->connection) {
-        d->connection = d->transport.open_fn(d->url.host, d->url.port, d->transport.user_data);
-        d->reused = false;
-        if (!d->connection) {
-            hoteli_request_retry(d, "the name was not found", -1);
+    r->said_size = 0;
+    if (r->connection && r->reused) hoteli_check_idle(r);
+    if (!r->connection) {
+        void *user_data = d->builtin ? (void *)&r->socket : d->transport.user_data;
+        r->connection = d->transport.open_fn(d->url.host, d->url.port, user_data);
+        r->reused = false;
+        if (!r->connection) {
+            hoteli_request_retry(r, "the name was not found", -1);
             return true;
         }
     }
     errno = 0;
-    result = d->reused ? (int)HOTEL_IO_DONE : d->transport.connect_fn(d->connection);
+    result = r->reused ? (int)HOTEL_IO_DONE : d->transport.connect_fn(r->connection);
     if (result == HOTEL_IO_WANT_READ || result == HOTEL_IO_WANT_WRITE) {
-        *events = result == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
-        d->trouble = "no connection was made in time";
+        *events = hoteli_want(result);
+        r->trouble = "no connection was made in time";
         return false;
     }
     if (result != HOTEL_IO_DONE) {
-        int error = errno;
-        hoteli_request_retry(d, error == ECONNREFUSED   ? "connection refused"
-                                : error == EHOSTUNREACH ? "no route to the host"
-                                : error == ENETUNREACH  ? "the network is unreachable"
-                                : error == ENOENT       ? "there is no such socket"
-                                : error == EMFILE || error == ENFILE
-                                    ? "no file descriptor is left"
-                                : error == 0 && d->builtin ? "the name was not found"
-                                             : "no connection could be made", -1);
+        hoteli_request_retry(r, hoteli_connect_trouble(d, errno), -1);
         return true;
     }
-    if (!d->reused) hoteli_count(&d->books.connections, 1);
-    d->sent = d->start;
+    if (!r->reused) hoteli_count(&d->books.connections, 1);
+    r->sent = 0;
     hoteli_count(&d->books.requests, 1);
-    if (d->attempts++) hoteli_count(&d->books.retries, 1);
-    hoteli_http_start(&d->http, d->reply, sizeof d->reply, 4u << 20);
-    d->trouble = "the server did not answer in time";
-    d->state = HOTELI_SENDING;
+    if (r->attempts++) hoteli_count(&d->books.retries, 1);
+    hoteli_http_start(&r->http, r->reply, sizeof r->reply, d->max_response);
+    r->trouble = "the server did not answer in time";
+    r->state = HOTELI_SENDING;
     return true;
 }
 
-static bool hoteli_step_send(hoteli_destination *d, short *events) {
-    ptrdiff_t n = d->transport.send_fn(d->connection, d->buffer + d->sent, d->end - d->sent);
-    if (n > 0) {
-        d->sent += (size_t)n;
-        hoteli_count(&d->books.bytes_sent, (uintptr_t)n);
-        if (d->sent == d->end) d->state = HOTELI_RECEIVING;
-        return true;
-    }
-    if (n == HOTEL_IO_WANT_WRITE || n == HOTEL_IO_WANT_READ) {
-        *events = n == HOTEL_IO_WANT_WRITE ? POLLOUT : POLLIN;
-        return false;
-    }
-    /* A server may answer and close before it has read everything. */
-    d->state = HOTELI_RECEIVING;
-    return true;
-}
-
-static bool hoteli_step_receive(hoteli_destination *d, short *events) {
+/* More bytes of the response, however early it came. */
+static bool hoteli_step_receive(hoteli_request *r, short *events) {
     char bytes[4096];
     size_t consumed = 0;
     int result;
-    ptrdiff_t n = d->transport.receive_fn(d->connection, bytes, sizeof bytes);
+    ptrdiff_t n = r->to->transport.receive_fn(r->connection, bytes, sizeof bytes);
     if (n == HOTEL_IO_WANT_READ || n == HOTEL_IO_WANT_WRITE) {
-        *events = n == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
+        *events = (short)(*events | hoteli_want(n));
         return false;
     }
-    result = n > 0 ? hoteli_http_feed(&d->http, bytes, (size_t)n, &consumed)
-                   : n == HOTEL_IO_CLOSED ? hoteli_http_finish(&d->http) : -1;
+    result = n > 0 ? hoteli_http_feed(&r->http, bytes, (size_t)n, &consumed)
+                   : n == HOTEL_IO_CLOSED ? hoteli_http_finish(&r->http) : -1;
     if (result == 1) {
         /* Bytes behind the response, or a response before the request was out: not reusable. */
-        if ((n > 0 && consumed < (size_t)n) || n <= 0 || d->sent != d->end)
-            d->http.keep_alive = false;
-        hoteli_response(d);
+        if ((n > 0 && consumed < (size_t)n) || n <= 0 || r->sent != r->size)
+            r->http.keep_alive = false;
+        hoteli_response(r);
     } else if (result == -2) {
-        hoteli_request_fail(d, "the response is larger than 4 MiB", NULL, 0);
+        char words[80];
+        hoteli_text text;
+        hoteli_text_start(&text, words, sizeof words);
+        hoteli_say(&text, "the response is larger than max_response_bytes (");
+        hoteli_say_uint(&text, r->to->max_response);
+        hoteli_say(&text, ")");
+        hoteli_request_fail(r, words);
+    } else if (result == -1 && n <= 0) {
+        hoteli_connection_lost(r, r->http.any_byte
+                                      ? "the server closed in the middle of its response"
+                                      : "the server closed without a response");
     } else if (result == -1) {
-        if (n <= 0)
-            hoteli_connection_lost(d, d->http.any_byte
-                                          ? "the server closed in the middle of its response"
-                                          : "the server closed without a response");
-        else hoteli_request_fail(d, "the response is not HTTP", d->http.reason,
-                                 hotel_text_size(d->http.reason));
+        hoteli_request_hear(r, r->http.reason, hotel_text_size(r->http.reason));
+        hoteli_request_fail(r, "the response is not HTTP");
+    } else if (r->http.state > HOTELI_HTTP_HEADER && r->http.status >= 300) {
+        /* The rest of a request that was refused already is not sent. */
+        r->state = HOTELI_RECEIVING;
     }
     return true;
 }
 
-/* A kept connection on which something arrives while idle was closed by the server. */
-static void hoteli_check_idle(hoteli_destination *d) {
-    char byte;
-    ptrdiff_t n = d->transport.receive_fn(d->connection, &byte, 1);
-    if (n != HOTEL_IO_WANT_READ && n != HOTEL_IO_WANT_WRITE) hoteli_disconnect(d, false);
+static bool hoteli_step_send(hoteli_request *r, short *events) {
+    ptrdiff_t n = r->to->transport.send_fn(r->connection, r->bytes + r->sent, r->size - r->sent);
+    if (n > 0) {
+        r->sent += (size_t)n;
+        hoteli_count(&r->to->books.bytes_sent, (uintptr_t)n);
+        if (r->sent == r->size) r->state = HOTELI_RECEIVING;
+        return true;
+    }
+    if (n == HOTEL_IO_WANT_WRITE || n == HOTEL_IO_WANT_READ) {
+        /* A server that has had enough may answer now, and read no further. */
+        *events = hoteli_want(n);
+        return hoteli_step_receive(r, events);
+    }
+    /* ... or have answered and closed. */
+    r->state = HOTELI_RECEIVING;
+    return true;
+}
+
+/* When a request wants to be called again at the latest, and *fd to wait on, -1: none. */
+static int64_t hoteli_request_wait(const hoteli_request *r, int64_t now_ms, int *fd) {
+    const hoteli_destination *d = r->to;
+    *fd = r->connection && r->state != HOTELI_WAITING ? d->transport.descriptor_fn(r->connection)
+                                                      : -1;
+    if (r->state == HOTELI_IDLE) return hoteli_request_allowed(d) ? d->due_ms : INT64_MAX;
+    if (r->state == HOTELI_WAITING) return HOTELI_MIN(hoteli_retry_at(r), r->deadline_ms);
+    if (*fd < 0) return HOTELI_MIN(now_ms + 10, r->deadline_ms);
+    if (r->state == HOTELI_CONNECTING) return HOTELI_MIN(now_ms + 500, r->deadline_ms);
+    return r->deadline_ms;
+}
+
+/* Drives a request as far as it goes; true when it came to a halt because it has to wait. A bound
+   on the steps keeps one busy connection from starving the others. */
+static bool hoteli_request_step(hoteli_request *r, int64_t now_ms, short *events) {
+    int steps;
+    bool moved = true;
+    for (steps = 0; moved && steps < 16; steps++) {
+        *events = 0;
+        if (r->state == HOTELI_IDLE) {
+            if (!hoteli_request_due(r->to, now_ms)) {
+                *events = POLLIN;
+                return true;
+            }
+            hoteli_request_start(r, now_ms);
+            continue;
+        }
+        if (now_ms >= r->deadline_ms) {
+            hoteli_request_fail(r, r->trouble);
+            continue;
+        }
+        switch (r->state) {
+        case HOTELI_WAITING:
+            moved = now_ms >= hoteli_retry_at(r);
+            if (moved) r->state = HOTELI_CONNECTING;
+            break;
+        case HOTELI_CONNECTING: moved = hoteli_step_connect(r, events); break;
+        case HOTELI_SENDING: moved = hoteli_step_send(r, events); break;
+        default: moved = hoteli_step_receive(r, events); break;
+        }
+    }
+    return !moved;
 }
 
 /* Drives a destination as far as it goes. Returns when it wants to be called again, at the
-   latest; *fd and *events say what else it waits for. A bound on the steps keeps one busy
-   connection from starving the others. */
-static int64_t hoteli_destination_step(hoteli_destination *d, int64_t now_ms, int *fd,
-                                       short *events) {
-    int steps;
-    bool moved = true;
-    *fd = -1;
-    for (steps = 0; moved && steps < 16; steps++) {
-        *events = 0;
-        if (hoteli_request_due(d, now_ms)) {
-            hoteli_request_start(d, now_ms);
-            continue;
-        }
-        if (d->state == HOTELI_IDLE) break;
-        if (now_ms >= d->deadline_ms) {
-            hoteli_request_fail(d, d->trouble, NULL, 0);
-            continue;
-        }
-        switch (d->state) {
-        case HOTELI_WAITING:
-            moved = now_ms >= d->retry_ms;
-            if (moved) d->state = HOTELI_CONNECTING;
-            break;
-        case HOTELI_CONNECTING: moved = hoteli_step_connect(d, events); break;
-        case HOTELI_SENDING: moved = hoteli_step_send(d, events); break;
-        default: moved = hoteli_step_receive(d, events); break;
-        }
+   latest; what else it waits for is added to the watch. */
+static int64_t hoteli_destination_step(hoteli_destination *d, int64_t now_ms, hoteli_watch *w) {
+    int64_t until = INT64_MAX;
+    bool failing = d->failing;
+    uint32_t i, busy = hoteli_num_busy(d, true);
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        hoteli_request *r = &d->requests[i];
+        short events = 0;
+        bool halted = hoteli_request_step(r, now_ms, &events);
+        int fd;
+        int64_t due = hoteli_request_wait(r, now_ms, &fd);
+        until = HOTELI_MIN(until, halted ? due : now_ms);
+        if (fd < 0) continue;
+        w->fds[w->count].fd = fd;
+        w->fds[w->count].events = events;
+        w->fds[w->count].revents = 0;
+        w->owners[w->count++] = r;
     }
-    if (moved && (d->state != HOTELI_IDLE || hoteli_request_due(d, now_ms))) return now_ms;
-    if (d->state == HOTELI_IDLE) {
-        if (d->connection) {
-            *fd = d->transport.descriptor_fn(d->connection);
-            *events = POLLIN;
-        }
-        return d->count ? d->due_ms : INT64_MAX;
+    /* What one request came to may let others go that had their turn before it. */
+    if (failing != d->failing || (failing && busy && !hoteli_num_busy(d, true))) return now_ms;
+    return until;
+}
+
+/* Shutdown's time is over: what is still here is dropped; a request under way may or may not have
+   arrived. */
+static void hoteli_destination_close(hoteli_destination *d) {
+    uint32_t i, left = d->count;
+    hoteli_queue_pop(d, left);
+    if (left) hoteli_settle(d, &d->books.dropped_shutdown, left);
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        if (d->requests[i].state != HOTELI_IDLE)
+            hoteli_request_fail(&d->requests[i], "shutdown's time was over");
+        hoteli_disconnect(&d->requests[i], false);
     }
-    if (d->state == HOTELI_WAITING) return HOTELI_MIN(d->retry_ms, d->deadline_ms);
-    if (d->connection) *fd = d->transport.descriptor_fn(d->connection);
-    if (*fd < 0) return HOTELI_MIN(now_ms + 10, d->deadline_ms);
-    if (d->state == HOTELI_CONNECTING) return HOTELI_MIN(now_ms + 500, d->deadline_ms);
-    return d->deadline_ms;
 }
 
 /* ==== [SECTION 35] EXPORTER ================================================================ */
@@ -8226,6 +8531,7 @@ static void hoteli_drop_late(const hoteli_provider *p, uint32_t index) {
     uint32_t i;
     for (i = 0; i < p->num_destinations; i++) {
         hoteli_books *books = &hoteli_g.destinations[p->first + i]->books;
+        hoteli_count(&books->offered, 1);
         hoteli_count(&books->dropped_shutdown, 1);
     }
     hoteli_record_free(index);
@@ -8320,12 +8626,9 @@ static void hoteli_flush_begin(int64_t now_ms) {
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     if (!begin) return;
     hoteli_drain(now_ms);
-    for (i = 0; i < hoteli_num_destinations(); i++) {
-        hoteli_destination *d = hoteli_g.destinations[i];
-        if (!(mask & d->bit)) continue;
-        d->target = d->settled + d->count + d->spans;
-        d->urge = d->count > 0;
-    }
+    for (i = 0; i < hoteli_num_destinations(); i++)
+        if (mask & hoteli_g.destinations[i]->bit)
+            hoteli_destination_flush(hoteli_g.destinations[i]);
 }
 
 /* True when a round has come to its end. */
@@ -8333,16 +8636,12 @@ static bool hoteli_flush_end(void) {
     uint32_t i;
     if (hoteli_g.flush_begun == hoteli_g.flush_done) return false;
     for (i = 0; i < hoteli_num_destinations(); i++)
-        if (hoteli_g.destinations[i]->settled < hoteli_g.destinations[i]->target) return false;
+        if (!hoteli_destination_flushed(hoteli_g.destinations[i])) return false;
     (void)pthread_mutex_lock(&hoteli_g.lock);
     hoteli_g.flush_done = hoteli_g.flush_begun;
     (void)pthread_cond_broadcast(&hoteli_g.settled);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     return true;
-}
-
-static bool hoteli_destination_idle(const hoteli_destination *d) {
-    return !d->count && d->state == HOTELI_IDLE;
 }
 
 static bool hoteli_all_idle(void) {
@@ -8434,38 +8733,31 @@ static int64_t hoteli_close_asked(int64_t now_ms);
 
 /* One turn of the exporter: everything that is due, then a wait of at most max_wait_ms. */
 static void hoteli_turn(int64_t max_wait_ms) {
-    struct pollfd fds[HOTELI_MAX_DESTINATIONS + 1];
-    int owner[HOTELI_MAX_DESTINATIONS + 1];
+    hoteli_watch w;
     int64_t now_ms = hoteli_now_ms(), until = now_ms + max_wait_ms;
-    uint32_t i, count = 0;
+    uint32_t i;
+    w.count = 0;
     if (!hoteli_g.no_threads) {
         /* A host that closes every descriptor has taken the pipe too: look now and then. */
         bool lost = hoteli_g.pipe_lost || !hoteli_g.wake_pipe[1];
         if (lost) until = HOTELI_MIN(until, now_ms + 100);
-        fds[count].fd = lost ? -1 : hoteli_g.wake_pipe[0];
-        fds[count].events = POLLIN;
-        fds[count].revents = 0;
-        owner[count++] = -1;
+        w.fds[0].fd = lost ? -1 : hoteli_g.wake_pipe[0];
+        w.fds[0].events = POLLIN;
+        w.fds[0].revents = 0;
+        w.owners[w.count++] = NULL;
     }
     hoteli_housekeeping(now_ms);
     for (i = 0; i < hoteli_num_destinations(); i++) {
-        int fd;
-        short events;
-        int64_t due = hoteli_destination_step(hoteli_g.destinations[i], now_ms, &fd, &events);
+        int64_t due = hoteli_destination_step(hoteli_g.destinations[i], now_ms, &w);
         until = HOTELI_MIN(until, due);
-        if (fd < 0) continue;
-        fds[count].fd = fd;
-        fds[count].events = events;
-        fds[count].revents = 0;
-        owner[count++] = (int)i;
     }
     until = HOTELI_MIN(until, hoteli_g.drain_ms);
     until = HOTELI_MIN(until, hoteli_close_asked(now_ms));
     if (hoteli_flush_end()) until = now_ms; /* the next round, or the end */
-    hoteli_wait(fds, count, until, now_ms);
-    for (i = 0; i < count; i++) {
-        hoteli_destination *d = owner[i] >= 0 ? hoteli_g.destinations[owner[i]] : NULL;
-        if (d && fds[i].revents && d->state == HOTELI_IDLE && d->connection) hoteli_check_idle(d);
+    hoteli_wait(w.fds, w.count, until, now_ms);
+    for (i = 0; i < w.count; i++) {
+        hoteli_request *r = w.owners[i];
+        if (r && w.fds[i].revents && r->state == HOTELI_IDLE && r->connection) hoteli_check_idle(r);
     }
 }
 
@@ -8481,20 +8773,10 @@ static bool hoteli_stop_now(void) {
     return stop;
 }
 
-/* A destination's end: what is still here is dropped; a request under way may or may not have
-   arrived. */
-static void hoteli_close_destination(hoteli_destination *d) {
-    uint32_t left = d->count;
-    hoteli_queue_pop(d, left);
-    if (left) hoteli_settle(d, &d->books.dropped_shutdown, left);
-    if (d->state != HOTELI_IDLE) hoteli_request_fail(d, "shutdown's time was over", NULL, 0);
-    hoteli_disconnect(d, false);
-}
-
 static void hoteli_close_provider(hoteli_provider *p) {
     uint32_t i;
     for (i = 0; i < p->num_destinations; i++)
-        hoteli_close_destination(hoteli_g.destinations[p->first + i]);
+        hoteli_destination_close(hoteli_g.destinations[p->first + i]);
     (void)pthread_mutex_lock(&hoteli_g.lock);
     hoteli_flag_store(&p->state, HOTELI_OVER);
     (void)pthread_cond_broadcast(&hoteli_g.settled);
@@ -9262,15 +9544,6 @@ static void hoteli_unsupported(const hoteli_setup *s) {
         }
         hoteli_text_start(&text, name, sizeof name);
         hoteli_say(&text, prefixes[k]);
-        hoteli_say(&text, "COMPRESSION");
-        value = hoteli_env(s, name);
-        if (value && !hoteli_is_word(value, strlen(value), "none"))
-            hoteli_bad_variable(name, value,
-                                hoteli_is_word(value, strlen(value), "gzip")
-                                    ? "is not supported by this version"
-                                    : "is neither none nor gzip", "none is used");
-        hoteli_text_start(&text, name, sizeof name);
-        hoteli_say(&text, prefixes[k]);
         hoteli_say(&text, "PROTOCOL");
         value = hoteli_env(s, name);
         if (value && !hoteli_is_word(value, strlen(value), "http/protobuf"))
@@ -9457,6 +9730,52 @@ static void hoteli_write_head_text(hoteli_text *text, const hoteli_plan *p,
     hoteli_say(text, "Content-Type: application/x-protobuf\r\nContent-Length: ");
 }
 
+#if defined(HATCHET_OTEL_ZLIB)
+#define HOTELI_ZLIB_HERE true
+#else
+#define HOTELI_ZLIB_HERE false
+#endif
+
+/* gzip or not: code, else the first variable that can be followed (OX-08). */
+static bool hoteli_plan_gzip(hoteli_setup *s, uint32_t asked) {
+    static const char *const names[] = {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+                                        "OTEL_EXPORTER_OTLP_COMPRESSION"};
+    int i;
+    if (asked > HOTEL_COMPRESSION_GZIP) {
+        hoteli_bad_config("compression", asked, HOTEL_COMPRESSION_NONE);
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+        return false;
+    }
+    if (asked == HOTEL_COMPRESSION_GZIP && !HOTELI_ZLIB_HERE)
+        hoteli_log(HOTEL_LOG_WARN, HOTEL_LOG_ID_BAD_CONFIG,
+                   "compression: gzip needs HATCHET_OTEL_ZLIB where the implementation is "
+                   "compiled; none is used");
+    if (asked != HOTEL_COMPRESSION_DEFAULT)
+        return asked == HOTEL_COMPRESSION_GZIP && HOTELI_ZLIB_HERE;
+    for (i = 0; i < 2; i++) {
+        const char *value = hoteli_env(s, names[i]);
+        if (!value) continue;
+        if (hoteli_is_word(value, strlen(value), "none")) return false;
+        if (!hoteli_is_word(value, strlen(value), "gzip")) {
+            hoteli_bad_variable(names[i], value, "is neither none nor gzip", "it is ignored");
+            continue;
+        }
+        if (!HOTELI_ZLIB_HERE)
+            hoteli_bad_variable(names[i], value, "needs a build with HATCHET_OTEL_ZLIB",
+                                "none is used");
+        return HOTELI_ZLIB_HERE;
+    }
+    return false;
+}
+
+/* A number of hotel_destination where 0 and HOTEL_NONE are the default. */
+static uint32_t hoteli_plan_number(const char *what, uint32_t asked, uint32_t usual,
+                                   uint32_t most) {
+    if (!asked || asked == HOTEL_NONE) return usual;
+    if (asked > most) hoteli_bad_config(what, asked, most);
+    return HOTELI_MIN(asked, most);
+}
+
 /* Bytes of the arena that is there, or to be made. */
 static size_t hoteli_plan_arena(const hotel_config *c) {
     size_t bytes = (size_t)2 << 20;
@@ -9503,13 +9822,18 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
         if (d->max_batch != 512) hoteli_bad_config("max_export_batch_size", d->max_batch, used);
         d->max_batch = used;
     }
+    d->max_inflight = hoteli_plan_number("max_inflight", c->max_inflight, 1, HOTELI_MAX_INFLIGHT);
+    d->gzip = hoteli_plan_gzip(s, (uint32_t)c->compression);
+    d->max_response = hoteli_plan_number("max_response_bytes", c->max_response_bytes, 4u << 20,
+                                         UINT32_MAX - 1);
+    /* Memory that is given has to do for all of them. */
+    if (s->config->memory) arena /= d->max_inflight * (d->gzip ? 2u : 1u);
     bytes = (uint32_t)HOTELI_MAX(HOTELI_MIN(arena / 2, (size_t)512 << 10), (size_t)1024);
-    d->max_bytes = c->max_request_bytes && c->max_request_bytes != HOTEL_NONE
-                       ? HOTELI_MIN(c->max_request_bytes, (uint32_t)64 << 20) : bytes;
+    d->max_bytes = hoteli_plan_number("max_request_bytes", c->max_request_bytes, bytes, 64u << 20);
     hoteli_text_start(&text, NULL, 0);
     hoteli_write_head_text(&text, p, d);
     d->head_size = text.size;
-    d->capacity = d->head_size + 32 + d->max_bytes;
+    d->capacity = d->head_size + HOTELI_HEAD_TAIL + d->max_bytes;
 }
 
 /* service.name when nobody gave one (SP-91). */
@@ -9703,8 +10027,10 @@ static size_t hoteli_setup_bytes(const hoteli_setup *s) {
     if (s->provider->hooks & HOTELI_ON_END) total += hoteli_pool_size(hoteli_g.max_span_bytes) + 16;
     for (i = 0; i < s->num_drafts; i++) {
         const hoteli_destination *d = &s->drafts[i];
-        total += sizeof *d + d->capacity + d->head_size + d->max_queue * sizeof(uint32_t) +
-                 d->url.path_size + strlen(s->plans[i].suffix) + 96;
+        size_t request = sizeof(hoteli_request) + (d->capacity + 16) * (d->gzip ? 2 : 1) + 16;
+        total += sizeof *d + d->max_inflight * request + d->head_size +
+                 d->max_queue * sizeof(uint32_t) + d->url.path_size + strlen(s->plans[i].suffix) +
+                 96;
     }
     total += count * (sizeof(hotel_attr) + 32) + 2 * s->attributes_size + 512;
     total += 3 * hotel_text_size(s->service) + 3 * strlen(s->program);
@@ -9715,6 +10041,24 @@ static size_t hoteli_setup_bytes(const hoteli_setup *s) {
     return total + hoteli_optional_text(NULL, 0x1a, s->config->resource_schema_url);
 }
 
+static bool hoteli_build_requests(hoteli_destination *d) {
+    size_t size = d->max_inflight * sizeof(hoteli_request);
+    hoteli_request *list = (hoteli_request *)hoteli_carve(size);
+    uint32_t i;
+    if (!list) return false;
+    memset((void *)list, 0, size);
+    for (i = 0; i < d->max_inflight; i++) {
+        list[i].to = d;
+        list[i].socket.fd = -1;
+        list[i].buffer = (uint8_t *)hoteli_carve(d->capacity);
+        if (d->gzip) list[i].packed = (uint8_t *)hoteli_carve(d->capacity);
+        if (!list[i].buffer || (d->gzip && !list[i].packed)) return false;
+    }
+    hoteli_pack_make(d);
+    d->requests = list;
+    return true;
+}
+
 static hoteli_destination *hoteli_build_destination(const hoteli_destination *draft,
                                                     const hoteli_plan *p) {
     hoteli_destination *d = (hoteli_destination *)hoteli_carve(sizeof *d);
@@ -9722,10 +10066,9 @@ static hoteli_destination *hoteli_build_destination(const hoteli_destination *dr
     hoteli_text text;
     if (!d) return NULL;
     *d = *draft;
-    d->buffer = (uint8_t *)hoteli_carve(d->capacity);
     d->queue = (uint32_t *)hoteli_carve(d->max_queue * sizeof(uint32_t));
     d->head = (char *)hoteli_carve(d->head_size + 1);
-    if (!path || !d->buffer || !d->queue || !d->head) return NULL;
+    if (!path || !d->queue || !d->head) return NULL;
     hoteli_text_start(&text, path, d->url.path_size + strlen(p->suffix) + 1);
     hoteli_say_n(&text, d->url.path, d->url.path_size);
     hoteli_say(&text, p->suffix);
@@ -9743,10 +10086,8 @@ static hoteli_destination *hoteli_build_destination(const hoteli_destination *dr
         d->transport.receive_fn = hoteli_socket_receive;
         d->transport.descriptor_fn = hoteli_socket_descriptor;
         d->transport.close_fn = hoteli_socket_close;
-        d->transport.user_data = &d->socket;
-        d->socket.fd = -1;
     }
-    return d;
+    return hoteli_build_requests(d) ? d : NULL;
 }
 
 /* Memory of set-up, and who gave it. */
@@ -9762,6 +10103,13 @@ static void hoteli_memory_free(hoteli_memory *memory) {
     if (memory->from.allocate_fn) memory->from.free_fn(memory->at, memory->from.user_data);
     else free(memory->at);
     memory->at = NULL;
+}
+
+/* What of the destinations is not in the set-up's memory is given back; none is left. */
+static void hoteli_drop_destinations(void) {
+    uint32_t i;
+    for (i = 0; i < hoteli_g.num_destinations; i++) hoteli_pack_release(hoteli_g.destinations[i]);
+    hoteli_g.num_destinations = 0;
 }
 
 /* Cuts the block into shards and chunks, all free. */
@@ -10282,12 +10630,8 @@ static void hoteli_fork_child(void) {
     hoteli_flag_store(&hoteli_g.propagator_lock, 0);
     /* Later these numbers may belong to files of the child's own. */
     hoteli_pipe_close();
-    for (i = 0; i < hoteli_num_destinations(); i++) {
-        hoteli_destination *d = hoteli_g.destinations[i];
-        if (!d->builtin) continue;
-        if (d->connection) hoteli_socket_close(&d->socket, true);
-        d->connection = NULL;
-    }
+    for (i = 0; i < hoteli_num_destinations(); i++)
+        hoteli_destination_forked(hoteli_g.destinations[i]);
 }
 
 /* The epoch lives in a page that the kernel wipes on fork, which also catches a raw clone(). */
@@ -10335,17 +10679,8 @@ static void hoteli_arena_inherit(void) {
 
 static void hoteli_books_clear(void) {
     uint32_t i;
-    for (i = 0; i < hoteli_num_destinations(); i++) {
-        hoteli_destination *d = hoteli_g.destinations[i];
-        if (d->connection) d->transport.close_fn(d->connection, true);
-        d->connection = NULL;
-        d->reused = d->failing = d->urge = false;
-        d->first = d->count = d->chunks = d->spans = 0;
-        d->state = HOTELI_IDLE;
-        d->settled = d->target = 0;
-        d->logged_retry_ms = d->logged_failed_ms = d->logged_partial_ms = d->logged_full_ms = 0;
-        memset(&d->books, 0, sizeof d->books);
-    }
+    for (i = 0; i < hoteli_num_destinations(); i++)
+        hoteli_destination_clear(hoteli_g.destinations[i]);
     {
         hoteli_word *const words[] = {&hoteli_g.record_only, &hoteli_g.pending, &hoteli_g.limited,
                                       &hoteli_g.stale, &hoteli_g.bad_arguments,
@@ -11557,7 +11892,7 @@ static bool hoteli_build_common(hoteli_setup *s) {
 }
 
 /* Everything of a provider that needs memory, in the order of hoteli_setup_bytes. */
-static hotel_result hoteli_build(hoteli_setup *s) {
+static hotel_result hoteli_build_all(hoteli_setup *s) {
     hoteli_provider *p = s->provider;
     hotel_tracer_config own;
     uint32_t i;
@@ -11584,12 +11919,21 @@ static hotel_result hoteli_build(hoteli_setup *s) {
     return i ? HOTEL_OK : hoteli_no_memory();
 }
 
+static hotel_result hoteli_build(hoteli_setup *s) {
+    hotel_result result = hoteli_build_all(s);
+    uint32_t i;
+    for (i = 0; result != HOTEL_OK && i < s->num_drafts; i++)
+        if (s->built[i]) hoteli_pack_release(s->built[i]);
+    return result;
+}
+
 /* Gives all memory back. Handles of before carry the old epoch from now on. */
 static void hoteli_let_go(void) {
     uint32_t i;
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, ++hoteli_g.last_epoch, __ATOMIC_RELEASE);
     hoteli_pipe_close();
-    hoteli_g.num_destinations = hoteli_g.num_configured = 0;
+    hoteli_drop_destinations();
+    hoteli_g.num_configured = 0;
     hoteli_g.num_chunks = hoteli_g.num_scopes = hoteli_g.shard_mask = 0;
     hoteli_g.shards = NULL;
     hoteli_g.arena = NULL;
@@ -11617,6 +11961,7 @@ static void hoteli_shards_clear(void) {
 /* The providers of before are gone; their memory with the next set-up. */
 static void hoteli_providers_clear(void) {
     uint32_t i;
+    hoteli_drop_destinations();
     for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
         hoteli_provider *p = &hoteli_g.providers[i];
         p->num_destinations = p->num_processors = 0;
@@ -11626,7 +11971,7 @@ static void hoteli_providers_clear(void) {
         hoteli_flag_store(&p->state, i ? HOTELI_OVER : HOTELI_RUNS);
         if (i) hoteli_memory_free(&p->memory);
     }
-    hoteli_g.num_destinations = hoteli_g.num_configured = 0;
+    hoteli_g.num_configured = 0;
     hoteli_g.drain_delay_ms = 5000;
     HOTELI_SET(hoteli_g.ending_hooks, false);
 }
@@ -12119,6 +12464,7 @@ static hotel_result hoteli_read_destination(size_t index, hotel_destination_stat
     while (i < hoteli_g.num_destinations && hoteli_g.destinations[i]->position != index) i++;
     if (i == hoteli_g.num_destinations) return HOTEL_ERR_ENDPOINT;
     b = &hoteli_g.destinations[i]->books;
+    out->offered = hoteli_load(&b->offered);
     out->accepted = hoteli_load(&b->accepted);
     out->rejected = hoteli_load(&b->rejected);
     out->failed = hoteli_load(&b->failed);
@@ -12176,6 +12522,9 @@ static void hoteli_describe(hoteli_text *text) {
         hoteli_describe_line(text, "  max_queue_size", d->max_queue);
         hoteli_describe_line(text, "  max_export_batch_size", d->max_batch);
         hoteli_describe_line(text, "  max_request_bytes", d->max_bytes);
+        hoteli_describe_line(text, "  max_response_bytes", d->max_response);
+        hoteli_describe_line(text, "  max_inflight", d->max_inflight);
+        hoteli_say(text, d->gzip ? "  compression=gzip\n" : "  compression=none\n");
     }
 }
 
