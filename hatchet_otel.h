@@ -613,6 +613,13 @@ typedef struct hotel_destination {
     uint32_t max_inflight HOTEL_ZERO;
     hotel_compression compression HOTEL_ZERO;
     const hotel_transport *transport HOTEL_ZERO; /* table is copied; NULL: sockets               */
+    /* Spans go to this exporter instead, in batches (EX-01); endpoint, headers, compression,
+       max_inflight and transport have no meaning then. Copied. NULL: OTLP over HTTP. */
+    const struct hotel_exporter *exporter HOTEL_ZERO;
+    /* The simple processor (BSP-29): each span is exported by itself, and hotel_end returns when
+       that is over, after 30 s at the latest. For tests and the console: it makes the span path
+       wait, and hotel_end must not be called in signal handlers. */
+    bool simple HOTEL_ZERO;
 } hotel_destination;
 
 /* Samplers (SM-01, SM-05 to SM-08). */
@@ -844,6 +851,20 @@ HOTEL_API hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t
    HOTEL_OK, or HOTEL_ERR_NOT_RUNNING. One thread at a time; a signal handler that interrupts it
    makes no spans. */
 HOTEL_API hotel_result hotel_poll(uint32_t timeout_ms);
+
+/* What a loop of your own has to wait for: <poll.h>'s events on a descriptor. */
+typedef struct hotel_descriptor {
+    int fd;
+    short events;
+} hotel_descriptor;
+
+/* With no_threads: the descriptors whose events, and *timeout_ms the time after which, hotel_poll(0)
+   has something to do; ask again after each hotel_poll, because both change. Returns how many
+   there are, at most 128, and writes up to `capacity` of them. Spans that end meanwhile may bring the
+   time forward: ask again after those, or let them wait for the delay that was given.
+   threads: one at a time, as hotel_poll. */
+HOTEL_API size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
+                                       uint32_t *timeout_ms);
 
 /* The version this implementation was compiled from, "0.1.0". */
 HOTEL_API const char *hotel_version(void);
@@ -4209,6 +4230,7 @@ typedef struct hoteli_books {
     hoteli_word retries;
     hoteli_word connections;
     hoteli_word bytes_sent;
+    hoteli_word flush_failures; /* of an exporter */
 } hoteli_books;
 
 /* A request and its connection. The bytes are kept unchanged until it is settled. */
@@ -4222,6 +4244,7 @@ typedef struct hoteli_request {
     uint32_t spans;
     uint64_t first;      /* its first span, counted like taken below */
     int state;
+    short events;        /* that its connection waits for */
     void *connection;
     hoteli_socket socket;
     bool reused;         /* the connection served a request before */
@@ -4260,7 +4283,10 @@ typedef struct hoteli_destination {
     uint32_t max_inflight;
     hotel_transport transport;
     bool builtin;
+    bool exports;        /* batches go to exporter, not over a connection */
+    bool shut;           /* its shutdown_fn was called */
     bool gzip;
+    hotel_exporter exporter;
 #if defined(HATCHET_OTEL_ZLIB)
     z_stream zlib;
     bool has_zlib;       /* zlib holds memory */
@@ -4274,6 +4300,9 @@ typedef struct hoteli_destination {
     int64_t due_ms;      /* when the oldest must go */
     uint64_t taken;      /* spans that left the queue so far */
     uint64_t target;     /* a flush wants that many to have left, and to be settled */
+    uint32_t flush_begun; /* the round that is on; under the lock, as is the next */
+    uint32_t flush_done;
+    bool flush_deep;     /* it ends with the exporter's flush */
     /* on their way */
     hoteli_request *requests; /* max_inflight of them; NULL until the set-up is complete */
     size_t capacity;     /* of each buffer */
@@ -4439,12 +4468,13 @@ static struct hoteli_state {
     uint32_t num_destinations; /* of all providers, that were valid; read while it grows */
     uint32_t num_configured;
     hoteli_destination *destinations[HOTELI_MAX_DESTINATIONS];
-    uint32_t flush_asked;   /* rounds of flush; all under lock */
-    uint32_t flush_begun;
-    uint32_t flush_done;
-    uint32_t flush_mask;    /* destinations that the next round is for, as bits */
+    uint32_t flush_asked;   /* number of the last flush that was asked for; all under lock */
+    uint32_t flush_mask;    /* destinations that have not begun with it, as bits */
+    uint32_t flush_deep;    /* ... whose exporter is to be flushed too */
+    int64_t next_ms;        /* the last turn: when the next one is due */
     bool stopping;
     int64_t stop_ms;
+    uint32_t stop_mask;     /* destinations that its last flush is for */
 } hoteli_g;
 
 static __thread hoteli_thread hoteli_t;
@@ -4456,6 +4486,11 @@ static inline uint32_t hoteli_epoch(void) {
 
 static inline const hoteli_provider *hoteli_provider_of(const hoteli_record *record) {
     return &hoteli_g.providers[record->provider & (HOTELI_MAX_PROVIDERS - 1)];
+}
+
+/* Its destinations as bits. */
+static uint32_t hoteli_mask_of(const hoteli_provider *p) {
+    return (((uint32_t)1 << p->num_destinations) - 1) << p->first;
 }
 
 /* The exporter sees those that were there when it looked; further ones only come behind. */
@@ -4603,6 +4638,11 @@ static uint64_t hoteli_clock_ns(clockid_t clock) {
 /* Never 0, so that 0 can mean "not yet". */
 static int64_t hoteli_now_ms(void) {
     return (int64_t)(hoteli_clock_ns(CLOCK_MONOTONIC) / 1000000u) + 1;
+}
+
+static uint32_t hoteli_time_left(int64_t until_ms) {
+    int64_t left = until_ms - hoteli_now_ms();
+    return left > 0 ? (uint32_t)HOTELI_MIN(left, (int64_t)UINT32_MAX) : 0;
 }
 
 static void hoteli_nap(int ms) {
@@ -7877,6 +7917,10 @@ static void hoteli_socket_close(void *connection, bool inherited) {
 /* ==== [SECTION 34] DESTINATIONS ============================================================ */
 
 static void hoteli_destination_name(hoteli_text *text, const hoteli_destination *d) {
+    if (d->exports) {
+        hoteli_say(text, "an exporter");
+        return;
+    }
     hoteli_say(text, d->url.is_unix ? "unix:" : d->url.tls ? "https://" : "http://");
     hoteli_say(text, d->url.is_unix ? d->url.host : d->url.authority);
     if (d->url.is_unix) hoteli_say(text, ":");
@@ -7990,6 +8034,7 @@ static void hoteli_destination_clear(hoteli_destination *d) {
     d->failing = false;
     d->first = d->count = d->chunks = 0;
     d->taken = d->target = 0;
+    d->flush_begun = d->flush_done = 0;
     d->logged_retry_ms = d->logged_failed_ms = d->logged_partial_ms = 0;
     d->logged_full_ms = d->logged_large_ms = 0;
     memset(&d->books, 0, sizeof d->books);
@@ -8075,6 +8120,9 @@ static void hoteli_span_too_large(hoteli_destination *d) {
     }
 }
 
+static void hoteli_hand_over(hoteli_request *r, const hoteli_batch *from, const uint8_t *bytes,
+                             int64_t now_ms);
+
 /* Encodes the next batch and begins to send it. */
 static void hoteli_request_start(hoteli_request *r, int64_t now_ms) {
     hoteli_destination *d = r->to;
@@ -8086,6 +8134,10 @@ static void hoteli_request_start(hoteli_request *r, int64_t now_ms) {
         return;
     }
     hoteli_batch_write(&batch, d, r->buffer + body);
+    if (d->exports) {
+        hoteli_hand_over(r, &batch, r->buffer + body, now_ms);
+        return;
+    }
     if (r->packed) packed = hoteli_pack(d, r->buffer + body, batch.size, r->packed + body);
     if (packed) hoteli_write_request_head(r, r->packed, packed);
     else hoteli_write_request_head(r, r->buffer, batch.size);
@@ -8180,6 +8232,50 @@ static void hoteli_request_fail(hoteli_request *r, const char *why) {
         hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_EXPORT_FAILED, &text);
     }
     d->failing = true;
+}
+
+/* ---- exporters of the user's ---- */
+
+/* Gives a batch to an exporter instead. There is no second attempt (BSP-11). */
+static void hoteli_hand_over(hoteli_request *r, const hoteli_batch *from, const uint8_t *bytes,
+                             int64_t now_ms) {
+    hoteli_destination *d = r->to;
+    hotel_batch batch;
+    hotel_result result;
+    batch.request = bytes;
+    batch.request_size = from->size;
+    batch.num_spans = from->count;
+    r->first = d->taken;
+    r->spans = from->count;
+    hoteli_queue_pop(d, from->count);
+    d->due_ms = now_ms + d->delay_ms;
+    hoteli_count(&d->books.requests, 1);
+    hoteli_count(&d->books.bytes_sent, from->size);
+    hoteli_t.quiet++;
+    result = d->exporter.export_fn(&batch, d->exporter.user_data);
+    hoteli_t.quiet--;
+    if (result == HOTEL_OK) hoteli_request_end(r, &d->books.accepted);
+    else hoteli_request_fail(r, "the exporter did not take them");
+    d->failing = false; /* the next batch has its chance at once */
+}
+
+static void hoteli_exporter_flush(hoteli_destination *d, uint32_t timeout_ms) {
+    hotel_result result = HOTEL_OK;
+    hoteli_t.quiet++;
+    if (d->exporter.flush_fn) result = d->exporter.flush_fn(timeout_ms, d->exporter.user_data);
+    hoteli_t.quiet--;
+    if (result != HOTEL_OK) hoteli_count(&d->books.flush_failures, 1);
+}
+
+/* Its last call of all (BSP-18). */
+static void hoteli_exporter_shutdown(hoteli_destination *d, uint32_t timeout_ms) {
+    hotel_result result = HOTEL_OK;
+    if (d->shut || !d->exporter.shutdown_fn) return;
+    d->shut = true;
+    hoteli_t.quiet++;
+    result = d->exporter.shutdown_fn(timeout_ms, d->exporter.user_data);
+    hoteli_t.quiet--;
+    if (result != HOTEL_OK) hoteli_count(&d->books.flush_failures, 1);
 }
 
 /* Sends the same bytes again after a wait: what the server asked for, else a growing step with
@@ -8499,6 +8595,7 @@ static int64_t hoteli_destination_step(hoteli_destination *d, int64_t now_ms, ho
         bool halted = hoteli_request_step(r, now_ms, &events);
         int fd;
         int64_t due = hoteli_request_wait(r, now_ms, &fd);
+        r->events = events;
         until = HOTELI_MIN(until, halted ? due : now_ms);
         if (fd < 0) continue;
         w->fds[w->count].fd = fd;
@@ -8513,7 +8610,7 @@ static int64_t hoteli_destination_step(hoteli_destination *d, int64_t now_ms, ho
 
 /* Shutdown's time is over: what is still here is dropped; a request under way may or may not have
    arrived. */
-static void hoteli_destination_close(hoteli_destination *d) {
+static void hoteli_destination_close(hoteli_destination *d, uint32_t timeout_ms) {
     uint32_t i, left = d->count;
     hoteli_queue_pop(d, left);
     if (left) hoteli_settle(d, &d->books.dropped_shutdown, left);
@@ -8522,6 +8619,7 @@ static void hoteli_destination_close(hoteli_destination *d) {
             hoteli_request_fail(&d->requests[i], "shutdown's time was over");
         hoteli_disconnect(&d->requests[i], false);
     }
+    hoteli_exporter_shutdown(d, timeout_ms);
 }
 
 /* ==== [SECTION 35] EXPORTER ================================================================ */
@@ -8609,38 +8707,57 @@ static HOTELI_COLD void hoteli_late(void) {
     hoteli_cancel_back(cancel);
 }
 
-/* Flush goes in rounds. A round begins with a drain, so that everything that ended before it was
-   asked for is in the queues, and is over when every destination has settled what it had then
-   (BSP-17, BSP-24). Whoever asks while one is on waits for the next. */
+/* Flush goes in rounds, of each destination by itself. A round begins with a drain, so that
+   everything that ended before it was asked for is in the queue, and is over when the destination
+   has settled what it had then (BSP-17, BSP-24). Whoever asks while one is on waits for the
+   next. */
 static void hoteli_flush_begin(int64_t now_ms) {
-    uint32_t i, mask;
-    bool begin;
+    uint32_t i, asked, ready = 0, deep;
     (void)pthread_mutex_lock(&hoteli_g.lock);
-    begin = hoteli_g.flush_begun == hoteli_g.flush_done &&
-            hoteli_g.flush_asked != hoteli_g.flush_begun;
-    mask = hoteli_g.flush_mask;
-    if (begin) {
-        hoteli_g.flush_begun = hoteli_g.flush_asked;
-        hoteli_g.flush_mask = 0;
+    asked = hoteli_g.flush_asked;
+    for (i = 0; hoteli_g.flush_mask && i < hoteli_num_destinations(); i++) {
+        const hoteli_destination *d = hoteli_g.destinations[i];
+        if (d->flush_done == d->flush_begun) ready |= hoteli_g.flush_mask & d->bit;
     }
+    deep = hoteli_g.flush_deep & ready;
+    hoteli_g.flush_mask &= ~ready;
+    hoteli_g.flush_deep &= ~ready;
     (void)pthread_mutex_unlock(&hoteli_g.lock);
-    if (!begin) return;
+    if (!ready) return;
     hoteli_drain(now_ms);
-    for (i = 0; i < hoteli_num_destinations(); i++)
-        if (mask & hoteli_g.destinations[i]->bit)
-            hoteli_destination_flush(hoteli_g.destinations[i]);
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        hoteli_destination *d = hoteli_g.destinations[i];
+        if (!(ready & d->bit)) continue;
+        hoteli_destination_flush(d);
+        d->flush_begun = asked;
+        d->flush_deep = (deep & d->bit) != 0;
+    }
 }
 
 /* True when a round has come to its end. */
 static bool hoteli_flush_end(void) {
+    bool ended = false;
     uint32_t i;
-    if (hoteli_g.flush_begun == hoteli_g.flush_done) return false;
-    for (i = 0; i < hoteli_num_destinations(); i++)
-        if (!hoteli_destination_flushed(hoteli_g.destinations[i])) return false;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
-    hoteli_g.flush_done = hoteli_g.flush_begun;
-    (void)pthread_cond_broadcast(&hoteli_g.settled);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        hoteli_destination *d = hoteli_g.destinations[i];
+        if (d->flush_begun == d->flush_done || !hoteli_destination_flushed(d)) continue;
+        if (d->flush_deep) hoteli_exporter_flush(d, d->timeout_ms);
+        (void)pthread_mutex_lock(&hoteli_g.lock);
+        d->flush_done = d->flush_begun;
+        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        ended = true;
+    }
+    if (ended) (void)pthread_cond_broadcast(&hoteli_g.settled);
+    return ended;
+}
+
+/* Under the lock: have these destinations come to the end of that round? */
+static bool hoteli_flush_reached(uint32_t ticket, uint32_t mask) {
+    uint32_t i;
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        const hoteli_destination *d = hoteli_g.destinations[i];
+        if ((mask & d->bit) && (int32_t)(d->flush_done - ticket) < 0) return false;
+    }
     return true;
 }
 
@@ -8649,11 +8766,6 @@ static bool hoteli_all_idle(void) {
     for (i = 0; i < hoteli_num_destinations(); i++)
         if (!hoteli_destination_idle(hoteli_g.destinations[i])) return false;
     return true;
-}
-
-/* Under the lock. */
-static bool hoteli_flush_reached(uint32_t ticket) {
-    return (int32_t)(hoteli_g.flush_done - ticket) >= 0;
 }
 
 static void hoteli_log_queue_full(int64_t now_ms) {
@@ -8754,6 +8866,7 @@ static void hoteli_turn(int64_t max_wait_ms) {
     until = HOTELI_MIN(until, hoteli_g.drain_ms);
     until = HOTELI_MIN(until, hoteli_close_asked(now_ms));
     if (hoteli_flush_end()) until = now_ms; /* the next round, or the end */
+    hoteli_g.next_ms = until;
     hoteli_wait(w.fds, w.count, until, now_ms);
     for (i = 0; i < w.count; i++) {
         hoteli_request *r = w.owners[i];
@@ -8768,15 +8881,16 @@ static bool hoteli_stop_now(void) {
     stop = hoteli_g.stopping;
     limit = hoteli_g.stop_ms;
     stop = stop && (hoteli_now_ms() >= limit ||
-                    (hoteli_g.flush_done == hoteli_g.flush_asked && hoteli_all_idle()));
+                    (hoteli_flush_reached(hoteli_g.flush_asked, hoteli_g.stop_mask) &&
+                     hoteli_all_idle()));
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     return stop;
 }
 
-static void hoteli_close_provider(hoteli_provider *p) {
+static void hoteli_close_provider(hoteli_provider *p, int64_t until_ms) {
     uint32_t i;
     for (i = 0; i < p->num_destinations; i++)
-        hoteli_destination_close(hoteli_g.destinations[p->first + i]);
+        hoteli_destination_close(hoteli_g.destinations[p->first + i], hoteli_time_left(until_ms));
     (void)pthread_mutex_lock(&hoteli_g.lock);
     hoteli_flag_store(&p->state, HOTELI_OVER);
     (void)pthread_cond_broadcast(&hoteli_g.settled);
@@ -8795,11 +8909,11 @@ static int64_t hoteli_close_asked(int64_t now_ms) {
         if (hoteli_flag_load(&p->state) != HOTELI_ASKED) continue;
         (void)pthread_mutex_lock(&hoteli_g.lock);
         stop_ms = p->stop_ms;
-        over = hoteli_flush_reached(p->ticket);
+        over = hoteli_flush_reached(p->ticket, hoteli_mask_of(p));
         (void)pthread_mutex_unlock(&hoteli_g.lock);
         for (k = 0; over && k < p->num_destinations; k++)
             over = hoteli_destination_idle(hoteli_g.destinations[p->first + k]);
-        if (over || now_ms >= stop_ms) hoteli_close_provider(p);
+        if (over || now_ms >= stop_ms) hoteli_close_provider(p, stop_ms);
         else until = HOTELI_MIN(until, stop_ms);
     }
     return until;
@@ -8812,7 +8926,7 @@ static void hoteli_close_all(void) {
     hoteli_drain(now_ms);
     for (i = 0; i < HOTELI_MAX_PROVIDERS; i++)
         if (hoteli_flag_load(&hoteli_g.providers[i].state) != HOTELI_OVER)
-            hoteli_close_provider(&hoteli_g.providers[i]);
+            hoteli_close_provider(&hoteli_g.providers[i], hoteli_g.stop_ms);
     (void)__atomic_exchange_n(&hoteli_g.closed.bits, 1u, __ATOMIC_SEQ_CST);
     hoteli_late();
     hoteli_log_queue_full(now_ms);
@@ -9396,7 +9510,8 @@ typedef struct hoteli_setup {
     uint32_t num_drafts;
     uint32_t num_planned; /* valid or not */
     uint32_t drain_delay_ms;
-    hotel_destination by_environment;
+    hotel_destination by_environment[2];
+    hotel_exporter console;
     const char *service;
     const char *attributes; /* OTEL_RESOURCE_ATTRIBUTES */
     size_t num_attributes;
@@ -9791,6 +9906,7 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
     size_t arena = hoteli_plan_arena(s->config);
     uint32_t chunks = (uint32_t)(arena / HATCHET_OTEL_CHUNK_BYTES), most, bytes;
     hoteli_text text;
+    if (d->exports) d->exporter = *c->exporter;
     p->headers_variable = "headers";
     if (!c->headers || !c->num_headers) {
         p->headers_variable = "OTEL_EXPORTER_OTLP_TRACES_HEADERS";
@@ -9811,6 +9927,10 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
     d->max_queue = hoteli_number(s, c->max_queue_size, "OTEL_BSP_MAX_QUEUE_SIZE", NULL, 1, 2048);
     d->max_batch = hoteli_number(s, c->max_export_batch_size, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
                                  NULL, 1, 512);
+    if (c->simple) {
+        d->delay_ms = 0;
+        d->max_batch = 1;
+    }
     most = HOTELI_MAX(chunks / 4 * 3 / share, 1u);
     d->max_chunks = most;
     if (d->max_queue > most || !d->max_queue) {
@@ -9823,7 +9943,8 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
         d->max_batch = used;
     }
     d->max_inflight = hoteli_plan_number("max_inflight", c->max_inflight, 1, HOTELI_MAX_INFLIGHT);
-    d->gzip = hoteli_plan_gzip(s, (uint32_t)c->compression);
+    if (d->exports) d->max_inflight = 1;
+    d->gzip = !d->exports && hoteli_plan_gzip(s, (uint32_t)c->compression);
     d->max_response = hoteli_plan_number("max_response_bytes", c->max_response_bytes, 4u << 20,
                                          UINT32_MAX - 1);
     /* Memory that is given has to do for all of them. */
@@ -9831,7 +9952,7 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
     bytes = (uint32_t)HOTELI_MAX(HOTELI_MIN(arena / 2, (size_t)512 << 10), (size_t)1024);
     d->max_bytes = hoteli_plan_number("max_request_bytes", c->max_request_bytes, bytes, 64u << 20);
     hoteli_text_start(&text, NULL, 0);
-    hoteli_write_head_text(&text, p, d);
+    if (!d->exports) hoteli_write_head_text(&text, p, d);
     d->head_size = text.size;
     d->capacity = d->head_size + HOTELI_HEAD_TAIL + d->max_bytes;
 }
@@ -10074,7 +10195,7 @@ static hoteli_destination *hoteli_build_destination(const hoteli_destination *dr
     hoteli_say(&text, p->suffix);
     d->path = path;
     hoteli_text_start(&text, d->head, d->head_size + 1);
-    hoteli_write_head_text(&text, p, d);
+    if (!d->exports) hoteli_write_head_text(&text, p, d);
     d->url.path = NULL;
     d->builtin = p->config->transport == NULL;
     if (!d->builtin) {
@@ -10480,26 +10601,33 @@ static bool hoteli_transport_sound(const hotel_transport *t) {
                   t->descriptor_fn && t->close_fn);
 }
 
-/* Which destinations there are when code names none: OTEL_TRACES_EXPORTER (EV-08). */
+/* Which destinations there are when code names none: OTEL_TRACES_EXPORTER (EV-08). The console comes
+   with the simple processor (EX-03). */
 static size_t hoteli_destinations_by_environment(hoteli_setup *s) {
+    static const char *const words[] = {"none", "otlp", "console"};
     const char *variable = "OTEL_TRACES_EXPORTER", *list = hoteli_env(s, variable), *end;
-    bool otlp = !list, none = false;
+    bool named[3] = {false, false, false}, any = false;
+    size_t count = 0, size, i;
     if (s->config->no_destinations) return 0;
     while (list && *list) {
-        size_t size;
         for (end = list; *end && *end != ','; end++) continue;
         size = (size_t)(end - list);
         hoteli_trim(&list, &size);
-        if (hoteli_is_word(list, size, "otlp")) otlp = true;
-        else if (hoteli_is_word(list, size, "none")) none = true;
-        else if (size) {
+        for (i = 0; i < 3 && !hoteli_is_word(list, size, words[i]); i++) continue;
+        if (i < 3) named[i] = any = true;
+        else if (size)
             hoteli_bad_variable(variable, hoteli_env(s, variable),
-                                "names an exporter that is not known here", "it is left out");
-            otlp = otlp || !none;
-        }
+                                "names something beside otlp, console and none", "it is left out");
         list = *end ? end + 1 : end;
     }
-    return otlp && !none ? 1 : 0;
+    if (named[0]) return 0;
+    if (named[1] || !any) count++;
+    if (named[2]) {
+        s->console = hotel_console_exporter(1);
+        s->by_environment[count].exporter = &s->console;
+        s->by_environment[count++].simple = true;
+    }
+    return count;
 }
 
 /* Every destination that is valid gets a place. */
@@ -10509,7 +10637,7 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
     size_t count = list ? c->num_destinations : 0, i;
     uint32_t share, delay = HOTELI_GET(hoteli_g.drain_delay_ms);
     if (!count) {
-        list = &s->by_environment;
+        list = s->by_environment;
         count = hoteli_destinations_by_environment(s);
     }
     if (count > HOTELI_MAX_OF_PROVIDER) {
@@ -10531,7 +10659,15 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
             hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
             continue;
         }
-        if (!hoteli_plan_endpoint(s, p, d)) continue;
+        p->suffix = "";
+        d->exports = p->config->exporter != NULL;
+        if (d->exports && !p->config->exporter->export_fn) {
+            hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
+                       "an exporter has no export_fn; its destination is not started");
+            hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+            continue;
+        }
+        if (!d->exports && !hoteli_plan_endpoint(s, p, d)) continue;
         hoteli_plan_destination(s, p, d, share);
         delay = HOTELI_MIN(delay, d->delay_ms);
         s->num_drafts++;
@@ -10542,15 +10678,17 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
 
 /* Adds what was built to what the exporter drives. */
 static void hoteli_publish_destinations(hoteli_setup *s) {
-    uint32_t i, first = hoteli_g.num_destinations;
+    uint32_t i, first = hoteli_g.num_destinations, waits = 0;
     s->provider->first = first;
     s->provider->num_destinations = s->num_drafts;
     for (i = 0; i < s->num_drafts; i++) {
         s->built[i]->bit = (uint32_t)1 << (first + i);
+        if (s->plans[i].config->simple) waits |= s->built[i]->bit;
         hoteli_g.destinations[first + i] = s->built[i];
     }
     hoteli_g.num_configured += s->num_planned;
     HOTELI_SET(hoteli_g.drain_delay_ms, s->drain_delay_ms);
+    HOTELI_SET(s->provider->waits, waits);
     __atomic_store_n(&hoteli_g.num_destinations, first + s->num_drafts, __ATOMIC_RELEASE);
 }
 
@@ -10571,7 +10709,7 @@ static void hoteli_announce(const hoteli_destination *d) {
     char words[512];
     hoteli_text text;
     hoteli_text_start(&text, words, sizeof words);
-    hoteli_say(&text, "sending OTLP over HTTP to ");
+    hoteli_say(&text, d->exports ? "handing spans to " : "sending OTLP over HTTP to ");
     hoteli_destination_name(&text, d);
     hoteli_log_text(HOTEL_LOG_INFO, HOTEL_LOG_ID_STARTED, &text);
 }
@@ -10735,7 +10873,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
         hoteli_books_clear();
         if (hoteli_g.arena) hoteli_arena_inherit();
         memset(hoteli_g.scratch.block, 0, sizeof hoteli_g.scratch.block);
-        hoteli_g.flush_asked = hoteli_g.flush_begun = hoteli_g.flush_done = 0;
+        hoteli_g.flush_asked = hoteli_g.flush_mask = hoteli_g.flush_deep = 0;
         hoteli_g.stopping = hoteli_g.has_thread = false;
         hoteli_flag_store(&hoteli_g.sleeping, 0);
         hoteli_flag_store(&hoteli_g.nudge, 0);
@@ -12002,7 +12140,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     hoteli_publish_destinations(s);
     hoteli_plan_wake();
     hoteli_books_clear();
-    hoteli_g.flush_asked = hoteli_g.flush_begun = hoteli_g.flush_done = hoteli_g.flush_mask = 0;
+    hoteli_g.flush_asked = hoteli_g.flush_mask = hoteli_g.flush_deep = 0;
     hoteli_g.stopping = false;
     hoteli_flag_store(&hoteli_g.sleeping, 0);
     hoteli_flag_store(&hoteli_g.closed, 0);
@@ -12124,52 +12262,58 @@ static void hoteli_turn_alone(int64_t max_wait_ms) {
     hoteli_cancel_back(cancel);
 }
 
-static bool hoteli_flush_done(uint32_t ticket) {
+static bool hoteli_flush_done(uint32_t ticket, uint32_t mask) {
     bool reached;
     (void)pthread_mutex_lock(&hoteli_g.lock);
-    reached = hoteli_flush_reached(ticket);
+    reached = hoteli_flush_reached(ticket, mask);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     return reached;
 }
 
 /* Without threads the caller does the work itself. */
-static bool hoteli_pump(uint32_t ticket, uint32_t timeout_ms) {
+static bool hoteli_pump(uint32_t ticket, uint32_t mask, uint32_t timeout_ms) {
     int64_t until = hoteli_now_ms() + timeout_ms;
     hoteli_t.quiet = 1;
     do {
         int64_t left = until - hoteli_now_ms();
         hoteli_turn_alone(HOTELI_MAX(HOTELI_MIN(left, (int64_t)20), (int64_t)0));
-    } while (!hoteli_flush_done(ticket) && hoteli_now_ms() < until);
+    } while (!hoteli_flush_done(ticket, mask) && hoteli_now_ms() < until);
     hoteli_t.quiet = 0;
-    return hoteli_flush_done(ticket);
+    return hoteli_flush_done(ticket, mask);
 }
 
-static bool hoteli_flush_wait(uint32_t ticket, uint32_t timeout_ms) {
+static bool hoteli_flush_wait(uint32_t ticket, uint32_t mask, uint32_t timeout_ms) {
     struct timespec until = hoteli_deadline(timeout_ms, 0);
     bool reached;
     int error = 0, cancel = hoteli_cancel_hold();
     (void)pthread_mutex_lock(&hoteli_g.lock);
-    while (!hoteli_flush_reached(ticket) && error != ETIMEDOUT &&
+    while (!hoteli_flush_reached(ticket, mask) && error != ETIMEDOUT &&
            !hoteli_flag_load(&hoteli_g.closed))
         error = pthread_cond_timedwait(&hoteli_g.settled, &hoteli_g.lock, &until);
-    reached = hoteli_flush_reached(ticket);
+    reached = hoteli_flush_reached(ticket, mask);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     hoteli_cancel_back(cancel);
     return reached;
 }
 
-/* Asks for a round over these destinations. */
-static uint32_t hoteli_flush_ask(uint32_t mask) {
+/* Asks for a round of these destinations; deep: with their exporters. Under the lock. */
+static uint32_t hoteli_flush_order(uint32_t mask, bool deep) {
+    hoteli_g.flush_mask |= mask;
+    if (deep) hoteli_g.flush_deep |= mask;
+    return ++hoteli_g.flush_asked;
+}
+
+static uint32_t hoteli_flush_ask(uint32_t mask, bool deep) {
     uint32_t ticket;
     (void)pthread_mutex_lock(&hoteli_g.lock);
-    ticket = ++hoteli_g.flush_asked;
-    hoteli_g.flush_mask |= mask;
+    ticket = hoteli_flush_order(mask, deep);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     hoteli_nudge();
     return ticket;
 }
 
-/* Spans of these destinations that were settled by anything but acceptance. */
+/* Spans of these destinations that were settled by anything but acceptance, and what their exporters
+   could not flush. */
 static uint64_t hoteli_lost(uint32_t mask) {
     uint64_t lost = 0;
     uint32_t i;
@@ -12178,13 +12322,9 @@ static uint64_t hoteli_lost(uint32_t mask) {
         if (!(mask & hoteli_g.destinations[i]->bit)) continue;
         lost += hoteli_load(&b->rejected) + hoteli_load(&b->failed) +
                 hoteli_load(&b->dropped_queue_full) + hoteli_load(&b->dropped_too_large) +
-                hoteli_load(&b->dropped_shutdown);
+                hoteli_load(&b->dropped_shutdown) + hoteli_load(&b->flush_failures);
     }
     return lost;
-}
-
-static uint32_t hoteli_mask_of(const hoteli_provider *p) {
-    return (((uint32_t)1 << p->num_destinations) - 1) << p->first;
 }
 
 /* The processors' part of flush or shutdown: those of the caller, on its thread. */
@@ -12201,11 +12341,6 @@ static hotel_result hoteli_tell_processors(hoteli_provider *p, uint32_t timeout_
     }
     hoteli_t.quiet--;
     return worst;
-}
-
-static uint32_t hoteli_time_left(int64_t until_ms) {
-    int64_t left = until_ms - hoteli_now_ms();
-    return left > 0 ? (uint32_t)HOTELI_MIN(left, (int64_t)UINT32_MAX) : 0;
 }
 
 /* A barrier for some providers: those from first to end. */
@@ -12227,9 +12362,10 @@ static hotel_result hoteli_flush(uint32_t first, uint32_t end, uint32_t timeout_
                                                    hoteli_time_left(until), false);
         if (result == HOTEL_OK) result = told;
     }
-    ticket = hoteli_flush_ask(mask);
+    ticket = hoteli_flush_ask(mask, true);
     timeout_ms = hoteli_time_left(until);
-    reached = pump ? hoteli_pump(ticket, timeout_ms) : hoteli_flush_wait(ticket, timeout_ms);
+    reached = pump ? hoteli_pump(ticket, mask, timeout_ms)
+                   : hoteli_flush_wait(ticket, mask, timeout_ms);
     if (!reached) return HOTEL_ERR_TIMEOUT;
     if (hoteli_lost(mask) != lost) return HOTEL_ERR_FAILED;
     return result;
@@ -12240,9 +12376,9 @@ static HOTELI_COLD void hoteli_wait_exported(uint32_t mask) {
     int error = errno;
     uint32_t ticket;
     if (hoteli_t.quiet || !hoteli_flag_load(&hoteli_g.running)) return;
-    ticket = hoteli_flush_ask(mask);
-    if (hoteli_g.no_threads) (void)hoteli_pump(ticket, HOTELI_SIMPLE_WAIT_MS);
-    else (void)hoteli_flush_wait(ticket, HOTELI_SIMPLE_WAIT_MS);
+    ticket = hoteli_flush_ask(mask, false);
+    if (hoteli_g.no_threads) (void)hoteli_pump(ticket, mask, HOTELI_SIMPLE_WAIT_MS);
+    else (void)hoteli_flush_wait(ticket, mask, HOTELI_SIMPLE_WAIT_MS);
     errno = error;
 }
 
@@ -12287,8 +12423,8 @@ static bool hoteli_stop(uint32_t timeout_ms) {
     (void)pthread_mutex_lock(&hoteli_g.lock);
     hoteli_g.stop_ms = hoteli_now_ms() + timeout_ms;
     hoteli_g.stopping = true;
-    hoteli_g.flush_asked++;
-    hoteli_g.flush_mask = UINT32_MAX;
+    hoteli_g.stop_mask = ((uint32_t)1 << hoteli_num_destinations()) - 1;
+    (void)hoteli_flush_order(hoteli_g.stop_mask, true);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     hoteli_nudge();
     if (hoteli_g.has_thread) {
@@ -12377,8 +12513,7 @@ HOTEL_API hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t
         lost = hoteli_lost(mask);
         result = hoteli_tell_processors(p, hoteli_time_left(until), true);
         (void)pthread_mutex_lock(&hoteli_g.lock);
-        p->ticket = ++hoteli_g.flush_asked;
-        hoteli_g.flush_mask |= mask;
+        p->ticket = hoteli_flush_order(mask, true);
         p->stop_ms = until;
         hoteli_flag_store(&p->state, HOTELI_ASKED);
         (void)pthread_mutex_unlock(&hoteli_g.lock);
@@ -12414,6 +12549,33 @@ HOTEL_API hotel_result hotel_poll(uint32_t timeout_ms) {
     hoteli_turn_alone((int64_t)timeout_ms);
     hoteli_t.quiet = 0;
     return HOTEL_OK;
+}
+
+HOTEL_API size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
+                                       uint32_t *timeout_ms) {
+    size_t count = 0;
+    uint32_t i, k;
+    int fd;
+    if (timeout_ms) *timeout_ms = 0;
+    if (hoteli_t.quiet || !hoteli_here() || !hoteli_flag_load(&hoteli_g.running) ||
+        !hoteli_g.no_threads || !hoteli_flag_cas(&hoteli_g.turning, 0, 1))
+        return 0;
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        hoteli_destination *d = hoteli_g.destinations[i];
+        for (k = 0; k < hoteli_num_requests(d); k++) {
+            (void)hoteli_request_wait(&d->requests[k], hoteli_now_ms(), &fd);
+            if (fd < 0) continue;
+            if (out && count < capacity) {
+                out[count].fd = fd;
+                out[count].events = d->requests[k].events;
+            }
+            count++;
+        }
+    }
+    if (timeout_ms && hoteli_load(&hoteli_g.pending) < HOTELI_GET(hoteli_g.wake_at))
+        *timeout_ms = hoteli_time_left(hoteli_g.next_ms);
+    hoteli_flag_store(&hoteli_g.turning, 0);
+    return count;
 }
 
 HOTEL_API const char *hotel_version(void) { return HOTEL_VERSION_STRING; }
