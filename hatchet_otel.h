@@ -102,6 +102,29 @@ hotel_traceparent to another process.
     }
     ---
 
+Beside the span a context carries baggage, which travels to other processes, and values of the
+application under keys, which do not. A context never changes: setting makes another one, which is
+given back once. Propagators write contexts into carriers and read them back; hotel_inject and
+hotel_extract_from use the one that OTEL_PROPAGATORS or the application chose.
+
+    --- code: carried.c
+    static void set_header(void *request, const char *name, const char *value) {
+        fprintf((FILE *)request, "%s: %s\r\n", name, value);
+    }
+
+    void send_request(FILE *request, const char *customer) {
+        char memory[HOTEL_BAGGAGE_BYTES];
+        hotel_baggage baggage;
+        hotel_setter setter = {set_header};
+        hotel_baggage_start(&baggage, memory, sizeof memory);
+        hotel_context_baggage(NULL, &baggage);
+        hotel_baggage_set(&baggage, "customer", customer, NULL);
+        hotel_context context = hotel_context_with_baggage(NULL, &baggage);
+        hotel_inject(&context, &setter, request);
+        hotel_context_release(&context);
+    }
+    ---
+
 Everything that a span holds is copied into an arena whose size is fixed by hotel_init. A span
 begins with one chunk and takes more as it grows. When no chunk is free the span is not recorded,
 its children hang under its parent, and the books count it. Nothing on this path allocates,
