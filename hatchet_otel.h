@@ -8646,8 +8646,8 @@ static void hoteli_print_hex(hoteli_printer *p, const void *bytes, size_t size) 
     const uint8_t *b = (const uint8_t *)bytes;
     size_t i;
     for (i = 0; i < size; i++) {
-        hoteli_print_n(p, "0123456789abcdef" + (b[i] >> 4), 1);
-        hoteli_print_n(p, "0123456789abcdef" + (b[i] & 15), 1);
+        hoteli_print_n(p, &"0123456789abcdef"[b[i] >> 4], 1);
+        hoteli_print_n(p, &"0123456789abcdef"[b[i] & 15], 1);
     }
 }
 
