@@ -6629,13 +6629,20 @@ HOTEL_API hotel_result hotel_resource_merge(hotel_resource *resource,
 typedef struct hoteli_finder {
     hotel_resource *out;
     hotel_result result;
+    int cancel;
 } hoteli_finder;
 
 static hoteli_finder hoteli_finder_start(hotel_resource *out) {
     hoteli_finder f;
     f.out = out;
     f.result = hotel_resource_set_schema(out, HOTEL_SCHEMA_URL);
+    f.cancel = hoteli_cancel_hold();
     return f;
+}
+
+static hotel_result hoteli_finder_end(hoteli_finder *f) {
+    hoteli_cancel_back(f->cancel);
+    return f->result;
 }
 
 static void hoteli_found(hoteli_finder *f, hotel_attr attribute) {
@@ -6714,7 +6721,7 @@ static hotel_result hoteli_detect_service(hotel_resource *out, void *user_data) 
     if (name) hoteli_found(&f, hotel_str("service.name", name));
     hoteli_instance_id(id);
     hoteli_found(&f, hotel_str("service.instance.id", id));
-    return f.result;
+    return hoteli_finder_end(&f);
 }
 
 static hotel_result hoteli_detect_sdk(hotel_resource *out, void *user_data) {
@@ -6723,7 +6730,7 @@ static hotel_result hoteli_detect_sdk(hotel_resource *out, void *user_data) {
     hoteli_found(&f, hotel_str("telemetry.sdk.name", "hatchet_otel"));
     hoteli_found(&f, hotel_str("telemetry.sdk.language", "c"));
     hoteli_found(&f, hotel_str("telemetry.sdk.version", HOTEL_VERSION_STRING));
-    return f.result;
+    return hoteli_finder_end(&f);
 }
 
 /* The name of a user by /etc/passwd: "name:password:uid:...", nothing asked of the network. */
@@ -6800,7 +6807,7 @@ static hotel_result hoteli_detect_process(hotel_resource *out, void *user_data) 
         hoteli_found(&f, hotel_str("process.runtime.version", text + 6));
     }
 #endif
-    return f.result;
+    return hoteli_finder_end(&f);
 }
 
 /* As many whole arguments as there is room for here. */
@@ -6817,7 +6824,7 @@ static hotel_result hoteli_detect_command(hotel_resource *out, void *user_data) 
         at = (size_t)(end - text) + 1;
     }
     if (count) hoteli_found(&f, hotel_strs("process.command_args", arguments, count));
-    return f.result;
+    return hoteli_finder_end(&f);
 }
 
 /* The machine as the semantic conventions call it; an unknown one keeps its name. */
@@ -6849,7 +6856,7 @@ static hotel_result hoteli_detect_host(hotel_resource *out, void *user_data) {
     for (i = 0; i < sizeof files / sizeof files[0] && !id.size; i++)
         id = hoteli_first_line(text, hoteli_file_read(files[i], text, sizeof text));
     hoteli_found(&f, hotel_strn("host.id", id.text, id.size));
-    return f.result;
+    return hoteli_finder_end(&f);
 }
 
 /* The value of a name in an os-release file, quotes and backslashes taken off in place. */
@@ -6900,7 +6907,7 @@ static hotel_result hoteli_detect_os(hotel_resource *out, void *user_data) {
     size_t size = hoteli_file_read("/etc/os-release", file, sizeof file);
     hoteli_text text;
     (void)user_data;
-    if (uname(&system) < 0) return f.result;
+    if (uname(&system) < 0) return hoteli_finder_end(&f);
     if (!size) size = hoteli_file_read("/usr/lib/os-release", file, sizeof file);
     name = hoteli_release_value(file, size, "NAME");
     version = hoteli_release_value(file, size, "VERSION_ID");
@@ -6923,7 +6930,7 @@ static hotel_result hoteli_detect_os(hotel_resource *out, void *user_data) {
     hoteli_say(&text, system.version);
     hoteli_say(&text, pretty.size ? ")" : "");
     hoteli_found(&f, hotel_str("os.description", words));
-    return f.result;
+    return hoteli_finder_end(&f);
 }
 
 static hotel_result hoteli_detect_given(hotel_resource *out, void *user_data) {
@@ -9065,8 +9072,8 @@ static void hoteli_print_hex(hoteli_printer *p, const void *bytes, size_t size) 
     const uint8_t *b = (const uint8_t *)bytes;
     size_t i;
     for (i = 0; i < size; i++) {
-        hoteli_print_n(p, "0123456789abcdef" + (b[i] >> 4), 1);
-        hoteli_print_n(p, "0123456789abcdef" + (b[i] & 15), 1);
+        hoteli_print_n(p, &"0123456789abcdef"[b[i] >> 4], 1);
+        hoteli_print_n(p, &"0123456789abcdef"[b[i] & 15], 1);
     }
 }
 
@@ -9404,7 +9411,7 @@ static hotel_result hoteli_console_export(const hotel_batch *batch, void *user_d
     hoteli_printer p;
     sigset_t broken, before, pending;
     bool was_pending;
-    int error = errno, number;
+    int error = errno, number, cancel = hoteli_cancel_hold();
     p.fd = (int)(setting >> 1);
     p.color = setting & 1;
     p.failed = false;
@@ -9418,6 +9425,7 @@ static hotel_result hoteli_console_export(const hotel_batch *batch, void *user_d
         sigismember(&pending, SIGPIPE) == 1)
         (void)sigwait(&broken, &number);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    hoteli_cancel_back(cancel);
     errno = error;
     return p.failed ? HOTEL_ERR_FAILED : HOTEL_OK;
 }
@@ -9437,10 +9445,12 @@ HOTEL_API hotel_exporter hotel_console_exporter(int descriptor) {
 /* Batches are kept behind one another, which is one batch. What is below `used` never changes, so
    readers need only that; busy keeps a reset out of an export. */
 static void hoteli_memory_enter(hotel_memory_exporter *m) {
+    int cancel = hoteli_cancel_hold();
     while (__atomic_exchange_n(&m->busy, 1u, __ATOMIC_ACQUIRE) != 0) {
         struct timespec pause = {0, 100000};
         (void)nanosleep(&pause, NULL);
     }
+    hoteli_cancel_back(cancel);
 }
 
 static void hoteli_memory_leave(hotel_memory_exporter *m) {
