@@ -8175,6 +8175,7 @@ static void hoteli_request_start(hoteli_request *r, int64_t now_ms) {
     r->spans = batch.count;
     hoteli_queue_pop(d, batch.count);
     d->due_ms = now_ms + d->delay_ms;
+    if (!hoteli_num_busy(d, false)) d->probe_ms = 0;
     r->attempts = 0;
     r->step_ms = 1000;
     r->deadline_ms = d->timeout_ms ? now_ms + (int64_t)d->timeout_ms : INT64_MAX;
@@ -8321,6 +8322,8 @@ static void hoteli_request_retry(hoteli_request *r, const char *why, int64_t wai
         r->step_ms = HOTELI_MIN(r->step_ms + r->step_ms / 2, 5000u);
     }
     wait_ms = HOTELI_MAX(wait_ms, (int64_t)100);
+    r->retry_ms = now_ms + wait_ms;
+    d->probe_ms = d->failing ? HOTELI_MAX(d->probe_ms, r->retry_ms) : r->retry_ms;
     if (r->deadline_ms != INT64_MAX && now_ms + wait_ms >= r->deadline_ms) {
         hoteli_request_fail(r, why);
         return;
@@ -8336,8 +8339,6 @@ static void hoteli_request_retry(hoteli_request *r, const char *why, int64_t wai
         hoteli_say(&text, " ms");
         hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_EXPORT_RETRY, &text);
     }
-    r->retry_ms = now_ms + wait_ms;
-    d->probe_ms = d->failing ? HOTELI_MAX(d->probe_ms, r->retry_ms) : r->retry_ms;
     d->failing = true;
     r->state = HOTELI_WAITING;
 }
@@ -8348,6 +8349,18 @@ static int64_t hoteli_retry_at(const hoteli_request *r) {
     const hoteli_destination *d = r->to;
     if (!d->failing) return r->retry_ms;
     return hoteli_num_busy(d, true) ? INT64_MAX : HOTELI_MAX(r->retry_ms, d->probe_ms);
+}
+
+static bool hoteli_step_wait(hoteli_request *r, int64_t now_ms) {
+    int64_t at = hoteli_retry_at(r);
+    if (now_ms >= at) {
+        r->state = HOTELI_CONNECTING;
+        return true;
+    }
+    if (at == INT64_MAX || at < r->deadline_ms) return false;
+    /* Others have put off what this one waits for until it is too late. */
+    hoteli_request_fail(r, r->trouble);
+    return true;
 }
 
 /* The connection broke. One that had served before and gave no byte back was stale: once more at
@@ -8601,10 +8614,7 @@ static bool hoteli_request_step(hoteli_request *r, int64_t now_ms, short *events
             continue;
         }
         switch (r->state) {
-        case HOTELI_WAITING:
-            moved = now_ms >= hoteli_retry_at(r);
-            if (moved) r->state = HOTELI_CONNECTING;
-            break;
+        case HOTELI_WAITING: moved = hoteli_step_wait(r, now_ms); break;
         case HOTELI_CONNECTING: moved = hoteli_step_connect(r, events); break;
         case HOTELI_SENDING: moved = hoteli_step_send(r, events); break;
         default: moved = hoteli_step_receive(r, events); break;
