@@ -3980,6 +3980,11 @@ static struct hoteli_state {
 
 static __thread hoteli_thread hoteli_t;
 
+/* A callback is over. In a child that it forked none was begun. */
+static void hoteli_loud(void) {
+    if (hoteli_t.quiet) hoteli_t.quiet--;
+}
+
 static inline uint32_t hoteli_epoch(void) {
     const uint32_t *epoch = __atomic_load_n(&hoteli_g.epoch, __ATOMIC_ACQUIRE);
     return epoch ? __atomic_load_n(epoch, __ATOMIC_RELAXED) : 0;
@@ -4041,11 +4046,10 @@ static void hoteli_say_quoted(hoteli_text *text, const char *words, size_t size)
 }
 
 static void hoteli_log(hotel_log_level level, hotel_log_id id, const char *message) {
-    uint32_t quiet = hoteli_t.quiet;
     if (!hoteli_g.log_fn || level > hoteli_g.log_level) return;
-    hoteli_t.quiet = 1;
+    hoteli_t.quiet++;
     hoteli_g.log_fn(level, id, message, hoteli_g.log_user_data);
-    hoteli_t.quiet = quiet;
+    hoteli_loud();
 }
 
 static void hoteli_log_text(hotel_log_level level, hotel_log_id id, const hoteli_text *text) {
@@ -5784,7 +5788,7 @@ static HOTELI_COLD bool hoteli_run_ending_hooks(const hotel_span *span, uint64_t
     for (i = 0; i < p->num_processors; i++)
         if (p->processors[i].on_ending_fn)
             p->processors[i].on_ending_fn(span, p->processors[i].user_data);
-    hoteli_t.quiet--;
+    hoteli_loud();
     return true;
 }
 
@@ -6528,7 +6532,7 @@ static HOTELI_COLD hotel_decision hoteli_ask_samplers(const hoteli_provider *p,
     hotel_decision decision;
     hoteli_t.quiet++;
     decision = hoteli_ask_sampler(p, 0, in, out);
-    hoteli_t.quiet--;
+    hoteli_loud();
     return decision == HOTEL_RECORD_ONLY || decision == HOTEL_RECORD_AND_SAMPLE ? decision
                                                                                 : HOTEL_DROP;
 }
@@ -6717,7 +6721,7 @@ static HOTELI_COLD void hoteli_run_start_hooks(const hoteli_provider *p, const h
     for (i = 0; i < p->num_processors; i++)
         if (p->processors[i].on_start_fn)
             p->processors[i].on_start_fn(span, &parent, p->processors[i].user_data);
-    hoteli_t.quiet--;
+    hoteli_loud();
 }
 
 /* What is left when no chunk is free: the parent, so that the tree stays connected, or a root that
@@ -7149,7 +7153,7 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
     hoteli_t.quiet++;
     hoteli_view_start(&v, record, &scratch, &anchor);
     hoteli_show(p, &v, &stage, scope_size, encoded);
-    hoteli_t.quiet--;
+    hoteli_loud();
     if (pooled) hoteli_pool_leave(p);
 }
 
@@ -9167,7 +9171,7 @@ static bool hoteli_detect(const hotel_config *c, hotel_resource *out) {
         if (d->detect_fn) {
             hoteli_t.quiet++;
             result = d->detect_fn(out, d->user_data);
-            hoteli_t.quiet--;
+            hoteli_loud();
         }
         if (out->schema_conflict) {
             if (!conflict)
@@ -9937,7 +9941,8 @@ static HOTELI_COLD void hoteli_forget(void) {
     hoteli_g.shards = NULL;
     hoteli_g.arena = NULL;
     memset(hoteli_g.scopes, 0, sizeof hoteli_g.scopes);
-    hoteli_g.arena_memory = hoteli_g.setup_memory = NULL;
+    memset((void *)hoteli_g.providers, 0, sizeof hoteli_g.providers);
+    memset((void *)&hoteli_g.arena_memory, 0, sizeof hoteli_g.arena_memory);
     hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
 }
 
@@ -10325,6 +10330,7 @@ static void hoteli_shards_clear(void) {
 /* The providers of before are gone; their memory with the next set-up. */
 static void hoteli_providers_clear(void) {
     uint32_t i;
+    hoteli_g.num_destinations = hoteli_g.num_configured = 0; /* before their memory goes */
     for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
         hoteli_provider *p = &hoteli_g.providers[i];
         p->num_destinations = p->num_processors = 0;
@@ -10334,7 +10340,6 @@ static void hoteli_providers_clear(void) {
         hoteli_flag_store(&p->state, i ? HOTELI_OVER : HOTELI_RUNS);
         if (i) hoteli_give_back(&p->memory);
     }
-    hoteli_g.num_destinations = hoteli_g.num_configured = 0;
     hoteli_g.drain_delay_ms = 5000;
     HOTELI_SET(hoteli_g.ending_hooks, false);
 }
@@ -10497,12 +10502,12 @@ static bool hoteli_flush_done(uint32_t ticket) {
 /* Without threads the caller does the work itself. */
 static bool hoteli_pump(uint32_t ticket, uint32_t timeout_ms) {
     int64_t until = hoteli_now_ms() + timeout_ms;
-    hoteli_t.quiet = 1;
+    hoteli_t.quiet++;
     do {
         int64_t left = until - hoteli_now_ms();
         hoteli_turn_alone(HOTELI_MAX(HOTELI_MIN(left, (int64_t)20), (int64_t)0));
     } while (!hoteli_flush_done(ticket) && hoteli_now_ms() < until);
-    hoteli_t.quiet = 0;
+    hoteli_loud();
     return hoteli_flush_done(ticket);
 }
 
@@ -10561,7 +10566,7 @@ static hotel_result hoteli_tell_processors(hoteli_provider *p, uint32_t timeout_
         hotel_result result = tell_fn ? tell_fn(timeout_ms, processor->user_data) : HOTEL_OK;
         if (worst == HOTEL_OK) worst = result;
     }
-    hoteli_t.quiet--;
+    hoteli_loud();
     return worst;
 }
 
@@ -10656,12 +10661,12 @@ static bool hoteli_stop(uint32_t timeout_ms) {
     if (hoteli_g.has_thread) {
         if (!hoteli_join(timeout_ms)) return false;
     } else {
-        hoteli_t.quiet = 1;
+        hoteli_t.quiet++;
         while (!hoteli_stop_now()) hoteli_turn_alone(HOTELI_MIN(hoteli_stop_wait(), (int64_t)20));
         hoteli_flag_enter(&hoteli_g.turning);
         hoteli_close_all();
         hoteli_flag_store(&hoteli_g.turning, 0);
-        hoteli_t.quiet = 0;
+        hoteli_loud();
     }
     (void)pthread_mutex_lock(&hoteli_g.lock);
     (void)pthread_cond_broadcast(&hoteli_g.settled);
@@ -10712,7 +10717,7 @@ static bool hoteli_provider_wait(hoteli_provider *p, uint32_t timeout_ms) {
     if (hoteli_g.no_threads) {
         hoteli_t.quiet++;
         while (hoteli_flag_load(&p->state) != HOTELI_OVER) hoteli_turn_alone(20);
-        hoteli_t.quiet--;
+        hoteli_loud();
         return true;
     }
     (void)pthread_mutex_lock(&hoteli_g.lock);
@@ -10772,9 +10777,9 @@ HOTEL_API hotel_result hotel_poll(uint32_t timeout_ms) {
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     if (!hoteli_here() || !hoteli_flag_load(&hoteli_g.running) || !hoteli_g.no_threads)
         return HOTEL_ERR_NOT_RUNNING;
-    hoteli_t.quiet = 1;
+    hoteli_t.quiet++;
     hoteli_turn_alone((int64_t)timeout_ms);
-    hoteli_t.quiet = 0;
+    hoteli_loud();
     return HOTEL_OK;
 }
 
