@@ -789,8 +789,10 @@ HOTEL_API HOTEL_MUST_CHECK hotel_result hotel_flush(uint32_t timeout_ms);
    The statistics stay readable. threads: any. */
 HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms);
 
-/* Gives the arena back after hotel_shutdown. The application warrants that no other thread is
-   inside the library. Not needed before exit. */
+/* Gives the arena back after hotel_shutdown. A shared object that embeds the implementation may be
+   unloaded then; one that is unloaded without stays in memory while its threads run (glibc), or
+   must not be. The application warrants that no other thread is inside the library. Not needed
+   before exit. */
 HOTEL_API hotel_result hotel_release(void);
 
 /* Starts a further tracer provider with its own resource, sampler, limits, clock, ID generator,
@@ -7180,19 +7182,53 @@ static void hoteli_lookup_abandon(hoteli_lookup *l) {
     if (l && __atomic_fetch_or(&l->state.bits, 2u, __ATOMIC_ACQ_REL)) free(l);
 }
 
-/* A thread with all signals blocked: none of the host's handlers runs on it. */
+typedef struct hoteli_launch {
+    void *(*run)(void *);
+    void *argument;
+    hoteli_flag begun;
+} hoteli_launch;
+
+#if defined(__GLIBC__)
+/* Of the C library, which calls the function when the thread ends and does not unload the shared
+   object that holds the last argument before. */
+extern int hoteli_at_thread_end(void (*function)(void *), void *argument, void *object)
+    __asm__("__cxa_thread_atexit_impl") __attribute__((weak));
+
+static void hoteli_unpin(void *unused) { (void)unused; }
+#endif
+
+/* A plugin that is closed without hotel_shutdown, or while a name is being looked up, stays in
+   memory until its threads have ended. */
+static void *hoteli_thread_main(void *argument) {
+    hoteli_launch *launch = (hoteli_launch *)argument;
+    void *(*run)(void *) = launch->run;
+    argument = launch->argument;
+#if defined(__GLIBC__)
+    if (hoteli_at_thread_end) (void)hoteli_at_thread_end(hoteli_unpin, NULL, &hoteli_g);
+#endif
+    hoteli_flag_store(&launch->begun, 1);
+    return run(argument);
+}
+
+/* A thread with all signals blocked: none of the host's handlers runs on it. Returns when it
+   runs. */
 static int hoteli_thread_start(pthread_t *thread, void *(*run)(void *), void *argument,
                                bool detached) {
+    hoteli_launch launch;
     pthread_attr_t attributes;
     sigset_t all, old;
     int error = pthread_attr_init(&attributes);
     if (error) return error;
+    launch.run = run;
+    launch.argument = argument;
+    launch.begun.bits = 0;
     if (detached) (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    error = pthread_create(thread, &attributes, run, argument);
+    error = pthread_create(thread, &attributes, hoteli_thread_main, &launch);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     (void)pthread_attr_destroy(&attributes);
+    while (!error && !hoteli_flag_load(&launch.begun)) hoteli_nap(0);
     return error;
 }
 
