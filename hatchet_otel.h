@@ -852,8 +852,10 @@ HOTEL_API HOTEL_MUST_CHECK hotel_result hotel_flush(uint32_t timeout_ms);
    The statistics stay readable. threads: any. */
 HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms);
 
-/* Gives the arena back after hotel_shutdown. The application warrants that no other thread is
-   inside the library. Not needed before exit. */
+/* Gives the arena back after hotel_shutdown. A shared object that embeds the implementation may be
+   unloaded then; one that is unloaded without stays in memory while its threads run (glibc), or
+   must not be. The application warrants that no other thread is inside the library. Not needed
+   before exit. */
 HOTEL_API hotel_result hotel_release(void);
 
 /* Starts a further tracer provider with its own resource, sampler, limits, clock, ID generator,
@@ -4502,6 +4504,11 @@ static struct hoteli_state {
 
 static __thread hoteli_thread hoteli_t;
 
+/* A callback is over. In a child that it forked none was begun. */
+static void hoteli_loud(void) {
+    if (hoteli_t.quiet) hoteli_t.quiet--;
+}
+
 static inline uint32_t hoteli_epoch(void) {
     const uint32_t *epoch = __atomic_load_n(&hoteli_g.epoch, __ATOMIC_ACQUIRE);
     return epoch ? __atomic_load_n(epoch, __ATOMIC_RELAXED) : 0;
@@ -4569,11 +4576,10 @@ static void hoteli_say_quoted(hoteli_text *text, const char *words, size_t size)
 }
 
 static void hoteli_log(hotel_log_level level, hotel_log_id id, const char *message) {
-    uint32_t quiet = hoteli_t.quiet;
     if (!hoteli_g.log_fn || level > hoteli_g.log_level) return;
-    hoteli_t.quiet = 1;
+    hoteli_t.quiet++;
     hoteli_g.log_fn(level, id, message, hoteli_g.log_user_data);
-    hoteli_t.quiet = quiet;
+    hoteli_loud();
 }
 
 static void hoteli_log_text(hotel_log_level level, hotel_log_id id, const hoteli_text *text) {
@@ -6349,7 +6355,7 @@ static HOTELI_COLD bool hoteli_run_ending_hooks(const hotel_span *span, uint64_t
     for (i = 0; i < p->num_processors; i++)
         if (p->processors[i].on_ending_fn)
             p->processors[i].on_ending_fn(span, p->processors[i].user_data);
-    hoteli_t.quiet--;
+    hoteli_loud();
     return true;
 }
 
@@ -7100,7 +7106,7 @@ static HOTELI_COLD hotel_decision hoteli_ask_samplers(const hoteli_provider *p,
     hotel_decision decision;
     hoteli_t.quiet++;
     decision = hoteli_ask_sampler(p, 0, in, out);
-    hoteli_t.quiet--;
+    hoteli_loud();
     return decision == HOTEL_RECORD_ONLY || decision == HOTEL_RECORD_AND_SAMPLE ? decision
                                                                                 : HOTEL_DROP;
 }
@@ -7289,7 +7295,7 @@ static HOTELI_COLD void hoteli_run_start_hooks(const hoteli_provider *p, const h
     for (i = 0; i < p->num_processors; i++)
         if (p->processors[i].on_start_fn)
             p->processors[i].on_start_fn(span, &parent, p->processors[i].user_data);
-    hoteli_t.quiet--;
+    hoteli_loud();
 }
 
 /* What is left when no chunk is free: the parent, so that the tree stays connected, or a root that
@@ -7721,7 +7727,7 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
     hoteli_t.quiet++;
     hoteli_view_start(&v, record, &scratch, &anchor);
     hoteli_show(p, &v, &stage, scope_size, encoded);
-    hoteli_t.quiet--;
+    hoteli_loud();
     if (pooled) hoteli_pool_leave(p);
 }
 
@@ -7748,19 +7754,53 @@ static void hoteli_lookup_abandon(hoteli_lookup *l) {
     if (l && __atomic_fetch_or(&l->state.bits, 2u, __ATOMIC_ACQ_REL)) free(l);
 }
 
-/* A thread with all signals blocked: none of the host's handlers runs on it. */
+typedef struct hoteli_launch {
+    void *(*run)(void *);
+    void *argument;
+    hoteli_flag begun;
+} hoteli_launch;
+
+#if defined(__GLIBC__)
+/* Of the C library, which calls the function when the thread ends and does not unload the shared
+   object that holds the last argument before. */
+extern int hoteli_at_thread_end(void (*function)(void *), void *argument, void *object)
+    __asm__("__cxa_thread_atexit_impl") __attribute__((weak));
+
+static void hoteli_unpin(void *unused) { (void)unused; }
+#endif
+
+/* A plugin that is closed without hotel_shutdown, or while a name is being looked up, stays in
+   memory until its threads have ended. */
+static void *hoteli_thread_main(void *argument) {
+    hoteli_launch *launch = (hoteli_launch *)argument;
+    void *(*run)(void *) = launch->run;
+    argument = launch->argument;
+#if defined(__GLIBC__)
+    if (hoteli_at_thread_end) (void)hoteli_at_thread_end(hoteli_unpin, NULL, &hoteli_g);
+#endif
+    hoteli_flag_store(&launch->begun, 1);
+    return run(argument);
+}
+
+/* A thread with all signals blocked: none of the host's handlers runs on it. Returns when it
+   runs. */
 static int hoteli_thread_start(pthread_t *thread, void *(*run)(void *), void *argument,
                                bool detached) {
+    hoteli_launch launch;
     pthread_attr_t attributes;
     sigset_t all, old;
     int error = pthread_attr_init(&attributes);
     if (error) return error;
+    launch.run = run;
+    launch.argument = argument;
+    launch.begun.bits = 0;
     if (detached) (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    error = pthread_create(thread, &attributes, run, argument);
+    error = pthread_create(thread, &attributes, hoteli_thread_main, &launch);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     (void)pthread_attr_destroy(&attributes);
+    while (!error && !hoteli_flag_load(&launch.begun)) hoteli_nap(0);
     return error;
 }
 
@@ -8284,7 +8324,7 @@ static void hoteli_hand_over(hoteli_request *r, const hoteli_batch *from, const 
     hoteli_count(&d->books.bytes_sent, from->size);
     hoteli_t.quiet++;
     result = d->exporter.export_fn(&batch, d->exporter.user_data);
-    hoteli_t.quiet--;
+    hoteli_loud();
     if (result == HOTEL_OK) hoteli_request_end(r, &d->books.accepted);
     else hoteli_request_fail(r, "the exporter did not take them");
     d->failing = false; /* the next batch has its chance at once */
@@ -8294,7 +8334,7 @@ static void hoteli_exporter_flush(hoteli_destination *d, uint32_t timeout_ms) {
     hotel_result result = HOTEL_OK;
     hoteli_t.quiet++;
     if (d->exporter.flush_fn) result = d->exporter.flush_fn(timeout_ms, d->exporter.user_data);
-    hoteli_t.quiet--;
+    hoteli_loud();
     if (result != HOTEL_OK) hoteli_count(&d->books.flush_failures, 1);
 }
 
@@ -8305,7 +8345,7 @@ static void hoteli_exporter_shutdown(hoteli_destination *d, uint32_t timeout_ms)
     d->shut = true;
     hoteli_t.quiet++;
     result = d->exporter.shutdown_fn(timeout_ms, d->exporter.user_data);
-    hoteli_t.quiet--;
+    hoteli_loud();
     if (result != HOTEL_OK) hoteli_count(&d->books.flush_failures, 1);
 }
 
@@ -10099,7 +10139,7 @@ static bool hoteli_detect(const hotel_config *c, hotel_resource *out) {
         if (d->detect_fn) {
             hoteli_t.quiet++;
             result = d->detect_fn(out, d->user_data);
-            hoteli_t.quiet--;
+            hoteli_loud();
         }
         if (out->schema_conflict) {
             if (!conflict)
@@ -12143,6 +12183,7 @@ static void hoteli_shards_clear(void) {
 static void hoteli_providers_clear(void) {
     uint32_t i;
     hoteli_drop_destinations();
+    hoteli_g.num_configured = 0; /* before their memory goes */
     for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
         hoteli_provider *p = &hoteli_g.providers[i];
         p->num_destinations = p->num_processors = 0;
@@ -12152,7 +12193,6 @@ static void hoteli_providers_clear(void) {
         hoteli_flag_store(&p->state, i ? HOTELI_OVER : HOTELI_RUNS);
         if (i) hoteli_memory_free(&p->memory);
     }
-    hoteli_g.num_configured = 0;
     hoteli_g.drain_delay_ms = 5000;
     HOTELI_SET(hoteli_g.ending_hooks, false);
 }
@@ -12316,12 +12356,12 @@ static bool hoteli_flush_done(uint32_t ticket, uint32_t mask) {
 /* Without threads the caller does the work itself. */
 static bool hoteli_pump(uint32_t ticket, uint32_t mask, uint32_t timeout_ms) {
     int64_t until = hoteli_now_ms() + timeout_ms;
-    hoteli_t.quiet = 1;
+    hoteli_t.quiet++;
     do {
         int64_t left = until - hoteli_now_ms();
         hoteli_turn_alone(HOTELI_MAX(HOTELI_MIN(left, (int64_t)20), (int64_t)0));
     } while (!hoteli_flush_done(ticket, mask) && hoteli_now_ms() < until);
-    hoteli_t.quiet = 0;
+    hoteli_loud();
     return hoteli_flush_done(ticket, mask);
 }
 
@@ -12382,7 +12422,7 @@ static hotel_result hoteli_tell_processors(hoteli_provider *p, uint32_t timeout_
         hotel_result result = tell_fn ? tell_fn(timeout_ms, processor->user_data) : HOTEL_OK;
         if (worst == HOTEL_OK) worst = result;
     }
-    hoteli_t.quiet--;
+    hoteli_loud();
     return worst;
 }
 
@@ -12473,12 +12513,12 @@ static bool hoteli_stop(uint32_t timeout_ms) {
     if (hoteli_g.has_thread) {
         if (!hoteli_join(timeout_ms)) return false;
     } else {
-        hoteli_t.quiet = 1;
+        hoteli_t.quiet++;
         while (!hoteli_stop_now()) hoteli_turn_alone(HOTELI_MIN(hoteli_stop_wait(), (int64_t)20));
         hoteli_flag_enter(&hoteli_g.turning);
         hoteli_close_all();
         hoteli_flag_store(&hoteli_g.turning, 0);
-        hoteli_t.quiet = 0;
+        hoteli_loud();
     }
     (void)pthread_mutex_lock(&hoteli_g.lock);
     (void)pthread_cond_broadcast(&hoteli_g.settled);
@@ -12529,7 +12569,7 @@ static bool hoteli_provider_wait(hoteli_provider *p, uint32_t timeout_ms) {
     if (hoteli_g.no_threads) {
         hoteli_t.quiet++;
         while (hoteli_flag_load(&p->state) != HOTELI_OVER) hoteli_turn_alone(20);
-        hoteli_t.quiet--;
+        hoteli_loud();
         return true;
     }
     (void)pthread_mutex_lock(&hoteli_g.lock);
@@ -12588,9 +12628,9 @@ HOTEL_API hotel_result hotel_poll(uint32_t timeout_ms) {
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     if (!hoteli_here() || !hoteli_flag_load(&hoteli_g.running) || !hoteli_g.no_threads)
         return HOTEL_ERR_NOT_RUNNING;
-    hoteli_t.quiet = 1;
+    hoteli_t.quiet++;
     hoteli_turn_alone((int64_t)timeout_ms);
-    hoteli_t.quiet = 0;
+    hoteli_loud();
     return HOTEL_OK;
 }
 
