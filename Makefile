@@ -8,6 +8,9 @@ CXXFLAGS     ?= $(CFLAGS)
 PREFIX       ?= /usr/local
 FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 60
+FUZZ_RUNS    ?=
+SOAK_SECONDS ?= 600
+SOAK_RATE    ?= 50000
 WERROR       ?=
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-qual
 
@@ -27,8 +30,8 @@ cc     = $(CC) -std=gnu99 $(common) $(proto) $(CFLAGS) $(1) $(output)
 cxx    = $(CXX) -std=c++11 $(common) $(CXXFLAGS) $(1) $(output)
 
 .DELETE_ON_ERROR:
-.PHONY: all tools examples demo test programs machines coverage conformance lint interop bench \
-        fuzz install clean help
+.PHONY: all tools examples demo test programs machines coverage conformance lint interop bench
+.PHONY: soak fuzz install clean help
 
 all: tools examples                     ## the command and the examples (default)
 tools: $(B)/hatchet-otel                ## build/hatchet-otel
@@ -167,7 +170,7 @@ $(B)/$(1)/%: tests/%.cpp
 
 $(B)/$(1)/fuzz/%: tests/fuzz/replay.c tests/fuzz/%.c
 	$$(call start,CC)
-	$$(Q)$$(call cc,-Itests $$($(1)) -DFUZZ_TARGET='"$$*.c"')
+	$$(Q)$$(call cc,-Itests $$($(1)) -DFUZZ_TARGET='"$$*.c"' -DFUZZ_NAME='"$$*"')
 endef
 $(foreach b,$(BUILDS),$(eval $(call test_rules,$(b))))
 
@@ -182,18 +185,17 @@ interop: all $(call programs_of,interop) ## against software that is not ours
 bench: $(call programs_of,bench)        ## measured figures beside their floors (BENCH_ARGS=--quick)
 	@tests/bench/run.sh $(BENCH_ARGS)
 
+soak: $(call programs_of,soak)          ## ten minutes of load on a failing server (SOAK_SECONDS)
+	@$(B)/soak/soak $(SOAK_SECONDS) $(SOAK_RATE)
+
 $(B)/fuzz/%: tests/fuzz/%.c
 	$(call start,FUZZ)
 	$(if $(shell command -v $(CC) 2>/dev/null),,$(error make fuzz needs clang))
-	$(Q)$(call cc,-Itests $(asan) -fsanitize=fuzzer)
+	$(Q)$(call cc,-Itests $(asan) -fsanitize=fuzzer -DFUZZ_NAME='"$*"')
 
 fuzz: CC = $(FUZZ_CC)
-fuzz: $(targets:tests/%.c=$(B)/%)       ## libFuzzer, FUZZ_SECONDS for each target
-	@for target in $(patsubst tests/fuzz/%.c,%,$(targets)); do \
-	    mkdir -p $(B)/fuzz/corpus/$$target; \
-	    $(B)/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
-	        -artifact_prefix=$(B)/fuzz/$$target- $(B)/fuzz/corpus/$$target || exit 1; \
-	done
+fuzz: $(replays:tests/%.c=$(B)/%)       ## libFuzzer, FUZZ_SECONDS or FUZZ_RUNS for each target
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_RUNS=$(FUZZ_RUNS) tests/fuzz/run.sh $^
 
 install: tools                          ## header, command and pkg-config file (PREFIX, DESTDIR)
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/pkgconfig
@@ -211,6 +213,7 @@ help:                                   ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r target what; do \
 	    printf '  make %-11s %s\n' "$$target" "$$what"; done
 	@echo 'Variables: CC CFLAGS CXX LDFLAGS PREFIX DESTDIR, V=1 (show commands), WERROR=-Werror,'
-	@echo 'TESTS=unit/test_x (some tests), BUILDS="plain asan tsan", FUZZ_SECONDS, NO_COLOR'
+	@echo 'TESTS=unit/test_x (some tests), BUILDS="plain asan tsan", NO_COLOR,'
+	@echo 'FUZZ_SECONDS, FUZZ_RUNS (instead), SOAK_SECONDS, SOAK_RATE (spans a second)'
 
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

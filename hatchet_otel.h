@@ -30,10 +30,11 @@ Everywhere else include it without the macro. Link with -pthread. Then:
 sends one span to http://localhost:4318, or wherever OTEL_EXPORTER_OTLP_ENDPOINT points. Run
 "hatchet-otel serve" in another terminal to see it.
 
-OPTIONS (all for the file with the implementation, but for _STATIC: wherever it is included)
+OPTIONS (for the file with the implementation; _STATIC and _DISABLE wherever it is included)
 
 HATCHET_OTEL_IMPLEMENTATION   compile the implementation here
 HATCHET_OTEL_STATIC           a private copy: every function static, nothing for the linker to see
+HATCHET_OTEL_DISABLE          no tracing: every function is an empty inline one, no code remains
 HATCHET_OTEL_CHUNK_BYTES      bytes of an arena chunk, a power of two from 256; default 512
 HATCHET_OTEL_MAX_ATTACHED     contexts attached at once on a thread, 64 bytes each; default 32
 
@@ -112,8 +113,10 @@ THREADS, FORK, SIGNALS, EXIT
 Every function may be called by any thread, and several threads may use one span. The span calls
 may be used in signal handlers. After fork the child records and delivers its own spans with its
 first use of the library, and its parent's spans stay valid as parents; spans that were open at
-the fork belong to the parent. The library installs no signal handler, raises no SIGPIPE, prints
-nothing and does nothing at exit: call hotel_shutdown, or lose what was not sent yet.
+the fork belong to the parent. No call is a cancellation point; a thread that is cancelled
+asynchronously loses the span it works on. The library installs no signal handler, raises no
+SIGPIPE, prints nothing and does nothing at exit: call hotel_shutdown, or lose what was not sent
+yet.
 
 ERRORS
 
@@ -159,8 +162,11 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 #endif
 
 /* HATCHET_OTEL_STATIC gives a file its own private copy: nothing is visible to the linker.
-   A library that embeds this header should define it. */
-#ifdef HATCHET_OTEL_STATIC
+   A library that embeds this header should define it. With HATCHET_OTEL_DISABLE the interface
+   stays and the bodies vanish: section WITHOUT TRACING has them. */
+#if defined(HATCHET_OTEL_DISABLE)
+#define HOTEL_API static inline __attribute__((unused))
+#elif defined(HATCHET_OTEL_STATIC)
 #define HOTEL_API static __attribute__((unused))
 #else
 #define HOTEL_API extern
@@ -258,7 +264,8 @@ typedef enum hotel_log_id {
    with no_threads inside hotel_poll, hotel_flush and hotel_shutdown; never on the span path. While
    hotel_init runs, statistics asked for by other threads wait. message is valid during the call
    only and holds no secrets. Must not call hotel_init, hotel_flush,
-   hotel_shutdown, hotel_release or hotel_poll: they answer HOTEL_ERR_CALLBACK. */
+   hotel_shutdown, hotel_release or hotel_poll: they answer HOTEL_ERR_CALLBACK. A child that is
+   forked inside may use the library and must not return from here. */
 typedef void (*hotel_log_fn)(hotel_log_level level, hotel_log_id id, const char *message,
                              void *user_data);
 
@@ -1475,6 +1482,173 @@ HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *jso
 /* The current context with the parent that a run's metadata names, as hotel_extract. */
 HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_size);
 
+/* ==== [SECTION 00] WITHOUT TRACING ========================================================= */
+
+#ifdef HATCHET_OTEL_DISABLE
+
+/* One body for every HOTEL_API function above. Set-up, flush and shutdown succeed, spans and
+   contexts are zero, texts are empty. What a program passes on is passed on as it was: metadata
+   and tracestate come out unchanged. hotel_poll returns at once. */
+#ifdef __cplusplus
+#define HOTEL_NOTHING(type) type()
+#else
+#define HOTEL_NOTHING(type) ((type){0})
+#endif
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+
+/* Copies text with snprintf's manners. */
+HOTEL_INLINE size_t hotel_pass_on(const char *text, size_t size, char *out, size_t capacity) {
+    size_t kept = size < capacity ? size : capacity - 1;
+    if (!out || capacity == 0) return size;
+    if (kept > 0) __builtin_memcpy(out, text, kept);
+    out[kept] = 0;
+    return size;
+}
+
+HOTEL_INLINE const char *hotel_result_text(int result) {
+    return result == HOTEL_OK ? "success" : "tracing is compiled out";
+}
+HOTEL_INLINE void hotel_log_to_stderr(hotel_log_level level, hotel_log_id id, const char *message,
+                                      void *user_data) {}
+
+HOTEL_INLINE bool hotel_is_valid(const hotel_span_context *context) { return false; }
+HOTEL_INLINE void hotel_trace_id_hex(const hotel_span_context *context, char out[33]) {
+    __builtin_memcpy(out, "00000000000000000000000000000000", 33);
+}
+HOTEL_INLINE void hotel_span_id_hex(const hotel_span_context *context, char out[17]) {
+    __builtin_memcpy(out, "0000000000000000", 17);
+}
+HOTEL_INLINE hotel_span hotel_wrap(const hotel_span_context *context) {
+    return HOTEL_NOTHING(hotel_span);
+}
+
+HOTEL_INLINE hotel_result hotel_init_checked(const hotel_config *config, size_t config_size,
+                                             int version) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_flush(uint32_t timeout_ms) { return HOTEL_OK; }
+HOTEL_INLINE hotel_result hotel_shutdown(uint32_t timeout_ms) { return HOTEL_OK; }
+HOTEL_INLINE hotel_result hotel_release(void) { return HOTEL_OK; }
+HOTEL_INLINE hotel_result hotel_poll(uint32_t timeout_ms) { return HOTEL_OK; }
+HOTEL_INLINE const char *hotel_version(void) { return HOTEL_VERSION_STRING; }
+
+HOTEL_INLINE void hotel_get_stats(hotel_stats *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_stats);
+}
+HOTEL_INLINE hotel_result hotel_get_destination_stats(size_t index, hotel_destination_stats *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_destination_stats);
+    return HOTEL_ERR_ARGUMENT; /* there is none */
+}
+HOTEL_INLINE size_t hotel_describe(char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+
+HOTEL_INLINE hotel_tracer hotel_get_tracer(const hotel_tracer_config *config) {
+    return HOTEL_NOTHING(hotel_tracer);
+}
+HOTEL_INLINE bool hotel_is_enabled(hotel_tracer tracer) { return false; }
+HOTEL_INLINE hotel_span hotel_start_with(const char *name, const hotel_start_options *options) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE hotel_span hotel_start(const char *name) { return HOTEL_NOTHING(hotel_span); }
+HOTEL_INLINE hotel_span hotel_start_as(const char *name, hotel_kind kind) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE hotel_span hotel_start_in(const hotel_context *parent, const char *name,
+                                       hotel_kind kind) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE void hotel_end(const hotel_span *span) {}
+HOTEL_INLINE void hotel_end_at(const hotel_span *span, uint64_t end_time_ns) {}
+HOTEL_INLINE bool hotel_is_recording(const hotel_span *span) { return false; }
+HOTEL_INLINE void hotel_set_attrs(const hotel_span *span, const hotel_attr *attributes,
+                                  size_t num_attributes) {}
+HOTEL_INLINE void hotel_set_name(const hotel_span *span, const char *name) {}
+HOTEL_INLINE void hotel_set_name_n(const hotel_span *span, const char *name, size_t size) {}
+HOTEL_INLINE void hotel_set_status(const hotel_span *span, hotel_status status,
+                                   const char *description) {}
+HOTEL_INLINE void hotel_set_status_n(const hotel_span *span, hotel_status status,
+                                     const char *description, size_t size) {}
+HOTEL_INLINE void hotel_add_event_as(const hotel_span *span, const hotel_event *event) {}
+HOTEL_INLINE void hotel_add_event(const hotel_span *span, const char *name) {}
+HOTEL_INLINE void hotel_add_link(const hotel_span *span, const hotel_link *link) {}
+HOTEL_INLINE void hotel_record_exception(const hotel_span *span, const char *type,
+                                         const char *message, const char *stacktrace,
+                                         const hotel_attr *attributes, size_t num_attributes) {}
+
+HOTEL_INLINE hotel_context hotel_current(void) { return HOTEL_NOTHING(hotel_context); }
+HOTEL_INLINE hotel_span hotel_current_span(void) { return HOTEL_NOTHING(hotel_span); }
+HOTEL_INLINE hotel_context hotel_context_with(const hotel_span *span) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE hotel_token hotel_attach(const hotel_context *context) {
+    return HOTEL_NOTHING(hotel_token);
+}
+HOTEL_INLINE hotel_result hotel_detach(hotel_token token) { return HOTEL_OK; }
+HOTEL_INLINE hotel_context hotel_context_hold(const hotel_context *context) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE void hotel_context_release(hotel_context *context) {}
+HOTEL_INLINE hotel_guard hotel_guard_span(const hotel_span *span) {
+    return HOTEL_NOTHING(hotel_guard);
+}
+HOTEL_INLINE hotel_guard hotel_guard_context(const hotel_context *context) {
+    return HOTEL_NOTHING(hotel_guard);
+}
+HOTEL_INLINE void hotel_guard_leave(hotel_guard *guard) {}
+
+HOTEL_INLINE hotel_context hotel_extract(const char *traceparent, const char *tracestate) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE hotel_context hotel_extract_n(const char *traceparent, size_t traceparent_size,
+                                           const char *tracestate, size_t tracestate_size) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE bool hotel_traceparent(const hotel_span *span, char out[HOTEL_TRACEPARENT_SIZE]) {
+    out[0] = 0;
+    return false;
+}
+HOTEL_INLINE size_t hotel_tracestate(const hotel_span *span, char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE ptrdiff_t hotel_tracestate_get(const char *state, const char *key, char *out,
+                                            size_t capacity) {
+    (void)hotel_pass_on("", 0, out, capacity);
+    return -1;
+}
+HOTEL_INLINE size_t hotel_tracestate_set(const char *state, const char *key, const char *value,
+                                         char *out, size_t capacity) {
+    return hotel_pass_on(state, hotel_text_size(state), out, capacity);
+}
+
+HOTEL_INLINE hotel_task hotel_start_step_run(const hotel_step_run *step_run) {
+    return HOTEL_NOTHING(hotel_task);
+}
+HOTEL_INLINE void hotel_task_succeed(hotel_task *task) {}
+HOTEL_INLINE void hotel_task_fail(hotel_task *task, const char *message) {}
+HOTEL_INLINE void hotel_task_fail_as(hotel_task *task, const char *type, const char *message,
+                                     const char *stacktrace) {}
+HOTEL_INLINE hotel_span hotel_start_run_workflow(const hotel_trigger *trigger) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE size_t hotel_inject_metadata_n(const hotel_span *span, const char *json,
+                                            size_t json_size, char *out, size_t capacity) {
+    bool empty = !json || json_size == 0;
+    return hotel_pass_on(empty ? "{}" : json, empty ? 2 : json_size, out, capacity);
+}
+HOTEL_INLINE size_t hotel_inject_metadata(const hotel_span *span, const char *json, char *out,
+                                          size_t capacity) {
+    return hotel_inject_metadata_n(span, json, hotel_text_size(json), out, capacity);
+}
+HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_size) {
+    return HOTEL_NOTHING(hotel_context);
+}
+
+#pragma GCC diagnostic pop
+#undef HOTEL_NOTHING
+#endif /* HATCHET_OTEL_DISABLE */
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif
@@ -1579,7 +1753,8 @@ private:
 
 /* ==== IMPLEMENTATION ======================================================================== */
 
-#if defined(HATCHET_OTEL_IMPLEMENTATION) && !defined(HATCHET_OTEL_IMPLEMENTATION_INCLUDED)
+#if defined(HATCHET_OTEL_IMPLEMENTATION) && !defined(HATCHET_OTEL_DISABLE) && \
+    !defined(HATCHET_OTEL_IMPLEMENTATION_INCLUDED)
 #define HATCHET_OTEL_IMPLEMENTATION_INCLUDED
 
 /* ==== [SECTION 14] PLATFORM ================================================================ */
@@ -1646,6 +1821,11 @@ extern "C" {
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
 #endif
+#ifdef SOCK_CLOEXEC
+#define HOTELI_CLOEXEC SOCK_CLOEXEC
+#else
+#define HOTELI_CLOEXEC 0
+#endif
 
 /* Atomics on wrapped integers, so that plain access does not compile. The native word is the
    widest that every supported machine swaps in one step. */
@@ -1701,6 +1881,23 @@ static inline uint32_t hoteli_link_get(const uint32_t *link) {
 }
 static inline void hoteli_link_set(uint32_t *link, uint32_t value) {
     __atomic_store_n(link, value, __ATOMIC_RELAXED);
+}
+
+/* A thread that is cancelled inside would take along what it holds: no call is a cancellation
+   point. Returns what hoteli_cancel_back takes. */
+static int hoteli_cancel_hold(void) {
+    int state = 0;
+#ifdef PTHREAD_CANCEL_DISABLE
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+#endif
+    return state;
+}
+
+static void hoteli_cancel_back(int state) {
+#ifdef PTHREAD_CANCEL_DISABLE
+    (void)pthread_setcancelstate(state, &state);
+#endif
+    (void)state;
 }
 
 /* ==== [SECTION 15] TEXT ==================================================================== */
@@ -2000,6 +2197,9 @@ static const char *hoteli_url_authority(const char *text, size_t size, hoteli_ur
             return is_v6 ? "the IPv6 address has a character that cannot be in one"
                          : "the host name has a character that cannot be in one";
         }
+    }
+    if (is_v6 && memchr(url->host, ':', host_size) == NULL) {
+        return "what is in the brackets is not an IPv6 address";
     }
     if (port_size > 0) {
         const char *colon = text + name_size;
@@ -3899,7 +4099,9 @@ static struct hoteli_state {
     pthread_mutex_t lock; /* life cycle, flush, statistics; never taken by spans */
     pthread_cond_t settled;
     bool clock_cond;      /* settled runs on the monotonic clock */
-    hoteli_flag life;     /* guards set-up, shutdown, release and rebuild, from end to end */
+    hoteli_flag life;     /* guards set-up, shutdown, release and rebuild, from end to end: the
+                             process of the thread that is inside */
+    int life_cancel;      /* how cancellation was set on the thread that is inside */
     hoteli_flag turning;  /* somebody drives the exporter */
     hoteli_flag shape;    /* guards what they change, for the moment that it takes */
     bool atfork_set;
@@ -4014,10 +4216,11 @@ static void hoteli_say_quoted(hoteli_text *text, const char *words, size_t size)
 }
 
 static void hoteli_log(hotel_log_level level, hotel_log_id id, const char *message) {
+    uint32_t quiet = hoteli_t.quiet;
     if (!hoteli_g.log_fn || level > hoteli_g.log_level) return;
-    hoteli_t.quiet++;
+    hoteli_t.quiet = 1;
     hoteli_g.log_fn(level, id, message, hoteli_g.log_user_data);
-    hoteli_t.quiet--;
+    hoteli_t.quiet = quiet;
 }
 
 static void hoteli_log_text(hotel_log_level level, hotel_log_id id, const hoteli_text *text) {
@@ -4099,6 +4302,15 @@ static uint64_t hoteli_clock_ns(clockid_t clock) {
 /* Never 0, so that 0 can mean "not yet". */
 static int64_t hoteli_now_ms(void) {
     return (int64_t)(hoteli_clock_ns(CLOCK_MONOTONIC) / 1000000u) + 1;
+}
+
+static void hoteli_nap(int ms) {
+    int cancel = hoteli_cancel_hold();
+    struct timespec pause;
+    pause.tv_sec = 0;
+    pause.tv_nsec = (long)ms * 1000000;
+    (void)nanosleep(&pause, NULL);
+    hoteli_cancel_back(cancel);
 }
 
 static inline uint64_t hoteli_counter(void) {
@@ -4639,18 +4851,26 @@ static HOTELI_COLD void hoteli_repaired(void) {
     hoteli_log_later(HOTEL_LOG_ID_INVALID_UTF8);
 }
 
+/* The next piece of a text as it is on the wire: a character, or what stands for a bad byte. */
+static size_t hoteli_text_piece(const char **text, size_t *left, const char **piece) {
+    size_t n = hoteli_utf8_sequence(*text, *left);
+    *piece = n ? *text : "\xef\xbf\xbd";
+    *text += n ? n : 1;
+    *left -= n ? n : 1;
+    return n ? n : 3;
+}
+
 static void hoteli_write_text(hoteli_cursor *c, uint8_t tag, const char *text, size_t size) {
-    const char *end = text + size;
     if (hoteli_utf8_valid(text, size)) {
         hoteli_write_field(c, tag, text, size);
         return;
     }
     hoteli_repaired();
     hoteli_write_head(c, tag, hoteli_utf8_repaired_size(text, size));
-    while (text < end) {
-        size_t n = hoteli_utf8_sequence(text, (size_t)(end - text));
-        hoteli_write(c, n ? text : "\xef\xbf\xbd", n ? n : 3);
-        text += n ? n : 1;
+    while (size) {
+        const char *piece;
+        size_t n = hoteli_text_piece(&text, &size, &piece);
+        hoteli_write(c, piece, n);
     }
 }
 
@@ -4692,18 +4912,16 @@ static bool hoteli_is_ascii(const uint8_t *bytes, size_t size) {
 }
 
 /* Will the two keys be the same on the wire? Those that are not UTF-8 are repaired there, and
-   different ones may become equal; only keys up to this size are looked at so closely. */
-#define HOTELI_REPAIRED_KEY 256u
-
+   different ones may become equal. */
 static bool hoteli_same_text(const char *a, size_t a_size, const char *b, size_t b_size) {
-    char x[3 * HOTELI_REPAIRED_KEY], y[3 * HOTELI_REPAIRED_KEY];
     if (a_size == b_size && (a_size == 0 || memcmp(a, b, a_size) == 0)) return true;
-    if (a_size > HOTELI_REPAIRED_KEY || b_size > HOTELI_REPAIRED_KEY) return false;
     if (hoteli_utf8_valid(a, a_size) && hoteli_utf8_valid(b, b_size)) return false;
-    if (hoteli_utf8_repaired_size(a, a_size) != hoteli_utf8_repaired_size(b, b_size)) return false;
-    a_size = hoteli_utf8_repair(x, a, a_size);
-    (void)hoteli_utf8_repair(y, b, b_size);
-    return memcmp(x, y, a_size) == 0;
+    while (a_size && b_size) {
+        const char *x, *y;
+        size_t n = hoteli_text_piece(&a, &a_size, &x);
+        if (hoteli_text_piece(&b, &b_size, &y) != n || memcmp(x, y, n) != 0) return false;
+    }
+    return a_size == b_size;
 }
 
 static bool hoteli_same_key(const hotel_attr *a, const hotel_attr *b) {
@@ -5155,7 +5373,23 @@ static void hoteli_entry_read(hoteli_cursor *c, hoteli_entry *e) {
     hoteli_read(c, NULL, e->body_size);
 }
 
-/* Finds the entry with that tag, and for attributes that key (a place of key_size bytes). */
+/* Is the key at this place what a text becomes that is not UTF-8? Then it is the longer one. */
+static HOTELI_COLD bool hoteli_same_repaired(hoteli_cursor at, size_t size, const hoteli_cursor *key,
+                                             size_t key_size) {
+    const char *text = (const char *)key->at, *piece;
+    if (size <= key_size || key_size > (size_t)(key->end - key->at)) return false;
+    while (key_size) {
+        size_t n = hoteli_text_piece(&text, &key_size, &piece);
+        if (n > size || !hoteli_same(at, hoteli_cursor_flat((const uint8_t *)piece, n), n))
+            return false;
+        hoteli_read(&at, NULL, n);
+        size -= n;
+    }
+    return size == 0;
+}
+
+/* Finds the entry with that tag, and for attributes that key (a place of key_size bytes). A key
+   that is in several chunks is UTF-8 already. */
 static HOTELI_COLD bool hoteli_find(hoteli_record *record, uint8_t tag, const hoteli_cursor *key,
                                     size_t key_size, hoteli_entry *e) {
     hoteli_cursor c = hoteli_record_cursor(record);
@@ -5171,6 +5405,7 @@ static HOTELI_COLD bool hoteli_find(hoteli_record *record, uint8_t tag, const ho
             (void)hoteli_read_byte(&at);
             size = (size_t)hoteli_read_varint(&at);
             if (size == key_size && hoteli_same(at, *key, key_size)) return true;
+            if (hoteli_same_repaired(at, size, key, key_size)) return true;
         }
     }
     return false;
@@ -5361,20 +5596,6 @@ static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsig
     return true;
 }
 
-static void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a);
-
-/* Under a key that is not UTF-8: repaired here, so that it replaces an equal one. */
-static HOTELI_COLD bool hoteli_put_repaired(hoteli_writer *w, const hotel_attr *a) {
-    char key[3 * HOTELI_REPAIRED_KEY];
-    hotel_attr sound = *a;
-    if (a->key_size > HOTELI_REPAIRED_KEY || hoteli_utf8_valid(a->key, a->key_size)) return false;
-    hoteli_repaired();
-    sound.key = key;
-    sound.key_size = hoteli_utf8_repair(key, a->key, a->key_size);
-    hoteli_put_attribute(w, &sound);
-    return true;
-}
-
 static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
     const hotel_limits *l;
     hoteli_cursor c, key;
@@ -5387,7 +5608,6 @@ static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
     hash = hoteli_ascii_hash((const uint8_t *)a->key, a->key_size);
     if (HOTELI_LIKELY(hoteli_put_short(w, a, hash))) return;
     hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
-    if (hash == HOTELI_OTHER_KEY && hoteli_put_repaired(w, a)) return;
     l = &hoteli_provider_of(w->record)->limits;
     size = hoteli_field_size(hoteli_attr_size(a, l, 1));
     key = hoteli_cursor_flat((const uint8_t *)a->key, a->key_size);
@@ -5634,10 +5854,13 @@ static HOTELI_COLD void hoteli_put_aside(hoteli_writer *w) {
 }
 
 static HOTELI_COLD void hoteli_wake(void) {
+    int cancel;
     if (hoteli_g.no_threads || hoteli_g.pipe_lost || !hoteli_g.wake_pipe[1] ||
         !hoteli_flag_swap(&hoteli_g.sleeping, 0))
         return;
-    while (write(hoteli_g.wake_pipe[1], "", 1) < 0 && errno == EINTR) continue;
+    cancel = hoteli_cancel_hold();
+    while (send(hoteli_g.wake_pipe[1], "", 1, MSG_NOSIGNAL) < 0 && errno == EINTR) continue;
+    hoteli_cancel_back(cancel);
 }
 
 /* Every so many ended spans of a shard, and for each that takes further chunks: is it time to wake
@@ -7215,6 +7438,10 @@ static void *hoteli_socket_open(const char *host, uint16_t port, void *user_data
 
 static bool hoteli_set_flags(int fd) {
     int flags = fcntl(fd, F_GETFL);
+#ifdef SO_NOSIGPIPE
+    int one = 1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
+#endif
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
            fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
@@ -7226,18 +7453,11 @@ static int hoteli_socket_try(hoteli_socket *s) {
                      : a->ss_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
                                                 : (socklen_t)sizeof(struct sockaddr_un);
     int one = 1;
-#ifdef SOCK_CLOEXEC
-    s->fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-#else
-    s->fd = socket(a->ss_family, SOCK_STREAM, 0);
-#endif
+    s->fd = socket(a->ss_family, SOCK_STREAM | HOTELI_CLOEXEC, 0);
     if (s->fd < 0) return HOTEL_IO_REFUSED;
     if (!hoteli_set_flags(s->fd)) return HOTEL_IO_REFUSED;
     if (a->ss_family != AF_UNIX)
         (void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-#ifdef SO_NOSIGPIPE
-    (void)setsockopt(s->fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
-#endif
     s->started_ms = hoteli_now_ms();
     if (connect(s->fd, (const struct sockaddr *)(const void *)a, size) == 0) {
         s->connected = true;
@@ -7301,7 +7521,13 @@ static ptrdiff_t hoteli_socket_result(ssize_t n, hotel_io want) {
 
 static ptrdiff_t hoteli_socket_send(void *connection, const void *bytes, size_t size) {
     hoteli_socket *s = (hoteli_socket *)connection;
-    return hoteli_socket_result(send(s->fd, bytes, size, MSG_NOSIGNAL), HOTEL_IO_WANT_WRITE);
+    ptrdiff_t n =
+        hoteli_socket_result(send(s->fd, bytes, size, MSG_NOSIGNAL), HOTEL_IO_WANT_WRITE);
+    /* The peer may be well and wait for the rest: the answer that is looked for now would not come
+       before the deadline. */
+    if (n < 0 && n == HOTEL_IO_REFUSED && errno != EPIPE && errno != ECONNRESET)
+        (void)shutdown(s->fd, SHUT_RDWR);
+    return n;
 }
 
 static ptrdiff_t hoteli_socket_receive(void *connection, void *bytes, size_t size) {
@@ -7813,9 +8039,12 @@ static void hoteli_drop_ended(void) {
 /* By whoever ends a span then, if nobody changes or reads the set-up; else by the next one, or
    by those who read. */
 static HOTELI_COLD void hoteli_late(void) {
-    if (!hoteli_flag_cas(&hoteli_g.shape, 0, 1)) return;
-    if (hoteli_g.shards && hoteli_flag_load(&hoteli_g.closed)) hoteli_drop_ended();
-    hoteli_flag_store(&hoteli_g.shape, 0);
+    int cancel = hoteli_cancel_hold();
+    if (hoteli_flag_cas(&hoteli_g.shape, 0, 1)) {
+        if (hoteli_g.shards && hoteli_flag_load(&hoteli_g.closed)) hoteli_drop_ended();
+        hoteli_flag_store(&hoteli_g.shape, 0);
+    }
+    hoteli_cancel_back(cancel);
 }
 
 /* Flush goes in rounds. A round begins with a drain, so that everything that ended before it was
@@ -7924,7 +8153,7 @@ static void hoteli_housekeeping(int64_t now_ms) {
 /* Waits for the network, the next due time, or a wake-up. */
 static void hoteli_wait(struct pollfd *fds, uint32_t count, int64_t until_ms, int64_t now_ms) {
     int64_t wait = until_ms - now_ms;
-    int timeout = wait < 0 ? 0 : wait > 60000 ? 60000 : (int)wait;
+    int timeout = wait < 0 ? 0 : wait > 60000 ? 60000 : (int)wait, result;
     if (!hoteli_g.no_threads) {
         uintptr_t pending;
         (void)hoteli_flag_swap(&hoteli_g.sleeping, 1);
@@ -7933,10 +8162,14 @@ static void hoteli_wait(struct pollfd *fds, uint32_t count, int64_t until_ms, in
         if (hoteli_flag_swap(&hoteli_g.nudge, 0) || pending >= HOTELI_GET(hoteli_g.wake_at))
             timeout = 0;
     }
-    if (poll(fds, (nfds_t)count, timeout) > 0 && !hoteli_g.no_threads && fds[0].revents) {
-        if (fds[0].revents & POLLNVAL) hoteli_g.pipe_lost = true;
+    result = poll(fds, (nfds_t)count, timeout);
+    if (result > 0 && !hoteli_g.no_threads && fds[0].revents) {
         char bytes[64];
-        while (read(hoteli_g.wake_pipe[0], bytes, sizeof bytes) > 0) continue;
+        if (fds[0].revents & POLLNVAL) hoteli_g.pipe_lost = true;
+        while (recv(hoteli_g.wake_pipe[0], bytes, sizeof bytes, 0) > 0) continue;
+    } else if (result < 0 && errno != EINTR) {
+        /* Fewer descriptors are allowed than are here (RLIMIT_NOFILE), or memory is short. */
+        hoteli_nap(HOTELI_MIN(timeout, 10));
     }
     if (!hoteli_g.no_threads) (void)hoteli_flag_swap(&hoteli_g.sleeping, 0);
 }
@@ -9041,39 +9274,44 @@ static void hoteli_program_name(char *out, size_t capacity) {
     }
 }
 
-/* OTEL_RESOURCE_ATTRIBUTES: one error and the whole of it is discarded (EV-02). */
 static void hoteli_plan_resource(hoteli_setup *s) {
-    const char *variable = "OTEL_RESOURCE_ATTRIBUTES", *cursor, *end;
-    hoteli_pair pair;
-    int result;
+    const char *cursor;
     s->service = s->config->service_name ? s->config->service_name
                                          : hoteli_env(s, "OTEL_SERVICE_NAME");
-    s->attributes = cursor = hoteli_env(s, variable);
+    s->attributes = cursor = hoteli_env(s, "OTEL_RESOURCE_ATTRIBUTES");
     hoteli_program_name(s->program, sizeof s->program);
     if (!cursor) return;
-    end = cursor + strlen(cursor);
-    s->attributes_size = (size_t)(end - cursor);
-    while ((result = hoteli_list_next(&cursor, end, &pair)) != 0) {
-        bool ok = result > 0, key_ok = true;
-        char byte[1024];
-        if (ok && pair.key_size <= sizeof byte && pair.value_size <= sizeof byte) {
-            size_t n = hoteli_percent_decode(byte, pair.key, pair.key_size, &key_ok);
-            key_ok = key_ok && hoteli_utf8_valid(byte, n);
-            n = hoteli_percent_decode(byte, pair.value, pair.value_size, &ok);
-            ok = ok && hoteli_utf8_valid(byte, n);
-        } else {
-            ok = false;
+    s->attributes_size = strlen(cursor);
+    for (s->num_attributes = 1; (cursor = strchr(cursor, ',')) != NULL; cursor++)
+        s->num_attributes++;
+}
+
+/* OTEL_RESOURCE_ATTRIBUTES, decoded into room that it fits: one error and the whole of it is
+   discarded (EV-02). Returns how many there are. */
+static size_t hoteli_decode_resource(const hoteli_setup *s, hotel_attr *list, char *room) {
+    const char *cursor = s->attributes, *end = cursor + s->attributes_size;
+    size_t n = 0;
+    hoteli_pair pair;
+    int found;
+    while ((found = hoteli_list_next(&cursor, end, &pair)) != 0) {
+        bool key_ok = false, value_ok = false;
+        if (found > 0) {
+            char *key = room, *value;
+            size_t key_size = hoteli_percent_decode(key, pair.key, pair.key_size, &key_ok);
+            size_t value_size;
+            value = key + key_size;
+            value_size = hoteli_percent_decode(value, pair.value, pair.value_size, &value_ok);
+            room = value + value_size;
+            key_ok = key_ok && hoteli_utf8_valid(key, key_size);
+            value_ok = value_ok && hoteli_utf8_valid(value, value_size);
+            list[n++] = hotel_attrn(key, key_size, hotel_of_strn(value, value_size));
         }
-        if (ok && key_ok) {
-            s->num_attributes++;
-            continue;
-        }
-        hoteli_bad_variable(variable, s->attributes, "is not a list of key=value, percent-encoded",
-                            "all of it is ignored");
-        s->attributes = NULL;
-        s->num_attributes = s->attributes_size = 0;
-        return;
+        if (key_ok && value_ok) continue;
+        hoteli_bad_variable("OTEL_RESOURCE_ATTRIBUTES", s->attributes,
+                            "is not a list of key=value, percent-encoded", "all of it is ignored");
+        return 0;
     }
+    return n;
 }
 
 static size_t hoteli_resource_count(const hoteli_setup *s) {
@@ -9175,19 +9413,7 @@ static bool hoteli_build_resource(hoteli_setup *s) {
     list[n++] = hotel_str("telemetry.sdk.language", "c");
     list[n++] = hotel_str("telemetry.sdk.version", HOTEL_VERSION_STRING);
     list[n++] = hotel_str("service.name", s->program);
-    if (s->attributes) {
-        const char *cursor = s->attributes, *end = cursor + s->attributes_size;
-        hoteli_pair pair;
-        bool ok;
-        while (hoteli_list_next(&cursor, end, &pair) > 0) {
-            char *key = text, *value;
-            size_t key_size = hoteli_percent_decode(key, pair.key, pair.key_size, &ok);
-            value = text += key_size;
-            pair.value_size = hoteli_percent_decode(value, pair.value, pair.value_size, &ok);
-            text += pair.value_size;
-            list[n++] = hotel_attrn(key, key_size, hotel_of_strn(value, pair.value_size));
-        }
-    }
+    if (s->attributes) n += hoteli_decode_resource(s, list + n, text);
     if (s->service && !s->config->service_name) list[n++] = hotel_str("service.name", s->service);
     for (i = 0; s->config->resource && i < s->config->num_resource; i++)
         list[n++] = s->config->resource[i];
@@ -9748,21 +9974,30 @@ static void hoteli_announce(const hoteli_destination *d) {
 
 /* ==== [SECTION 37] FORK ==================================================================== */
 
-/* Stays open from the first start to hotel_release: a thread that has just been told to wake the
-   exporter may write into it a little later. */
-static bool hoteli_pipe_open(void) {
-    if (hoteli_g.no_threads || (hoteli_g.wake_pipe[1] && !hoteli_g.pipe_lost)) return true;
-    hoteli_g.pipe_lost = false;
-    if (pipe(hoteli_g.wake_pipe) != 0) return false;
-    return hoteli_set_flags(hoteli_g.wake_pipe[0]) && hoteli_set_flags(hoteli_g.wake_pipe[1]);
-}
-
+/* The second end is never 0. */
 static void hoteli_pipe_close(void) {
     int i;
     for (i = 0; i < 2; i++) {
-        if (hoteli_g.wake_pipe[i] > 0) (void)close(hoteli_g.wake_pipe[i]);
-        hoteli_g.wake_pipe[i] = 0;
+        if (hoteli_g.wake_pipe[1]) (void)close(hoteli_g.wake_pipe[i]);
     }
+    hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
+}
+
+/* Stays open from the first start to hotel_release: a thread that has just been told to wake the
+   exporter may write into it a little later. A pair of sockets: its descriptors are never without
+   close-on-exec, and writing to them raises no SIGPIPE and harms no file of the host, should it
+   have closed them. */
+static bool hoteli_pipe_open(void) {
+    if (hoteli_g.no_threads || (hoteli_g.wake_pipe[1] && !hoteli_g.pipe_lost)) return true;
+    hoteli_g.pipe_lost = false;
+    if (socketpair(AF_UNIX, SOCK_STREAM | HOTELI_CLOEXEC, 0, hoteli_g.wake_pipe) != 0) {
+        hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
+        return false;
+    }
+    if (hoteli_set_flags(hoteli_g.wake_pipe[0]) && hoteli_set_flags(hoteli_g.wake_pipe[1]))
+        return true;
+    hoteli_pipe_close();
+    return false;
 }
 
 static void hoteli_locks_make(void) {
@@ -9774,9 +10009,10 @@ static void hoteli_locks_make(void) {
         return;
     }
 #if !defined(__APPLE__)
-    hoteli_g.clock_cond = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0;
+    hoteli_g.clock_cond = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+                          pthread_cond_init(&hoteli_g.settled, &attributes) == 0;
 #endif
-    (void)pthread_cond_init(&hoteli_g.settled, &attributes);
+    if (!hoteli_g.clock_cond) (void)pthread_cond_init(&hoteli_g.settled, NULL);
     (void)pthread_condattr_destroy(&attributes);
 }
 
@@ -9785,8 +10021,8 @@ static void hoteli_locks_make(void) {
 static void hoteli_fork_child(void) {
     uint32_t i;
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, 0u, __ATOMIC_RELAXED);
-    hoteli_flag_store(&hoteli_g.life, 0);
     hoteli_flag_store(&hoteli_g.shape, 0);
+    hoteli_t.quiet = 0; /* it may have been made inside a callback */
     /* Later these numbers may belong to files of the child's own. */
     hoteli_pipe_close();
     for (i = 0; i < hoteli_num_destinations(); i++) {
@@ -9864,11 +10100,39 @@ static void hoteli_books_clear(void) {
     memset(hoteli_g.logged_ms, 0, sizeof hoteli_g.logged_ms);
 }
 
+/* When this process was forked a thread of the parent was setting up, stopping or releasing: what
+   it left is nothing to go on from. As if never started; its memory is not given back. */
+static HOTELI_COLD void hoteli_forget(void) {
+    __atomic_store_n(&hoteli_g.epoch, (uint32_t *)NULL, __ATOMIC_RELEASE);
+    hoteli_flag_store(&hoteli_g.running, 0);
+    hoteli_flag_store(&hoteli_g.shape, 0);
+    hoteli_flag_store(&hoteli_g.turning, 0);
+    hoteli_g.initialised = hoteli_g.stopped = false;
+    hoteli_g.num_destinations = hoteli_g.num_configured = 0;
+    hoteli_g.num_chunks = hoteli_g.num_scopes = hoteli_g.shard_mask = 0;
+    hoteli_g.shards = NULL;
+    hoteli_g.arena = NULL;
+    memset(hoteli_g.scopes, 0, sizeof hoteli_g.scopes);
+    memset((void *)&hoteli_g.arena_memory, 0, sizeof hoteli_g.arena_memory);
+    memset((void *)hoteli_g.providers, 0, sizeof hoteli_g.providers);
+    hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
+}
+
+/* False: another thread is setting up, stopping, releasing or rebuilding. */
+static bool hoteli_life_try(void) {
+    uint32_t self = (uint32_t)getpid(), holder = hoteli_flag_load(&hoteli_g.life);
+    if (holder == self || !hoteli_flag_cas(&hoteli_g.life, holder, self)) return false;
+    if (holder) hoteli_forget();
+    return true;
+}
+
 /* First use in a fork child: everything anew, nothing of the parent's spans. One thread does it;
    what others ask for meanwhile is answered as before hotel_init. */
 static HOTELI_COLD bool hoteli_rebuild(void) {
     bool started = true;
-    if (!hoteli_flag_cas(&hoteli_g.life, 0, 1)) return false;
+    int cancel;
+    if (!hoteli_life_try()) return false;
+    cancel = hoteli_cancel_hold();
     if (!hoteli_epoch() && hoteli_g.initialised) {
         hoteli_flag_store(&hoteli_g.shape, 0);
         hoteli_flag_store(&hoteli_g.turning, 0);
@@ -9879,7 +10143,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
         if (hoteli_g.arena) hoteli_arena_inherit();
         memset(hoteli_g.scratch.block, 0, sizeof hoteli_g.scratch.block);
         hoteli_g.flush_asked = hoteli_g.flush_begun = hoteli_g.flush_done = 0;
-        hoteli_g.stopping = false;
+        hoteli_g.stopping = hoteli_g.has_thread = false;
         hoteli_flag_store(&hoteli_g.sleeping, 0);
         hoteli_flag_store(&hoteli_g.nudge, 0);
         if (!hoteli_g.stopped) {
@@ -9889,6 +10153,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
         __atomic_store_n(hoteli_g.epoch, ++hoteli_g.last_epoch, __ATOMIC_RELEASE);
     }
     hoteli_flag_store(&hoteli_g.life, 0);
+    hoteli_cancel_back(cancel);
     return hoteli_epoch() != 0;
 }
 
@@ -10125,15 +10390,20 @@ HOTEL_API hotel_span hotel_wrap(const hotel_span_context *context) {
 
 /* Waits for its turn: set-up, shutdown and release exclude each other. */
 static void hoteli_flag_enter(hoteli_flag *flag) {
-    while (!hoteli_flag_cas(flag, 0, 1)) {
-        struct timespec pause = {0, 1000000};
-        (void)nanosleep(&pause, NULL);
-    }
+    while (!hoteli_flag_cas(flag, 0, 1)) hoteli_nap(1);
 }
 
-static void hoteli_life_enter(void) { hoteli_flag_enter(&hoteli_g.life); }
+static void hoteli_life_enter(void) {
+    int cancel = hoteli_cancel_hold();
+    while (!hoteli_life_try()) hoteli_nap(1);
+    hoteli_g.life_cancel = cancel;
+}
 
-static void hoteli_life_leave(void) { hoteli_flag_store(&hoteli_g.life, 0); }
+static void hoteli_life_leave(void) {
+    int cancel = hoteli_g.life_cancel;
+    hoteli_flag_store(&hoteli_g.life, 0);
+    hoteli_cancel_back(cancel);
+}
 
 static void hoteli_nudge(void) {
     (void)hoteli_flag_swap(&hoteli_g.nudge, 1);
@@ -10280,6 +10550,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     hoteli_g.initialised = true;
     if (!hoteli_pipe_open() || !hoteli_exporter_start()) {
         hoteli_g.stopped = true;
+        hoteli_flag_store(&hoteli_g.closed, 1); /* spans of before may still end */
         hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_SYSTEM, "no thread or pipe could be made");
         return HOTEL_ERR_SYSTEM;
     }
@@ -10381,13 +10652,15 @@ static struct timespec hoteli_deadline(uint32_t timeout_ms, uint32_t grace_ms) {
 
 /* Without threads whoever calls does the work; one at a time, others take a nap. */
 static void hoteli_turn_alone(int64_t max_wait_ms) {
-    struct timespec nap = {0, 1000000};
+    int cancel;
     if (!hoteli_flag_cas(&hoteli_g.turning, 0, 1)) {
-        if (max_wait_ms) (void)nanosleep(&nap, NULL);
+        if (max_wait_ms) hoteli_nap(1);
         return;
     }
+    cancel = hoteli_cancel_hold();
     hoteli_turn(max_wait_ms);
     hoteli_flag_store(&hoteli_g.turning, 0);
+    hoteli_cancel_back(cancel);
 }
 
 static bool hoteli_flush_done(uint32_t ticket) {
@@ -10401,25 +10674,26 @@ static bool hoteli_flush_done(uint32_t ticket) {
 /* Without threads the caller does the work itself. */
 static bool hoteli_pump(uint32_t ticket, uint32_t timeout_ms) {
     int64_t until = hoteli_now_ms() + timeout_ms;
-    hoteli_t.quiet++;
+    hoteli_t.quiet = 1;
     do {
         int64_t left = until - hoteli_now_ms();
         hoteli_turn_alone(HOTELI_MAX(HOTELI_MIN(left, (int64_t)20), (int64_t)0));
     } while (!hoteli_flush_done(ticket) && hoteli_now_ms() < until);
-    hoteli_t.quiet--;
+    hoteli_t.quiet = 0;
     return hoteli_flush_done(ticket);
 }
 
 static bool hoteli_flush_wait(uint32_t ticket, uint32_t timeout_ms) {
     struct timespec until = hoteli_deadline(timeout_ms, 0);
     bool reached;
-    int error = 0;
+    int error = 0, cancel = hoteli_cancel_hold();
     (void)pthread_mutex_lock(&hoteli_g.lock);
     while (!hoteli_flush_reached(ticket) && error != ETIMEDOUT &&
            !hoteli_flag_load(&hoteli_g.closed))
         error = pthread_cond_timedwait(&hoteli_g.settled, &hoteli_g.lock, &until);
     reached = hoteli_flush_reached(ticket);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_cancel_back(cancel);
     return reached;
 }
 
@@ -10559,12 +10833,12 @@ static bool hoteli_stop(uint32_t timeout_ms) {
     if (hoteli_g.has_thread) {
         if (!hoteli_join(timeout_ms)) return false;
     } else {
-        hoteli_t.quiet++;
+        hoteli_t.quiet = 1;
         while (!hoteli_stop_now()) hoteli_turn_alone(HOTELI_MIN(hoteli_stop_wait(), (int64_t)20));
         hoteli_flag_enter(&hoteli_g.turning);
         hoteli_close_all();
         hoteli_flag_store(&hoteli_g.turning, 0);
-        hoteli_t.quiet--;
+        hoteli_t.quiet = 0;
     }
     (void)pthread_mutex_lock(&hoteli_g.lock);
     (void)pthread_cond_broadcast(&hoteli_g.settled);
@@ -10675,9 +10949,9 @@ HOTEL_API hotel_result hotel_poll(uint32_t timeout_ms) {
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     if (!hoteli_here() || !hoteli_flag_load(&hoteli_g.running) || !hoteli_g.no_threads)
         return HOTEL_ERR_NOT_RUNNING;
-    hoteli_t.quiet++;
+    hoteli_t.quiet = 1;
     hoteli_turn_alone((int64_t)timeout_ms);
-    hoteli_t.quiet--;
+    hoteli_t.quiet = 0;
     return HOTEL_OK;
 }
 
