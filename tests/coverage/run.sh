@@ -17,6 +17,7 @@ URLS
 W3C TRACE CONTEXT
 HTTP RESPONSES
 OTLP REPLIES
+FINISHED SPANS
 JSON METADATA
 WRITING OTLP VALUES
 OTLP ENCODING'
@@ -37,8 +38,6 @@ if [ -t 1 ] && [ "${TERM:-dumb}" != dumb ] && [ -z "${NO_COLOR:-}" ]; then
     bold=$(printf '\033[1m') red=$(printf '\033[31m') plain=$(printf '\033[0m')
 fi
 
-# One file a program: a line of gcov has no name of the program it comes from, none is needed.
-rm -f "$work"/*.gcov
 for program; do
     for notes in "$program".gcno "$program"-*.gcno; do
         [ ! -f "$notes" ] || gcov -b -c -t "$notes"
@@ -130,7 +129,9 @@ awk -v least="$LEAST" -v sections="$sections" -v bold="$bold" -v red="$red" -v p
             if (missed[line]) {
                 key = function_of[line] ": " source[line]
                 not_taken[key] += missed[line]
-                lines[key] = lines[key] " " line
+                for (i = 1; i <= branches[line]; i++) {
+                    if (!((line, i) in hit)) which[key] = which[key] " " line "/" i
+                }
             }
         }
         printf "%s%-24s %9s %9s %9s %9s %10s%s\n", bold, "section", "branches", "taken",
@@ -165,8 +166,8 @@ awk -v least="$LEAST" -v sections="$sections" -v bold="$bold" -v red="$red" -v p
             key = order[i]
             print key "\n    " not_taken[key] ": ?" >missed_file
             if (key in excepted && excepted[key] == not_taken[key]) continue
-            complain("hatchet_otel.h:" substr(lines[key], 2) ": " not_taken[key] \
-                " not taken, with a reason " excepted[key] + 0 ": " key)
+            complain(key)
+            print "    not taken:" which[key] " (line/branch), " excepted[key] + 0 " with a reason"
         }
         for (key in excepted) {
             if (!(key in in_section)) {
