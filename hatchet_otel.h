@@ -4702,17 +4702,23 @@ static bool hoteli_is_ascii(const uint8_t *bytes, size_t size) {
     return true;
 }
 
-/* Will the two keys be the same on the wire? Those that are not UTF-8 are repaired there, and
+/* Compares two keys as they will be on the wire: those that are not UTF-8 are repaired there, and
    different ones may become equal. */
-static bool hoteli_same_text(const char *a, size_t a_size, const char *b, size_t b_size) {
-    if (a_size == b_size && (a_size == 0 || memcmp(a, b, a_size) == 0)) return true;
-    if (hoteli_utf8_valid(a, a_size) && hoteli_utf8_valid(b, b_size)) return false;
+static int hoteli_text_order(const char *a, size_t a_size, const char *b, size_t b_size) {
     while (a_size && b_size) {
         const char *x, *y;
-        size_t n = hoteli_text_piece(&a, &a_size, &x);
-        if (hoteli_text_piece(&b, &b_size, &y) != n || memcmp(x, y, n) != 0) return false;
+        size_t m = hoteli_text_piece(&a, &a_size, &x), n = hoteli_text_piece(&b, &b_size, &y);
+        int order = memcmp(x, y, HOTELI_MIN(m, n));
+        if (order) return order;
     }
-    return a_size == b_size;
+    return (a_size > 0) - (b_size > 0);
+}
+
+static bool hoteli_same_text(const char *a, size_t a_size, const char *b, size_t b_size) {
+    if (!a || !b) return false;
+    if (a_size == b_size && memcmp(a, b, a_size) == 0) return true;
+    if (hoteli_utf8_valid(a, a_size) && hoteli_utf8_valid(b, b_size)) return false;
+    return hoteli_text_order(a, a_size, b, b_size) == 0;
 }
 
 static bool hoteli_same_key(const hotel_attr *a, const hotel_attr *b) {
@@ -4786,6 +4792,11 @@ static inline void hoteli_filter_add(hoteli_filter *f, unsigned hash) {
 /* Finding repeated keys takes time by the square: longer lists are cut. */
 #define HOTELI_MAX_ENTRIES 1024u
 
+/* Not NULL, not empty (SP-30), and of a type that there is. */
+static inline bool hoteli_attr_sound(const hotel_attr *a) {
+    return a->key && a->key_size && a->value.type <= HOTEL_TYPE_MAP;
+}
+
 /* Goes over a list of attributes so that each key comes once, with its last value (SP-33). */
 typedef struct hoteli_unique {
     const hotel_attr *list;
@@ -4806,7 +4817,7 @@ static void hoteli_unique_start(hoteli_unique *u, const hotel_attr *list, size_t
 static const hotel_attr *hoteli_last_of(const hotel_attr *list, size_t count, size_t first) {
     size_t i = count;
     while (--i > first)
-        if (hoteli_same_key(&list[i], &list[first])) return &list[i];
+        if (hoteli_attr_sound(&list[i]) && hoteli_same_key(&list[i], &list[first])) return &list[i];
     return &list[first];
 }
 
@@ -4815,10 +4826,14 @@ static const hotel_attr *hoteli_unique_next(hoteli_unique *u) {
         size_t i = u->at++, j;
         const hotel_attr *a = &u->list[i];
         unsigned hash;
-        if (!a->key || !a->key_size) continue;
+        if (!hoteli_attr_sound(a)) {
+            hoteli_log_later(HOTEL_LOG_ID_BAD_ARGUMENT);
+            continue;
+        }
         hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
         if (hoteli_filter_has(&u->seen, hash)) {
-            for (j = 0; j < i && !hoteli_same_key(&u->list[j], a); j++) continue;
+            for (j = 0; j < i; j++)
+                if (hoteli_attr_sound(&u->list[j]) && hoteli_same_key(&u->list[j], a)) break;
             if (j < i) continue;
         }
         hoteli_filter_add(&u->seen, hash);
@@ -4947,7 +4962,7 @@ static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a
 }
 
 /* A list of attributes as fields with that tag; out NULL only measures. limit counts unique
-   keys, what is over it is added to *dropped. */
+   keys, what is over it or cut off is added to *dropped. */
 static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_attr *list,
                                  size_t count, const hotel_limits *l, uint32_t limit,
                                  uint32_t *dropped) {
@@ -4956,6 +4971,7 @@ static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_at
     size_t size = 0;
     uint32_t kept = 0;
     hoteli_unique_start(&u, list, count);
+    if (list && count > u.count) *dropped += hotel_size32(count - u.count);
     while ((a = hoteli_unique_next(&u)) != NULL) {
         if (kept >= limit) {
             ++*dropped;
@@ -4997,6 +5013,13 @@ static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
 static HOTELI_COLD void hoteli_bad_argument(void) {
     hoteli_count(&hoteli_g.bad_arguments, 1);
     hoteli_log_later(HOTEL_LOG_ID_BAD_ARGUMENT);
+}
+
+/* Counts a call with attributes that are left out (SP-30). */
+static void hoteli_check_attrs(const hotel_attr *list, size_t count) {
+    size_t i;
+    for (i = 0; list && i < count && hoteli_attr_sound(&list[i]); i++) continue;
+    if (list && i < count) hoteli_bad_argument();
 }
 
 /* A dropped count may be raised by the owner and by threads beside it. */
@@ -5392,7 +5415,7 @@ static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
     hoteli_cursor c, key;
     size_t size;
     unsigned hash;
-    if (HOTELI_UNLIKELY(!a->key || !a->key_size || a->value.type > HOTEL_TYPE_MAP)) {
+    if (HOTELI_UNLIKELY(!hoteli_attr_sound(a))) {
         hoteli_bad_argument();
         return;
     }
@@ -5506,6 +5529,7 @@ static void hoteli_put_event(hoteli_writer *w, const hotel_event *event, const h
     hoteli_cursor c;
     uint8_t tag;
     if (!time) time = hoteli_now_stamp(p, &given);
+    hoteli_check_attrs(event->attributes, event->num_attributes);
     own_size = hoteli_write_attrs(NULL, 0, own, num_own, l, limit, &dropped);
     limit -= HOTELI_MIN(limit, (uint32_t)num_own);
     size = 9 + (name ? hoteli_field_size(hoteli_text_bytes(event->name, name)) : 0) + own_size +
@@ -5546,6 +5570,7 @@ static void hoteli_put_link(hoteli_writer *w, const hotel_link *link) {
     size_t state_size = state ? hoteli_block_at(to->trace_state.index)->size : 0, size;
     hoteli_cursor c, from;
     if (to->trace_state.index && !state) hoteli_stale();
+    hoteli_check_attrs(link->attributes, link->num_attributes);
     if (!hoteli_valid_ids(to) && !state && (!link->attributes || !link->num_attributes)) return;
     size = 18 + 10 + (state ? hoteli_field_size(state_size) : 0) + 5 +
            hoteli_write_attrs(NULL, 0, link->attributes, link->num_attributes, l, limit,
@@ -5827,9 +5852,9 @@ static void hoteli_scope_sort(hotel_tracer_config *t, hotel_attr *sorted, size_t
         const hotel_attr *a = &t->attributes[i];
         for (k = i; k > 0; k--) {
             const hotel_attr *b = &sorted[k - 1];
-            size_t n = a->key && b->key ? HOTELI_MIN(a->key_size, b->key_size) : 0;
-            int order = n ? memcmp(b->key, a->key, n) : 0;
-            if (order < 0 || (order == 0 && b->key_size <= a->key_size)) break;
+            if (!a->key || !b->key ||
+                hoteli_text_order(b->key, b->key_size, a->key, a->key_size) <= 0)
+                break;
             sorted[k] = *b;
         }
         sorted[k] = *a;
@@ -10828,6 +10853,7 @@ HOTEL_API hotel_tracer hotel_get_tracer(const hotel_tracer_config *config) {
         return tracer;
     }
     if (!config->name || !*config->name) hoteli_log_later(HOTEL_LOG_ID_EMPTY_SCOPE_NAME);
+    hoteli_check_attrs(config->attributes, config->num_attributes);
     (void)pthread_mutex_lock(&hoteli_g.lock);
     index = hoteli_scope_intern(config, config->provider.index);
     tracer.scope = index + 1;
