@@ -30,12 +30,14 @@ Everywhere else include it without the macro. Link with -pthread. Then:
 sends one span to http://localhost:4318, or wherever OTEL_EXPORTER_OTLP_ENDPOINT points. Run
 "hatchet-otel serve" in another terminal to see it.
 
-OPTIONS (all for the file with the implementation, but for _STATIC: wherever it is included)
+OPTIONS (for the file with the implementation; _STATIC and _DISABLE wherever it is included)
 
 HATCHET_OTEL_IMPLEMENTATION   compile the implementation here
 HATCHET_OTEL_STATIC           a private copy: every function static, nothing for the linker to see
+HATCHET_OTEL_DISABLE          no tracing: every function is an empty inline one, no code remains
 HATCHET_OTEL_CHUNK_BYTES      bytes of an arena chunk, a power of two from 256; default 512
-HATCHET_OTEL_MAX_ATTACHED     contexts attached at once on a thread, 64 bytes each; default 32
+HATCHET_OTEL_MAX_ATTACHED     contexts attached at once on a thread, 80 bytes each; default 32
+HATCHET_OTEL_ZLIB             gzip for requests; link with -lz. Without it zlib.h is never included
 
 No option changes a public type; hotel_init checks that caller and implementation agree.
 
@@ -112,8 +114,10 @@ THREADS, FORK, SIGNALS, EXIT
 Every function may be called by any thread, and several threads may use one span. The span calls
 may be used in signal handlers. After fork the child records and delivers its own spans with its
 first use of the library, and its parent's spans stay valid as parents; spans that were open at
-the fork belong to the parent. The library installs no signal handler, raises no SIGPIPE, prints
-nothing and does nothing at exit: call hotel_shutdown, or lose what was not sent yet.
+the fork belong to the parent. No call is a cancellation point; a thread that is cancelled
+asynchronously loses the span it works on. The library installs no signal handler, raises no
+SIGPIPE, prints nothing and does nothing at exit: call hotel_shutdown, or lose what was not sent
+yet.
 
 ERRORS
 
@@ -159,8 +163,11 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 #endif
 
 /* HATCHET_OTEL_STATIC gives a file its own private copy: nothing is visible to the linker.
-   A library that embeds this header should define it. */
-#ifdef HATCHET_OTEL_STATIC
+   A library that embeds this header should define it. With HATCHET_OTEL_DISABLE the interface
+   stays and the bodies vanish: section WITHOUT TRACING has them. */
+#if defined(HATCHET_OTEL_DISABLE)
+#define HOTEL_API static inline __attribute__((unused))
+#elif defined(HATCHET_OTEL_STATIC)
 #define HOTEL_API static __attribute__((unused))
 #else
 #define HOTEL_API extern
@@ -232,6 +239,7 @@ typedef enum hotel_log_level {
     X(11, EXPORT_FAILED)      /* a request was given up: its spans are lost                     */ \
     X(12, PARTIAL_SUCCESS)    /* the server rejected some spans, or sent a warning              */ \
     X(13, EXPORT_RECOVERED)   /* the first success after failures                               */ \
+    X(14, REQUEST_TOO_LARGE)  /* a span dropped: it alone is larger than max_request_bytes      */ \
     X(20, QUEUE_FULL)         /* spans dropped: a destination's queue is full                   */ \
     X(21, ARENA_FULL)         /* spans not recorded: no chunk was free                          */ \
     X(22, SPAN_TOO_LARGE)     /* data dropped: a span reached max_span_bytes                    */ \
@@ -244,21 +252,24 @@ typedef enum hotel_log_level {
     X(29, TOO_MANY_SCOPES)    /* too many different tracers: the default one is used            */ \
     X(30, EMPTY_SCOPE_NAME)   /* a tracer was asked for without a name                          */ \
     X(31, BAD_METADATA)       /* additional_metadata is not a JSON object, or its traceparent   */ \
-    X(32, BAD_TRACEPARENT)    /* a traceparent was refused                                      */
+    X(32, BAD_TRACEPARENT)    /* a traceparent, tracestate or B3 header was refused             */ \
+    X(40, BAD_BAGGAGE)        /* entries of baggage were left out on their way in or out        */ \
+    X(41, CONTEXT_FULL)       /* a value or baggage found no room in a context                  */
 
 /* HOTEL_LOG_ID_STARTED and so on. */
 typedef enum hotel_log_id {
 #define HOTEL_LOG_ENUM(id, name) HOTEL_LOG_ID_##name = id,
     HOTEL_LOG_IDS(HOTEL_LOG_ENUM)
 #undef HOTEL_LOG_ENUM
-    HOTEL_LOG_ID_MAX = 32
+    HOTEL_LOG_ID_MAX = 41
 } hotel_log_id;
 
 /* Receives log messages. Called on the exporter's thread, or on the thread inside hotel_init, or
    with no_threads inside hotel_poll, hotel_flush and hotel_shutdown; never on the span path. While
    hotel_init runs, statistics asked for by other threads wait. message is valid during the call
    only and holds no secrets. Must not call hotel_init, hotel_flush,
-   hotel_shutdown, hotel_release or hotel_poll: they answer HOTEL_ERR_CALLBACK. */
+   hotel_shutdown, hotel_release or hotel_poll: they answer HOTEL_ERR_CALLBACK. A child that is
+   forked inside may use the library and must not return from here. */
 typedef void (*hotel_log_fn)(hotel_log_level level, hotel_log_id id, const char *message,
                              void *user_data);
 
@@ -314,7 +325,7 @@ typedef struct hotel_attr {
     hotel_value value;
 } hotel_attr;
 
-/* Text that is read: UTF-8, not ended by a NUL, borrowed. */
+/* Text that is read: UTF-8, borrowed; it need not end in NUL. text NULL: none. */
 typedef struct hotel_string {
     const char *text;
     size_t size;
@@ -481,7 +492,7 @@ HOTEL_INLINE hotel_attr hotel_map(const char *key, const hotel_attr *entries, si
 
 /* ==== [SECTION 04] SPAN CONTEXT, SPAN, CONTEXT ============================================= */
 
-/* A reference to a shared immutable block in the arena (tracestate, a task's attributes).
+/* A reference to a shared immutable block in the arena (tracestate, a task's attributes, baggage).
    Counted; index 0 is none; a reference that outlived its block reads as empty. Opaque. */
 typedef struct hotel_block {
     uint32_t index;
@@ -512,11 +523,14 @@ typedef struct hotel_span {
     uint32_t epoch;
 } hotel_span;
 
-/* What flows from caller to callee: the current span and shared values (a Hatchet task's
-   attributes). Plain data; see hotel_context_hold for carrying one to another thread. */
+/* What flows from caller to callee: the current span and what is shared beside it. Plain data,
+   never changed but by who made it (SP-05); see hotel_context_hold for carrying one to another
+   thread. Only span is meant to be looked at. */
 typedef struct hotel_context {
     hotel_span span;
-    hotel_block values;
+    hotel_block values;  /* a Hatchet task's attributes    */
+    hotel_block baggage; /* see hotel_context_with_baggage */
+    hotel_block entries; /* see hotel_context_with_value   */
 } hotel_context;
 
 /* True when both IDs are non-zero (TR-16). threads: any. */
@@ -552,7 +566,9 @@ typedef enum hotel_io {
 
 /* How bytes travel. The built-in one is TCP and Unix sockets; an application brings its own
    for another TLS library, lwIP or a serial line. All functions are called by one thread at
-   a time (the exporter's, or the one in hotel_poll) and must not block. */
+   a time (the exporter's, or the one in hotel_poll) and must not block. receive_fn is also called
+   while a request is still being sent, because a server may answer early, and before one, to see
+   whether a kept connection is still good. Up to max_inflight connections are open at once. */
 typedef struct hotel_transport {
     /* Starts a connection; the result is handed to all the others. NULL: failed at once. */
     void *(*open_fn)(const char *host, uint16_t port, void *user_data)HOTEL_ZERO;
@@ -568,6 +584,14 @@ typedef struct hotel_transport {
     void *user_data HOTEL_ZERO;
 } hotel_transport;
 
+/* How requests are packed (OX-08, OT-02). */
+typedef enum hotel_compression {
+    HOTEL_COMPRESSION_DEFAULT = 0, /* OTEL_EXPORTER_OTLP_(TRACES_)COMPRESSION, else none */
+    HOTEL_COMPRESSION_NONE,
+    HOTEL_COMPRESSION_GZIP /* needs HATCHET_OTEL_ZLIB. What would not shrink goes out plain. zlib
+                              takes its 270 KiB for each destination by malloc, in hotel_init */
+} hotel_compression;
+
 /* Where spans go: OTLP over HTTP, protobuf. Copied by hotel_init. */
 typedef struct hotel_destination {
     /* http://host:port[/path] or unix:/path/to/socket[:/path]. Without a path /v1/traces is
@@ -579,7 +603,15 @@ typedef struct hotel_destination {
     uint32_t schedule_delay_ms HOTEL_ZERO;     /* longest wait of an ended span; 5000             */
     uint32_t max_queue_size HOTEL_ZERO;        /* ended spans that wait; 2048                     */
     uint32_t max_export_batch_size HOTEL_ZERO; /* spans in a request; 512                         */
-    uint32_t max_request_bytes HOTEL_ZERO;     /* 512 KiB, smaller in a small arena               */
+    /* Largest request, before compression (OX-11). 512 KiB, smaller in a small arena; at most
+       64 MiB, the specification's limit. A span that alone is larger is dropped and counted. */
+    uint32_t max_request_bytes HOTEL_ZERO;
+    uint32_t max_response_bytes HOTEL_ZERO; /* a larger one is a failure, final (OX-12); 4 MiB    */
+    /* Requests under way at once, each on a connection of its own and with a buffer of
+       max_request_bytes, or two of them with gzip (OC-01). 1, at most 8. With more than one,
+       batches may arrive in another order. While the server fails one of them tries alone. */
+    uint32_t max_inflight HOTEL_ZERO;
+    hotel_compression compression HOTEL_ZERO;
     const hotel_transport *transport HOTEL_ZERO; /* table is copied; NULL: sockets               */
 } hotel_destination;
 
@@ -726,6 +758,7 @@ typedef struct hotel_tracer_config {
 } hotel_tracer_config;
 
 struct hotel_detector;
+struct hotel_propagator; /* section PROPAGATION */
 
 /* Everything hotel_init takes. Zeroed is a working default. Code beats environment beats
    default (SP-95). Nothing is kept by reference but the functions, their user data, and memory. */
@@ -743,6 +776,9 @@ typedef struct hotel_config {
     size_t num_destinations HOTEL_ZERO;               /* at most 4; OTEL_TRACES_EXPORTER       */
     hotel_tracer_config tracer HOTEL_ZERO; /* scope of spans that name no tracer               */
     hotel_sampler sampler HOTEL_ZERO;
+    /* Becomes the global one; the struct is copied. NULL: OTEL_PROPAGATORS, else
+       tracecontext,baggage. */
+    const struct hotel_propagator *propagator HOTEL_ZERO;
     hotel_limits limits HOTEL_ZERO; /* OTEL_*_LIMIT                                            */
     const hotel_processor *processors HOTEL_ZERO; /* copied                                    */
     size_t num_processors HOTEL_ZERO;             /* at most 4                                 */
@@ -817,9 +853,11 @@ HOTEL_API const char *hotel_version(void);
 /* The books since hotel_init (a fork child starts at zero). On 32-bit machines the counters come
    round at 2^32. Once no call is in progress
        started = unsampled + not_admitted + live + record_only + ended
-   and for each destination, after hotel_shutdown,
-       ended = accepted + rejected + failed + dropped_queue_full + dropped_too_large
-               + dropped_shutdown. */
+   and for each destination
+       offered = queued + accepted + rejected + failed + dropped_queue_full + dropped_too_large
+                 + dropped_shutdown,
+   where queued is 0 after hotel_shutdown and offered then is the number of its
+   provider's spans that ended. */
 typedef struct hotel_stats {
     uint64_t started;      /* spans asked for while running                      */
     uint64_t unsampled;    /* the sampler said no                                */
@@ -827,11 +865,12 @@ typedef struct hotel_stats {
     uint64_t live;         /* recording, not ended                               */
     uint64_t record_only;  /* ended, but not sampled: processors saw them        */
     uint64_t ended;        /* sampled, for the destinations                      */
-    uint64_t limited;      /* attributes, events, links dropped by limits or lack of space */
+    uint64_t limited;      /* attributes, events, links, baggage, context values dropped by */
+                           /* limits or lack of space                                      */
     uint64_t repaired;            /* texts that were not UTF-8 and were repaired   */
     uint64_t stale_references;    /* contexts used after their release             */
     uint64_t bad_arguments;       /* calls with unusable arguments                 */
-    uint64_t rejected_parents;    /* traceparents and metadata that were refused   */
+    uint64_t rejected_parents;    /* traceparents, B3, baggage, metadata refused   */
     uint64_t chunks_total;        /* size of the arena in chunks                   */
     uint64_t chunks_free;
     size_t num_destinations;
@@ -839,13 +878,14 @@ typedef struct hotel_stats {
 
 /* What became of the spans that were handed to a destination. */
 typedef struct hotel_destination_stats {
+    uint64_t offered;  /* spans handed to it                                             */
     uint64_t accepted; /* by the server                                                  */
     uint64_t rejected; /* by the server: partial success                                 */
     uint64_t failed;   /* sent without success; the outcome may be unknown               */
     uint64_t dropped_queue_full;
     uint64_t dropped_too_large; /* one span larger than max_request_bytes                */
     uint64_t dropped_shutdown;  /* not delivered when shutdown's time was over           */
-    uint64_t queued;            /* waiting now, the request in flight included           */
+    uint64_t queued;            /* waiting now, the requests in flight included          */
     uint64_t requests;          /* sent, repeats included                                */
     uint64_t retries;
     uint64_t connections;
@@ -1057,6 +1097,25 @@ HOTEL_API hotel_result hotel_detach(hotel_token token);
 HOTEL_API hotel_context hotel_context_hold(const hotel_context *context);
 HOTEL_API void hotel_context_release(hotel_context *context);
 
+/* Values of the application in a context (CP-01 to CP-03). A key is told apart by identity, never
+   by its name, which is for the reader of the code. Make it once and keep it; {0} is no key.
+   threads: any; works before hotel_init. */
+typedef struct hotel_key {
+    uint32_t id;
+} hotel_key;
+HOTEL_API hotel_key hotel_create_key(const char *name);
+
+/* A new context with this value under the key, the old one stays as it is (NULL: the current one).
+   value is borrowed: it must live as long as the context; NULL takes the key out. Give the result
+   to hotel_context_release once. A context holds 32 keys: beyond that, without room in the arena,
+   or outside of hotel_init and hotel_release, the result is the old context, and that is counted
+   and logged. threads: any. */
+HOTEL_API hotel_context hotel_context_with_value(const hotel_context *context, hotel_key key,
+                                                 void *value);
+
+/* The value under a key, NULL if there is none. context NULL: the current one. threads: any. */
+HOTEL_API void *hotel_context_value(const hotel_context *context, hotel_key key);
+
 /* What HOTEL_SCOPE and HOTEL_ATTACH are made of: attach a span (and end it when leaving), or a
    context. A guard is left once, on the thread that made it. */
 typedef struct hotel_guard {
@@ -1067,6 +1126,80 @@ typedef struct hotel_guard {
 HOTEL_API hotel_guard hotel_guard_span(const hotel_span *span);
 HOTEL_API hotel_guard hotel_guard_context(const hotel_context *context);
 HOTEL_API void hotel_guard_leave(hotel_guard *guard);
+
+/* ==== [SECTION 00] BAGGAGE ================================================================= */
+
+/* Names with values that travel beside a trace (BG-01). This is a working copy in memory of the
+   caller, made by hotel_baggage_start, for one thread at a time; it needs no hotel_init. A context
+   carries an immutable copy of one. */
+typedef struct hotel_baggage {
+    void *memory;
+    size_t capacity; /* bytes of memory                                              */
+    size_t size;     /* of them in use: 15 and its texts for each entry              */
+    size_t count;    /* entries                                                      */
+    size_t dropped;  /* entries, members of headers, without room or with a bad form */
+} hotel_baggage;
+
+/* Name and value are UTF-8, the value may be empty. metadata are the properties of the W3C format,
+   "key=value;key", as they travel; empty: none. Each text has a NUL behind it, too. */
+typedef struct hotel_baggage_entry {
+    hotel_string name;
+    hotel_string value;
+    hotel_string metadata;
+} hotel_baggage_entry;
+
+/* What must be carried (WB-06): 64 members in 8192 bytes. Memory of _BYTES has room for every
+   header of that size, a buffer of _HEADER_SIZE for the header with its NUL. */
+#define HOTEL_BAGGAGE_MEMBERS 64
+#define HOTEL_BAGGAGE_BYTES (8192 + 64 * 15)
+#define HOTEL_BAGGAGE_HEADER_SIZE (8192 + 1)
+
+/* Begins an empty one in this memory. */
+HOTEL_API void hotel_baggage_start(hotel_baggage *baggage, void *memory, size_t capacity);
+
+/* Sets a value, which replaces the one of that name; for a moment there must be room for both.
+   value NULL is empty; bytes that are not UTF-8 become U+FFFD. metadata NULL: none. false, nothing
+   is changed and dropped counts it: no room, a name that is empty or not UTF-8, metadata that is
+   not a list of properties. Any name may be set, one that is no HTTP token cannot be sent. */
+HOTEL_API bool hotel_baggage_set(hotel_baggage *baggage, const char *name, const char *value,
+                                 const char *metadata);
+HOTEL_API bool hotel_baggage_set_n(hotel_baggage *baggage, hotel_string name, hotel_string value,
+                                   hotel_string metadata);
+
+/* Looks a name up; upper and lower case differ. Texts are valid until the next change. get: the
+   value, NULL when there is none. find: the whole entry; *out stays as it is when there is none. */
+HOTEL_API const char *hotel_baggage_get(const hotel_baggage *baggage, const char *name);
+HOTEL_API bool hotel_baggage_find(const hotel_baggage *baggage, hotel_string name,
+                                  hotel_baggage_entry *out);
+
+/* Takes one entry out (false: there is none), or all. */
+HOTEL_API bool hotel_baggage_remove(hotel_baggage *baggage, const char *name);
+HOTEL_API bool hotel_baggage_remove_n(hotel_baggage *baggage, hotel_string name);
+HOTEL_API void hotel_baggage_clear(hotel_baggage *baggage);
+
+/* All entries, the oldest first: begin with *cursor 0, false is the end. */
+HOTEL_API bool hotel_baggage_next(const hotel_baggage *baggage, size_t *cursor,
+                                  hotel_baggage_entry *out);
+
+/* Adds the members of a baggage header (WB-02 to WB-09); of several headers one after the other
+   (WB-12). A malformed member is dropped, the rest is kept; at the first one without room, and
+   behind 64 entries, it ends. Returns how many were taken. */
+HOTEL_API size_t hotel_baggage_parse(hotel_baggage *baggage, const char *header, size_t size);
+
+/* The baggage header with snprintf's manners: the size needed without NUL, 0 when there is nothing
+   to send. Whole members only, at most 64 and 8192 bytes; what is left out is counted and logged
+   (WB-01, WB-06, WB-08). */
+HOTEL_API size_t hotel_baggage_format(const hotel_baggage *baggage, char *out, size_t capacity);
+
+/* A new context with a copy of this baggage; NULL or empty: without any (WB-11). context NULL: the
+   current one. Give the result to hotel_context_release once. What is beyond max_span_bytes, or
+   finds no room in the arena, is left out, counted and logged. Needs hotel_init. threads: any. */
+HOTEL_API hotel_context hotel_context_with_baggage(const hotel_context *context,
+                                                   const hotel_baggage *baggage);
+
+/* Replaces the content of a working copy by the baggage of a context (NULL: the current one).
+   false: some entries found no room, out->dropped says how many. threads: any. */
+HOTEL_API bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out);
 
 /* ==== [SECTION 10] PROPAGATION ============================================================= */
 
@@ -1094,6 +1227,118 @@ HOTEL_API ptrdiff_t hotel_tracestate_get(const char *state, const char *key, cha
                                          size_t capacity);
 HOTEL_API size_t hotel_tracestate_set(const char *state, const char *key, const char *value,
                                       char *out, size_t capacity);
+
+/* How a carrier is read: the headers of a request, properties of a message, an environment. What
+   get_fn and keys_fn return stays valid until the extraction is over. */
+typedef struct hotel_getter {
+    /* The index-th value under a name, from 0 on: a header that was sent twice has two (WC-01).
+       text NULL: there are no more. For HTTP, upper and lower case of names are the same. */
+    hotel_string (*get_fn)(const void *carrier, const char *key, size_t index) HOTEL_ZERO;
+    /* The index-th name in the carrier, text NULL: there are no more (WC-02). Optional: none of
+       the built-in propagators asks. */
+    hotel_string (*keys_fn)(const void *carrier, size_t index) HOTEL_ZERO;
+} hotel_getter;
+
+/* How a carrier is written: the value replaces what is under that name (WC-03). Both end in NUL
+   and are valid during the call only; names are lower-case ASCII. */
+typedef struct hotel_setter {
+    void (*set_fn)(void *carrier, const char *key, const char *value) HOTEL_ZERO;
+} hotel_setter;
+
+/* Writes part of a context into carriers and reads it back (CP-14). Any function may be missing.
+   Called by the thread that injects or extracts, several at once. */
+typedef struct hotel_propagator {
+    void (*inject_fn)(const hotel_context *context, const hotel_setter *setter, void *carrier,
+                      void *user_data) HOTEL_ZERO;
+    /* Changes a held context, or leaves it as it is where the carrier has nothing usable: by
+       hotel_context_put_span, or as in
+       next = hotel_context_with_value(context, key, value); hotel_context_release(context);
+       *context = next; */
+    void (*extract_fn)(hotel_context *context, const hotel_getter *getter, const void *carrier,
+                       void *user_data) HOTEL_ZERO;
+    /* The index-th name that inject_fn may set; NULL: there are no more (CP-15). */
+    const char *(*field_fn)(size_t index, void *user_data)HOTEL_ZERO;
+    void *user_data HOTEL_ZERO;
+} hotel_propagator;
+
+/* The built-in ones: W3C trace context (CP-09); W3C baggage (BG-02); B3 in one header and in
+   several (CP-10): both extract either form, the single header first. B3's debug flag implies
+   sampled and goes on to the spans below; no parent span ID is sent. */
+HOTEL_API hotel_propagator hotel_tracecontext_propagator(void);
+HOTEL_API hotel_propagator hotel_baggage_propagator(void);
+HOTEL_API hotel_propagator hotel_b3_propagator(void);
+HOTEL_API hotel_propagator hotel_b3multi_propagator(void);
+
+/* Several that act as one, in this order (CP-07). The list and what it points to are kept by
+   reference. */
+typedef struct hotel_propagator_list {
+    const hotel_propagator *parts HOTEL_ZERO;
+    size_t count HOTEL_ZERO;
+} hotel_propagator_list;
+HOTEL_API hotel_propagator hotel_composite_propagator(const hotel_propagator_list *list);
+
+/* The global propagator: none until hotel_init or this sets it (CP-08). One that was set by hand
+   stays when hotel_init is given none; NULL: propagate nothing. The struct is copied. threads:
+   any. */
+HOTEL_API void hotel_set_global_propagator(const hotel_propagator *propagator);
+HOTEL_API hotel_propagator hotel_get_global_propagator(void);
+
+/* Writes what the global propagator carries into a request that is about to be sent. context NULL:
+   the current one. Nothing is written without a valid span context or baggage (WP-18, WB-10).
+   threads: any. */
+HOTEL_API void hotel_inject(const hotel_context *context, const hotel_setter *setter,
+                            void *carrier);
+
+/* The current context with what a request brought. What is absent or malformed leaves that part as
+   it is. Give the result to hotel_context_release when the request is done. threads: any. */
+HOTEL_API hotel_context hotel_extract_from(const hotel_getter *getter, const void *carrier);
+
+/* The same by a propagator of choice (NULL: the global one), and into any context (NULL: the
+   current one). */
+HOTEL_API void hotel_inject_with(const hotel_propagator *propagator, const hotel_context *context,
+                                 const hotel_setter *setter, void *carrier);
+HOTEL_API hotel_context hotel_extract_with(const hotel_propagator *propagator,
+                                           const hotel_context *context,
+                                           const hotel_getter *getter, const void *carrier);
+
+/* The index-th name that a propagator (NULL: the global one) may set, NULL behind the last: what
+   has to be taken out of a request before it is sent again (CP-15). */
+HOTEL_API const char *hotel_propagator_field(const hotel_propagator *propagator, size_t index);
+
+/* For propagators: puts a span into a context that is held, in place. */
+HOTEL_API void hotel_context_put_span(hotel_context *held, const hotel_span *span);
+
+/* A ready-made getter for HTTP: the carrier is a hotel_headers, names in any case (CP-17). */
+typedef struct hotel_headers {
+    const hotel_header *list HOTEL_ZERO;
+    size_t count HOTEL_ZERO;
+} hotel_headers;
+HOTEL_API hotel_getter hotel_header_getter(void);
+
+/* Environment variables as carrier (CP-19, WC-06). The name under which a key travels, with
+   snprintf's manners: upper-case, _ for what is neither letter nor digit and before a leading
+   digit; TRACEPARENT, TRACESTATE, BAGGAGE. */
+HOTEL_API size_t hotel_env_name(const char *key, char *out, size_t capacity);
+
+/* Reads an array like envp, "NAME=value" up to a NULL; carrier NULL: this process' environment.
+   Keys are those names that are in that form. */
+HOTEL_API hotel_getter hotel_env_getter(void);
+
+/* An environment for execve: pointers in `list`, ended by NULL, and what was set in `memory`, both
+   the caller's. base: variables to begin with, by reference (environ, or NULL). What finds no room
+   is counted in dropped. hotel_env_setter writes into one. */
+typedef struct hotel_env {
+    char **list;
+    size_t capacity; /* pointers in list, that of the NULL included */
+    size_t count;
+    char *memory;
+    size_t memory_bytes;
+    size_t used_bytes;
+    size_t dropped;
+} hotel_env;
+HOTEL_API void hotel_env_start(hotel_env *env, char **list, size_t capacity, char *memory,
+                               size_t memory_bytes, char *const *base);
+HOTEL_API hotel_setter hotel_env_setter(void);
 
 /* ==== [SECTION 00] EXPORTERS AND FINISHED SPANS ============================================ */
 
@@ -1475,6 +1720,173 @@ HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *jso
 /* The current context with the parent that a run's metadata names, as hotel_extract. */
 HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_size);
 
+/* ==== [SECTION 00] WITHOUT TRACING ========================================================= */
+
+#ifdef HATCHET_OTEL_DISABLE
+
+/* One body for every HOTEL_API function above. Set-up, flush and shutdown succeed, spans and
+   contexts are zero, texts are empty. What a program passes on is passed on as it was: metadata
+   and tracestate come out unchanged. hotel_poll returns at once. */
+#ifdef __cplusplus
+#define HOTEL_NOTHING(type) type()
+#else
+#define HOTEL_NOTHING(type) ((type){0})
+#endif
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+
+/* Copies text with snprintf's manners. */
+HOTEL_INLINE size_t hotel_pass_on(const char *text, size_t size, char *out, size_t capacity) {
+    size_t kept = size < capacity ? size : capacity - 1;
+    if (!out || capacity == 0) return size;
+    if (kept > 0) __builtin_memcpy(out, text, kept);
+    out[kept] = 0;
+    return size;
+}
+
+HOTEL_INLINE const char *hotel_result_text(int result) {
+    return result == HOTEL_OK ? "success" : "tracing is compiled out";
+}
+HOTEL_INLINE void hotel_log_to_stderr(hotel_log_level level, hotel_log_id id, const char *message,
+                                      void *user_data) {}
+
+HOTEL_INLINE bool hotel_is_valid(const hotel_span_context *context) { return false; }
+HOTEL_INLINE void hotel_trace_id_hex(const hotel_span_context *context, char out[33]) {
+    __builtin_memcpy(out, "00000000000000000000000000000000", 33);
+}
+HOTEL_INLINE void hotel_span_id_hex(const hotel_span_context *context, char out[17]) {
+    __builtin_memcpy(out, "0000000000000000", 17);
+}
+HOTEL_INLINE hotel_span hotel_wrap(const hotel_span_context *context) {
+    return HOTEL_NOTHING(hotel_span);
+}
+
+HOTEL_INLINE hotel_result hotel_init_checked(const hotel_config *config, size_t config_size,
+                                             int version) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_flush(uint32_t timeout_ms) { return HOTEL_OK; }
+HOTEL_INLINE hotel_result hotel_shutdown(uint32_t timeout_ms) { return HOTEL_OK; }
+HOTEL_INLINE hotel_result hotel_release(void) { return HOTEL_OK; }
+HOTEL_INLINE hotel_result hotel_poll(uint32_t timeout_ms) { return HOTEL_OK; }
+HOTEL_INLINE const char *hotel_version(void) { return HOTEL_VERSION_STRING; }
+
+HOTEL_INLINE void hotel_get_stats(hotel_stats *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_stats);
+}
+HOTEL_INLINE hotel_result hotel_get_destination_stats(size_t index, hotel_destination_stats *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_destination_stats);
+    return HOTEL_ERR_ARGUMENT; /* there is none */
+}
+HOTEL_INLINE size_t hotel_describe(char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+
+HOTEL_INLINE hotel_tracer hotel_get_tracer(const hotel_tracer_config *config) {
+    return HOTEL_NOTHING(hotel_tracer);
+}
+HOTEL_INLINE bool hotel_is_enabled(hotel_tracer tracer) { return false; }
+HOTEL_INLINE hotel_span hotel_start_with(const char *name, const hotel_start_options *options) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE hotel_span hotel_start(const char *name) { return HOTEL_NOTHING(hotel_span); }
+HOTEL_INLINE hotel_span hotel_start_as(const char *name, hotel_kind kind) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE hotel_span hotel_start_in(const hotel_context *parent, const char *name,
+                                       hotel_kind kind) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE void hotel_end(const hotel_span *span) {}
+HOTEL_INLINE void hotel_end_at(const hotel_span *span, uint64_t end_time_ns) {}
+HOTEL_INLINE bool hotel_is_recording(const hotel_span *span) { return false; }
+HOTEL_INLINE void hotel_set_attrs(const hotel_span *span, const hotel_attr *attributes,
+                                  size_t num_attributes) {}
+HOTEL_INLINE void hotel_set_name(const hotel_span *span, const char *name) {}
+HOTEL_INLINE void hotel_set_name_n(const hotel_span *span, const char *name, size_t size) {}
+HOTEL_INLINE void hotel_set_status(const hotel_span *span, hotel_status status,
+                                   const char *description) {}
+HOTEL_INLINE void hotel_set_status_n(const hotel_span *span, hotel_status status,
+                                     const char *description, size_t size) {}
+HOTEL_INLINE void hotel_add_event_as(const hotel_span *span, const hotel_event *event) {}
+HOTEL_INLINE void hotel_add_event(const hotel_span *span, const char *name) {}
+HOTEL_INLINE void hotel_add_link(const hotel_span *span, const hotel_link *link) {}
+HOTEL_INLINE void hotel_record_exception(const hotel_span *span, const char *type,
+                                         const char *message, const char *stacktrace,
+                                         const hotel_attr *attributes, size_t num_attributes) {}
+
+HOTEL_INLINE hotel_context hotel_current(void) { return HOTEL_NOTHING(hotel_context); }
+HOTEL_INLINE hotel_span hotel_current_span(void) { return HOTEL_NOTHING(hotel_span); }
+HOTEL_INLINE hotel_context hotel_context_with(const hotel_span *span) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE hotel_token hotel_attach(const hotel_context *context) {
+    return HOTEL_NOTHING(hotel_token);
+}
+HOTEL_INLINE hotel_result hotel_detach(hotel_token token) { return HOTEL_OK; }
+HOTEL_INLINE hotel_context hotel_context_hold(const hotel_context *context) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE void hotel_context_release(hotel_context *context) {}
+HOTEL_INLINE hotel_guard hotel_guard_span(const hotel_span *span) {
+    return HOTEL_NOTHING(hotel_guard);
+}
+HOTEL_INLINE hotel_guard hotel_guard_context(const hotel_context *context) {
+    return HOTEL_NOTHING(hotel_guard);
+}
+HOTEL_INLINE void hotel_guard_leave(hotel_guard *guard) {}
+
+HOTEL_INLINE hotel_context hotel_extract(const char *traceparent, const char *tracestate) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE hotel_context hotel_extract_n(const char *traceparent, size_t traceparent_size,
+                                           const char *tracestate, size_t tracestate_size) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE bool hotel_traceparent(const hotel_span *span, char out[HOTEL_TRACEPARENT_SIZE]) {
+    out[0] = 0;
+    return false;
+}
+HOTEL_INLINE size_t hotel_tracestate(const hotel_span *span, char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE ptrdiff_t hotel_tracestate_get(const char *state, const char *key, char *out,
+                                            size_t capacity) {
+    (void)hotel_pass_on("", 0, out, capacity);
+    return -1;
+}
+HOTEL_INLINE size_t hotel_tracestate_set(const char *state, const char *key, const char *value,
+                                         char *out, size_t capacity) {
+    return hotel_pass_on(state, hotel_text_size(state), out, capacity);
+}
+
+HOTEL_INLINE hotel_task hotel_start_step_run(const hotel_step_run *step_run) {
+    return HOTEL_NOTHING(hotel_task);
+}
+HOTEL_INLINE void hotel_task_succeed(hotel_task *task) {}
+HOTEL_INLINE void hotel_task_fail(hotel_task *task, const char *message) {}
+HOTEL_INLINE void hotel_task_fail_as(hotel_task *task, const char *type, const char *message,
+                                     const char *stacktrace) {}
+HOTEL_INLINE hotel_span hotel_start_run_workflow(const hotel_trigger *trigger) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE size_t hotel_inject_metadata_n(const hotel_span *span, const char *json,
+                                            size_t json_size, char *out, size_t capacity) {
+    bool empty = !json || json_size == 0;
+    return hotel_pass_on(empty ? "{}" : json, empty ? 2 : json_size, out, capacity);
+}
+HOTEL_INLINE size_t hotel_inject_metadata(const hotel_span *span, const char *json, char *out,
+                                          size_t capacity) {
+    return hotel_inject_metadata_n(span, json, hotel_text_size(json), out, capacity);
+}
+HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_size) {
+    return HOTEL_NOTHING(hotel_context);
+}
+
+#pragma GCC diagnostic pop
+#undef HOTEL_NOTHING
+#endif /* HATCHET_OTEL_DISABLE */
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif
@@ -1549,6 +1961,16 @@ inline hotel_task hotel_start_step_run(const hotel_step_run &step_run) {
 inline hotel_span hotel_start_run_workflow(const hotel_trigger &trigger) {
     return hotel_start_run_workflow(&trigger);
 }
+inline void hotel_inject(const hotel_context *context, const hotel_setter &setter,
+                         void *carrier) {
+    hotel_inject(context, &setter, carrier);
+}
+inline hotel_context hotel_extract_from(const hotel_getter &getter, const void *carrier) {
+    return hotel_extract_from(&getter, carrier);
+}
+inline void hotel_set_global_propagator(const hotel_propagator &propagator) {
+    hotel_set_global_propagator(&propagator);
+}
 inline hotel_result hotel_init_checked(const hotel_config &config, size_t size, int version) {
     return hotel_init_checked(&config, size, version);
 }
@@ -1579,7 +2001,8 @@ private:
 
 /* ==== IMPLEMENTATION ======================================================================== */
 
-#if defined(HATCHET_OTEL_IMPLEMENTATION) && !defined(HATCHET_OTEL_IMPLEMENTATION_INCLUDED)
+#if defined(HATCHET_OTEL_IMPLEMENTATION) && !defined(HATCHET_OTEL_DISABLE) && \
+    !defined(HATCHET_OTEL_IMPLEMENTATION_INCLUDED)
 #define HATCHET_OTEL_IMPLEMENTATION_INCLUDED
 
 /* ==== [SECTION 14] PLATFORM ================================================================ */
@@ -1605,6 +2028,9 @@ private:
 #if defined(__linux__)
 #include <sys/random.h>
 #endif
+#if defined(HATCHET_OTEL_ZLIB)
+#include <zlib.h>
+#endif
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #include <x86intrin.h>
@@ -1629,7 +2055,7 @@ extern "C" {
 #error "HATCHET_OTEL_CHUNK_BYTES must be a power of two from 256 to 32768"
 #endif
 
-/* Contexts attached at the same time on one thread: 64 bytes of thread-local memory each. */
+/* Contexts attached at the same time on one thread: 80 bytes of thread-local memory each. */
 #ifndef HATCHET_OTEL_MAX_ATTACHED
 #define HATCHET_OTEL_MAX_ATTACHED 32
 #endif
@@ -1645,6 +2071,11 @@ extern "C" {
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
+#endif
+#ifdef SOCK_CLOEXEC
+#define HOTELI_CLOEXEC SOCK_CLOEXEC
+#else
+#define HOTELI_CLOEXEC 0
 #endif
 
 /* Atomics on wrapped integers, so that plain access does not compile. The native word is the
@@ -1701,6 +2132,23 @@ static inline uint32_t hoteli_link_get(const uint32_t *link) {
 }
 static inline void hoteli_link_set(uint32_t *link, uint32_t value) {
     __atomic_store_n(link, value, __ATOMIC_RELAXED);
+}
+
+/* A thread that is cancelled inside would take along what it holds: no call is a cancellation
+   point. Returns what hoteli_cancel_back takes. */
+static int hoteli_cancel_hold(void) {
+    int state = 0;
+#ifdef PTHREAD_CANCEL_DISABLE
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+#endif
+    return state;
+}
+
+static void hoteli_cancel_back(int state) {
+#ifdef PTHREAD_CANCEL_DISABLE
+    (void)pthread_setcancelstate(state, &state);
+#endif
+    (void)state;
 }
 
 /* ==== [SECTION 15] TEXT ==================================================================== */
@@ -3563,6 +4011,9 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
 #define HOTELI_MAX_PROVIDERS 4       /* a power of two */
 #define HOTELI_MAX_SAMPLERS 12       /* in the tree of one provider */
 #define HOTELI_SIMPLE_WAIT_MS 30000u /* longest that hotel_end waits for a simple destination */
+#define HOTELI_MAX_INFLIGHT 8
+/* Of the request's head behind the digits of Content-Length, and these. */
+#define HOTELI_HEAD_TAIL 64
 #define HOTELI_LINE 64
 /* What is carried of a tracestate: whole members up to this size (WT-12 asks for 512). */
 #define HOTELI_STATE_SIZE 1024u
@@ -3716,6 +4167,13 @@ typedef struct hoteli_lookup {
     char host[256];
 } hoteli_lookup;
 
+/* What a connection keeps of an address; of a Unix socket only the family. */
+typedef union hoteli_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+} hoteli_address;
+
 /* The built-in transport's connection. */
 typedef struct hoteli_socket {
     int fd;
@@ -3725,7 +4183,8 @@ typedef struct hoteli_socket {
     size_t count;
     size_t next;
     int64_t started_ms;
-    struct sockaddr_storage addresses[8];
+    const char *path; /* of a Unix socket */
+    hoteli_address addresses[8];
 } hoteli_socket;
 
 enum {
@@ -3738,6 +4197,7 @@ enum {
 
 /* hotel_destination_stats, in words that any thread may read. */
 typedef struct hoteli_books {
+    hoteli_word offered;
     hoteli_word accepted;
     hoteli_word rejected;
     hoteli_word failed;
@@ -3750,6 +4210,38 @@ typedef struct hoteli_books {
     hoteli_word connections;
     hoteli_word bytes_sent;
 } hoteli_books;
+
+/* A request and its connection. The bytes are kept unchanged until it is settled. */
+typedef struct hoteli_request {
+    struct hoteli_destination *to;
+    uint8_t *buffer;
+    uint8_t *packed;     /* NULL without gzip */
+    const uint8_t *bytes; /* what is sent, in one of the two */
+    size_t size;
+    size_t sent;
+    uint32_t spans;
+    uint64_t first;      /* its first span, counted like taken below */
+    int state;
+    void *connection;
+    hoteli_socket socket;
+    bool reused;         /* the connection served a request before */
+    uint32_t attempts;
+    uint32_t step_ms;
+    int64_t retry_ms;
+    int64_t deadline_ms;
+    hoteli_http http;
+    char reply[1024];
+    const char *trouble; /* why the last attempt failed */
+    char said[80];       /* ... in the server's words, fit to be logged */
+    size_t said_size;
+} hoteli_request;
+
+/* What a turn of the exporter waits for: the wake-up pipe, without an owner, and connections. */
+typedef struct hoteli_watch {
+    struct pollfd fds[HOTELI_MAX_DESTINATIONS * HOTELI_MAX_INFLIGHT + 1];
+    hoteli_request *owners[HOTELI_MAX_DESTINATIONS * HOTELI_MAX_INFLIGHT + 1];
+    uint32_t count;
+} hoteli_watch;
 
 typedef struct hoteli_destination {
     const struct hoteli_provider *provider;
@@ -3764,9 +4256,15 @@ typedef struct hoteli_destination {
     uint32_t max_queue;
     uint32_t max_batch;
     uint32_t max_bytes;
+    uint32_t max_response;
+    uint32_t max_inflight;
     hotel_transport transport;
-    hoteli_socket socket;
     bool builtin;
+    bool gzip;
+#if defined(HATCHET_OTEL_ZLIB)
+    z_stream zlib;
+    bool has_zlib;       /* zlib holds memory */
+#endif
     /* ended spans that wait */
     uint32_t *queue;
     uint32_t first;
@@ -3774,32 +4272,19 @@ typedef struct hoteli_destination {
     uint32_t chunks;     /* they take */
     uint32_t max_chunks;
     int64_t due_ms;      /* when the oldest must go */
-    bool urge;           /* a flush wants them now */
-    /* the request: kept unchanged until it is settled */
-    uint8_t *buffer;
-    size_t capacity;
-    size_t start;
-    size_t end;
-    size_t sent;
-    uint32_t spans;
-    int state;
-    void *connection;
-    bool reused;         /* the connection served a request before */
-    bool failing;        /* the last request was given up */
-    uint32_t attempts;
-    uint32_t step_ms;
-    int64_t retry_ms;
-    int64_t deadline_ms;
-    hoteli_http http;
-    char reply[1024];
-    const char *trouble; /* why the last attempt failed */
+    uint64_t taken;      /* spans that left the queue so far */
+    uint64_t target;     /* a flush wants that many to have left, and to be settled */
+    /* on their way */
+    hoteli_request *requests; /* max_inflight of them; NULL until the set-up is complete */
+    size_t capacity;     /* of each buffer */
+    bool failing;        /* the last request that ended, or was put off, had no success */
+    int64_t probe_ms;    /* while failing: no repeat before */
     int64_t logged_retry_ms;
     int64_t logged_failed_ms;
     int64_t logged_partial_ms;
     int64_t logged_full_ms;
+    int64_t logged_large_ms;
     hoteli_books books;
-    uint64_t settled;    /* spans that left, whatever their fate */
-    uint64_t target;     /* settled must reach this for the flush in progress */
 } hoteli_destination;
 
 typedef struct hoteli_scope {
@@ -3898,11 +4383,19 @@ static struct hoteli_state {
     hoteli_word record_only; /* ended spans that no destination sees */
     hoteli_word repaired;
     uint8_t pad[HOTELI_LINE];
+    /* the global propagator: readers copy slot propagator_turn % 2, a writer fills the other */
+    hotel_propagator propagators[2];
+    hoteli_flag propagator_turn;
+    hoteli_flag propagator_lock; /* of writers */
+    bool propagator_chosen;      /* set by hand */
+    hoteli_word last_key;        /* hotel_create_key */
     /* set-up */
     pthread_mutex_t lock; /* life cycle, flush, statistics; never taken by spans */
     pthread_cond_t settled;
     bool clock_cond;      /* settled runs on the monotonic clock */
-    hoteli_flag life;     /* guards set-up, shutdown, release and rebuild, from end to end */
+    hoteli_flag life;     /* guards set-up, shutdown, release and rebuild, from end to end: the
+                             process of the thread that is inside */
+    int life_cancel;      /* how cancellation was set on the thread that is inside */
     hoteli_flag turning;  /* somebody drives the exporter */
     hoteli_flag shape;    /* guards what they change, for the moment that it takes */
     bool atfork_set;
@@ -3970,6 +4463,7 @@ static inline uint32_t hoteli_num_destinations(void) {
     return __atomic_load_n(&hoteli_g.num_destinations, __ATOMIC_ACQUIRE);
 }
 
+
 /* ==== [SECTION 24] LOG ===================================================================== */
 
 static void hoteli_text_start(hoteli_text *text, char *out, size_t capacity) {
@@ -4017,10 +4511,11 @@ static void hoteli_say_quoted(hoteli_text *text, const char *words, size_t size)
 }
 
 static void hoteli_log(hotel_log_level level, hotel_log_id id, const char *message) {
+    uint32_t quiet = hoteli_t.quiet;
     if (!hoteli_g.log_fn || level > hoteli_g.log_level) return;
-    hoteli_t.quiet++;
+    hoteli_t.quiet = 1;
     hoteli_g.log_fn(level, id, message, hoteli_g.log_user_data);
-    hoteli_t.quiet--;
+    hoteli_t.quiet = quiet;
 }
 
 static void hoteli_log_text(hotel_log_level level, hotel_log_id id, const hoteli_text *text) {
@@ -4072,7 +4567,13 @@ static const char *hoteli_log_sentence(int id) {
     case HOTEL_LOG_ID_BAD_METADATA:
         return "additional_metadata is not a JSON object, or its traceparent is not a string";
     case HOTEL_LOG_ID_BAD_TRACEPARENT:
-        return "a malformed traceparent or tracestate was ignored";
+        return "a malformed traceparent, tracestate or B3 header was ignored";
+    case HOTEL_LOG_ID_BAD_BAGGAGE:
+        return "baggage was left out: a malformed member of a header, a name that cannot be sent, "
+               "more than 64 members or 8192 bytes, or no room";
+    case HOTEL_LOG_ID_CONTEXT_FULL:
+        return "a context was not given a value or baggage: more than 32 keys, more than "
+               "max_span_bytes, no free chunk, or no hotel_init";
     default:
         return "";
     }
@@ -4102,6 +4603,20 @@ static uint64_t hoteli_clock_ns(clockid_t clock) {
 /* Never 0, so that 0 can mean "not yet". */
 static int64_t hoteli_now_ms(void) {
     return (int64_t)(hoteli_clock_ns(CLOCK_MONOTONIC) / 1000000u) + 1;
+}
+
+static void hoteli_nap(int ms) {
+    int cancel = hoteli_cancel_hold();
+    struct timespec pause;
+    pause.tv_sec = 0;
+    pause.tv_nsec = (long)ms * 1000000;
+    (void)nanosleep(&pause, NULL);
+    hoteli_cancel_back(cancel);
+}
+
+/* Waits for its turn. */
+static void hoteli_flag_enter(hoteli_flag *flag) {
+    while (!hoteli_flag_cas(flag, 0, 1)) hoteli_nap(1);
 }
 
 static inline uint64_t hoteli_counter(void) {
@@ -4483,7 +4998,8 @@ static hotel_block hoteli_block_new(size_t size, hoteli_cursor *out) {
     hotel_block block = {0, 0};
     hoteli_block_head *head;
     uint32_t index;
-    if (size > HOTELI_GET(hoteli_g.max_span_bytes)) return block;
+    /* After hotel_release there is no arena. */
+    if (!hoteli_g.arena || size > HOTELI_GET(hoteli_g.max_span_bytes)) return block;
     index = hoteli_take_extra();
     if (!index) return block;
     head = hoteli_block_at(index);
@@ -4564,6 +5080,18 @@ static bool hoteli_block_finished(hotel_block block) {
 static HOTELI_COLD void hoteli_stale(void) {
     hoteli_count(&hoteli_g.stale, 1);
     hoteli_log_later(HOTEL_LOG_ID_STALE_REFERENCE);
+}
+
+/* Takes a reference for a handle that is to be kept; what is gone by now reads as empty. */
+static void hoteli_keep(hotel_block *block) {
+    if (!block->index || hoteli_block_hold(*block)) return;
+    memset(block, 0, sizeof *block);
+    hoteli_stale();
+}
+
+static void hoteli_give_back(hotel_block *block) {
+    if (block->index && !hoteli_block_drop(*block)) hoteli_stale();
+    memset(block, 0, sizeof *block);
 }
 
 /* ==== [SECTION 27] WRITING OTLP VALUES ===================================================== */
@@ -5670,10 +6198,13 @@ static HOTELI_COLD void hoteli_put_aside(hoteli_writer *w) {
 }
 
 static HOTELI_COLD void hoteli_wake(void) {
+    int cancel;
     if (hoteli_g.no_threads || hoteli_g.pipe_lost || !hoteli_g.wake_pipe[1] ||
         !hoteli_flag_swap(&hoteli_g.sleeping, 0))
         return;
-    while (write(hoteli_g.wake_pipe[1], "", 1) < 0 && errno == EINTR) continue;
+    cancel = hoteli_cancel_hold();
+    while (send(hoteli_g.wake_pipe[1], "", 1, MSG_NOSIGNAL) < 0 && errno == EINTR) continue;
+    hoteli_cancel_back(cancel);
 }
 
 /* Every so many ended spans of a shard, and for each that takes further chunks: is it time to wake
@@ -7189,12 +7720,12 @@ static int hoteli_thread_start(pthread_t *thread, void *(*run)(void *), void *ar
 }
 
 static void hoteli_socket_add(hoteli_socket *s, const struct sockaddr_storage *address) {
-    struct sockaddr_storage a = *address;
+    hoteli_address a;
     if (s->count >= sizeof s->addresses / sizeof s->addresses[0]) return;
-    if (a.ss_family == AF_INET) ((struct sockaddr_in *)(void *)&a)->sin_port = htons(s->port);
-    else if (a.ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)(void *)&a)->sin6_port = htons(s->port);
-    else if (a.ss_family != AF_UNIX) return;
+    memcpy(&a, address, sizeof a);
+    if (a.any.sa_family == AF_INET) a.v4.sin_port = htons(s->port);
+    else if (a.any.sa_family == AF_INET6) a.v6.sin6_port = htons(s->port);
+    else if (a.any.sa_family != AF_UNIX) return;
     s->addresses[s->count++] = a;
 }
 
@@ -7206,9 +7737,8 @@ static bool hoteli_socket_literal(hoteli_socket *s, const char *host) {
     bool local = hoteli_is_word(host, strlen(host), "localhost");
     memset(&a, 0, sizeof a);
     if (host[0] == '/') {
-        struct sockaddr_un *un = (struct sockaddr_un *)(void *)&a;
         a.ss_family = AF_UNIX;
-        memcpy(un->sun_path, host, HOTELI_MIN(strlen(host), sizeof un->sun_path - 1));
+        s->path = host; /* the destination's, which outlives the connection */
         hoteli_socket_add(s, &a);
         return true;
     }
@@ -7251,31 +7781,35 @@ static void *hoteli_socket_open(const char *host, uint16_t port, void *user_data
 
 static bool hoteli_set_flags(int fd) {
     int flags = fcntl(fd, F_GETFL);
+#ifdef SO_NOSIGPIPE
+    int one = 1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
+#endif
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
            fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
 
 /* Starts to connect to the next address. */
 static int hoteli_socket_try(hoteli_socket *s) {
-    const struct sockaddr_storage *a = &s->addresses[s->next++];
-    socklen_t size = a->ss_family == AF_INET    ? (socklen_t)sizeof(struct sockaddr_in)
-                     : a->ss_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
+    const struct sockaddr *a = &s->addresses[s->next++].any;
+    socklen_t size = a->sa_family == AF_INET    ? (socklen_t)sizeof(struct sockaddr_in)
+                     : a->sa_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
                                                 : (socklen_t)sizeof(struct sockaddr_un);
-    int one = 1;
-#ifdef SOCK_CLOEXEC
-    s->fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-#else
-    s->fd = socket(a->ss_family, SOCK_STREAM, 0);
-#endif
+    struct sockaddr_un un;
+    int one = 1, family = a->sa_family;
+    if (family == AF_UNIX) {
+        memset(&un, 0, sizeof un);
+        un.sun_family = AF_UNIX;
+        memcpy(un.sun_path, s->path, HOTELI_MIN(strlen(s->path), sizeof un.sun_path - 1));
+        a = (const struct sockaddr *)(const void *)&un;
+    }
+    s->fd = socket(family, SOCK_STREAM | HOTELI_CLOEXEC, 0);
     if (s->fd < 0) return HOTEL_IO_REFUSED;
     if (!hoteli_set_flags(s->fd)) return HOTEL_IO_REFUSED;
-    if (a->ss_family != AF_UNIX)
+    if (family != AF_UNIX)
         (void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-#ifdef SO_NOSIGPIPE
-    (void)setsockopt(s->fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
-#endif
     s->started_ms = hoteli_now_ms();
-    if (connect(s->fd, (const struct sockaddr *)(const void *)a, size) == 0) {
+    if (connect(s->fd, a, size) == 0) {
         s->connected = true;
         return HOTEL_IO_DONE;
     }
@@ -7337,7 +7871,13 @@ static ptrdiff_t hoteli_socket_result(ssize_t n, hotel_io want) {
 
 static ptrdiff_t hoteli_socket_send(void *connection, const void *bytes, size_t size) {
     hoteli_socket *s = (hoteli_socket *)connection;
-    return hoteli_socket_result(send(s->fd, bytes, size, MSG_NOSIGNAL), HOTEL_IO_WANT_WRITE);
+    ptrdiff_t n =
+        hoteli_socket_result(send(s->fd, bytes, size, MSG_NOSIGNAL), HOTEL_IO_WANT_WRITE);
+    /* The peer may be well and wait for the rest: the answer that is looked for now would not come
+       before the deadline. */
+    if (n < 0 && n == HOTEL_IO_REFUSED && errno != EPIPE && errno != ECONNRESET)
+        (void)shutdown(s->fd, SHUT_RDWR);
+    return n;
 }
 
 static ptrdiff_t hoteli_socket_receive(void *connection, void *bytes, size_t size) {
@@ -7386,6 +7926,7 @@ static void hoteli_release_span(uint32_t index) {
 /* Takes count spans off the front of the queue. Those that end one behind the other in the
    arena's order are few; giving them back one by one costs one swap each. */
 static void hoteli_queue_pop(hoteli_destination *d, uint32_t count) {
+    d->taken += count;
     while (count--) {
         uint32_t index = hoteli_queue_at(d, 0);
         d->chunks -= hoteli_record_chunks(hoteli_record_at(index));
@@ -7399,11 +7940,11 @@ static void hoteli_queue_pop(hoteli_destination *d, uint32_t count) {
 static void hoteli_settle(hoteli_destination *d, hoteli_word *reason, uint32_t count) {
     hoteli_count(reason, count);
     (void)hoteli_sub(&d->books.queued, count);
-    d->settled += count;
 }
 
 static void hoteli_enqueue(hoteli_destination *d, uint32_t index) {
     uint32_t chunks = hoteli_record_chunks(hoteli_record_at(index));
+    hoteli_count(&d->books.offered, 1);
     hoteli_count(&d->books.queued, 1);
     if (d->count >= d->max_queue || d->chunks + chunks > d->max_chunks) {
         hoteli_settle(d, &d->books.dropped_queue_full, 1);
@@ -7418,80 +7959,249 @@ static void hoteli_enqueue(hoteli_destination *d, uint32_t index) {
     d->chunks += chunks;
 }
 
-static void hoteli_disconnect(hoteli_destination *d, bool inherited) {
-    if (d->connection) d->transport.close_fn(d->connection, inherited);
-    d->connection = NULL;
-    d->reused = false;
+/* ---- the requests of a destination as a whole ---- */
+
+static uint32_t hoteli_num_requests(const hoteli_destination *d) {
+    return d->requests ? d->max_inflight : 0;
 }
+
+/* Requests between their start and their settlement; or only those not put off. */
+static uint32_t hoteli_num_busy(const hoteli_destination *d, bool under_way) {
+    uint32_t i, count = 0;
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        int state = d->requests[i].state;
+        count += state != HOTELI_IDLE && !(under_way && state == HOTELI_WAITING);
+    }
+    return count;
+}
+
+static bool hoteli_destination_idle(const hoteli_destination *d) {
+    return !d->count && !hoteli_num_busy(d, false);
+}
+
+/* A flush wants what is here to be settled; what comes later may take its time. */
+static void hoteli_destination_flush(hoteli_destination *d) { d->target = d->taken + d->count; }
+
+static bool hoteli_destination_flushed(const hoteli_destination *d) {
+    uint32_t i;
+    if (d->taken < d->target) return false;
+    for (i = 0; i < hoteli_num_requests(d); i++)
+        if (d->requests[i].state != HOTELI_IDLE && d->requests[i].first < d->target) return false;
+    return true;
+}
+
+static void hoteli_disconnect(hoteli_request *r, bool inherited) {
+    if (r->connection) r->to->transport.close_fn(r->connection, inherited);
+    r->connection = NULL;
+    r->reused = false;
+}
+
+/* In a fork child, before it uses the library: sockets are given back, the transport of an
+   application is left alone until then. */
+static void hoteli_destination_forked(hoteli_destination *d) {
+    uint32_t i;
+    for (i = 0; d->builtin && i < hoteli_num_requests(d); i++)
+        hoteli_disconnect(&d->requests[i], true);
+}
+
+/* As after hotel_init, but for the configuration. */
+static void hoteli_destination_clear(hoteli_destination *d) {
+    uint32_t i;
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        hoteli_disconnect(&d->requests[i], true);
+        d->requests[i].state = HOTELI_IDLE;
+        d->requests[i].spans = 0;
+    }
+    d->failing = false;
+    d->first = d->count = d->chunks = 0;
+    d->taken = d->target = 0;
+    d->logged_retry_ms = d->logged_failed_ms = d->logged_partial_ms = 0;
+    d->logged_full_ms = d->logged_large_ms = 0;
+    memset(&d->books, 0, sizeof d->books);
+}
+
+/* ---- gzip ---- */
+
+/* zlib takes its memory here and nowhere else: for good, until hoteli_pack_release. */
+static void hoteli_pack_make(hoteli_destination *d) {
+#if defined(HATCHET_OTEL_ZLIB)
+    if (!d->gzip) return;
+    /* 15 + 16: the largest window, in the gzip format. Level 1: a collector is not far away. */
+    d->has_zlib = deflateInit2(&d->zlib, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK;
+    if (d->has_zlib) return;
+    hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
+               "compression: zlib found no memory; requests are sent uncompressed");
+#endif
+    d->gzip = false;
+}
+
+static void hoteli_pack_release(hoteli_destination *d) {
+#if defined(HATCHET_OTEL_ZLIB)
+    if (d->has_zlib) (void)deflateEnd(&d->zlib);
+    d->has_zlib = false;
+#endif
+    d->gzip = false;
+}
+
+/* Size of the packed bytes; 0 when there are none: no gzip, an error, or nothing gained. */
+static size_t hoteli_pack(hoteli_destination *d, uint8_t *from, size_t size, uint8_t *out) {
+#if defined(HATCHET_OTEL_ZLIB)
+    z_stream *z = &d->zlib;
+    size_t room = size > HOTELI_HEAD_TAIL ? size - HOTELI_HEAD_TAIL : 0;
+    if (!d->gzip || !room || deflateReset(z) != Z_OK) return 0;
+    z->next_in = from;
+    z->avail_in = (uInt)size;
+    z->next_out = out;
+    z->avail_out = (uInt)room;
+    return deflate(z, Z_FINISH) == Z_STREAM_END ? room - z->avail_out : 0;
+#else
+    (void)d;
+    (void)from;
+    (void)size;
+    (void)out;
+    return 0;
+#endif
+}
+
+/* ---- one request ---- */
 
 /* The head goes right in front of the body, so that a request is one piece. */
-static void hoteli_write_request_head(hoteli_destination *d, size_t body, size_t size) {
-    char digits[32];
+static void hoteli_write_request_head(hoteli_request *r, uint8_t *buffer, size_t size) {
+    const hoteli_destination *d = r->to;
+    uint8_t *body = buffer + d->head_size + HOTELI_HEAD_TAIL;
+    char tail[HOTELI_HEAD_TAIL];
     hoteli_text text;
-    hoteli_text_start(&text, digits, sizeof digits);
+    hoteli_text_start(&text, tail, sizeof tail);
     hoteli_say_uint(&text, size);
-    hoteli_say(&text, "\r\n\r\n");
-    d->start = body - d->head_size - text.size;
-    memcpy(d->buffer + d->start, d->head, d->head_size);
-    memcpy(d->buffer + d->start + d->head_size, digits, text.size);
-    d->end = body + size;
+    hoteli_say(&text, buffer == r->packed ? "\r\nContent-Encoding: gzip\r\n\r\n" : "\r\n\r\n");
+    r->bytes = body - d->head_size - text.size;
+    r->size = d->head_size + text.size + size;
+    memcpy(body - d->head_size - text.size, d->head, d->head_size);
+    memcpy(body - text.size, tail, text.size);
 }
 
-/* Encodes the next batch and begins to send it. */
-static void hoteli_request_start(hoteli_destination *d, int64_t now_ms) {
-    size_t body = d->head_size + 32, room = d->capacity - body;
-    hoteli_batch batch;
-    hoteli_batch_choose(&batch, d, HOTELI_MIN(room, (size_t)d->max_bytes));
-    if (!batch.count) {
-        hoteli_settle(d, &d->books.dropped_too_large, 1);
-        hoteli_log_later(HOTEL_LOG_ID_SPAN_TOO_LARGE);
-        hoteli_queue_pop(d, 1);
-        return;
-    }
-    hoteli_batch_write(&batch, d, d->buffer + body);
-    hoteli_write_request_head(d, body, batch.size);
-    hoteli_queue_pop(d, batch.count);
-    d->urge = d->urge && d->count;
-    d->due_ms = now_ms + d->delay_ms;
-    d->spans = batch.count;
-    d->attempts = 0;
-    d->step_ms = 1000;
-    d->deadline_ms = d->timeout_ms ? now_ms + (int64_t)d->timeout_ms : INT64_MAX;
-    d->trouble = "no attempt was made";
-    d->state = HOTELI_CONNECTING;
-}
-
-static bool hoteli_request_due(const hoteli_destination *d, int64_t now_ms) {
-    return d->state == HOTELI_IDLE && d->count &&
-           (d->count >= d->max_batch || d->urge || now_ms >= d->due_ms ||
-            d->chunks >= d->max_bytes / HATCHET_OTEL_CHUNK_BYTES);
-}
-
-/* The request is over; its spans count under that reason. */
-static void hoteli_request_end(hoteli_destination *d, hoteli_word *reason) {
-    hoteli_settle(d, reason, d->spans);
-    d->spans = 0;
-    d->state = HOTELI_IDLE;
-}
-
-static void hoteli_request_fail(hoteli_destination *d, const char *why, const char *detail,
-                                size_t detail_size) {
-    uint32_t lost = d->spans;
-    hoteli_disconnect(d, false);
-    hoteli_request_end(d, &d->books.failed);
-    if (hoteli_log_due(&d->logged_failed_ms, hoteli_now_ms())) {
+/* One span alone is more than a request may be (OX-11). */
+static void hoteli_span_too_large(hoteli_destination *d) {
+    uint32_t size = hoteli_record_at(hoteli_queue_at(d, 0))->wire_size;
+    hoteli_settle(d, &d->books.dropped_too_large, 1);
+    hoteli_queue_pop(d, 1);
+    if (hoteli_log_due(&d->logged_large_ms, hoteli_now_ms())) {
         char words[512];
         hoteli_text text;
         hoteli_text_start(&text, words, sizeof words);
         hoteli_destination_name(&text, d);
-        hoteli_say(&text, ": ");
+        hoteli_say(&text, ": a span of ");
+        hoteli_say_uint(&text, size);
+        hoteli_say(&text, " bytes was dropped: with its resource and scope it is larger than "
+                          "max_request_bytes (");
+        hoteli_say_uint(&text, d->max_bytes);
+        hoteli_say(&text, ")");
+        hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_REQUEST_TOO_LARGE, &text);
+    }
+}
+
+/* Encodes the next batch and begins to send it. */
+static void hoteli_request_start(hoteli_request *r, int64_t now_ms) {
+    hoteli_destination *d = r->to;
+    size_t body = d->head_size + HOTELI_HEAD_TAIL, packed = 0;
+    hoteli_batch batch;
+    hoteli_batch_choose(&batch, d, d->max_bytes);
+    if (!batch.count) {
+        hoteli_span_too_large(d);
+        return;
+    }
+    hoteli_batch_write(&batch, d, r->buffer + body);
+    if (r->packed) packed = hoteli_pack(d, r->buffer + body, batch.size, r->packed + body);
+    if (packed) hoteli_write_request_head(r, r->packed, packed);
+    else hoteli_write_request_head(r, r->buffer, batch.size);
+    r->first = d->taken;
+    r->spans = batch.count;
+    hoteli_queue_pop(d, batch.count);
+    d->due_ms = now_ms + d->delay_ms;
+    r->attempts = 0;
+    r->step_ms = 1000;
+    r->deadline_ms = d->timeout_ms ? now_ms + (int64_t)d->timeout_ms : INT64_MAX;
+    r->trouble = "no attempt was made";
+    r->said_size = 0;
+    r->state = HOTELI_CONNECTING;
+}
+
+/* Is it time for another request, given that one is free? While the server fails they go one
+   after another. */
+static bool hoteli_request_allowed(const hoteli_destination *d) {
+    return d->count && (!d->failing || !hoteli_num_busy(d, false));
+}
+
+static bool hoteli_request_due(const hoteli_destination *d, int64_t now_ms) {
+    return hoteli_request_allowed(d) &&
+           (d->count >= d->max_batch || d->taken < d->target || now_ms >= d->due_ms ||
+            d->chunks >= d->max_bytes / HATCHET_OTEL_CHUNK_BYTES);
+}
+
+/* The request is over; its spans count under that reason. */
+static void hoteli_request_end(hoteli_request *r, hoteli_word *reason) {
+    hoteli_settle(r->to, reason, r->spans);
+    r->spans = 0;
+    r->state = HOTELI_IDLE;
+}
+
+/* Keeps what the server said (OR-14) so that it can stand in a log line: control characters, and
+   bytes above ASCII if they are not UTF-8, become dots. */
+static void hoteli_request_hear(hoteli_request *r, const char *words, size_t size) {
+    bool sound = hoteli_utf8_valid(words, size);
+    size_t i, n = HOTELI_MIN(size, sizeof r->said);
+    while (n && n < size && ((unsigned char)words[n] & 0xc0) == 0x80) n--;
+    for (i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)words[i];
+        r->said[i] = c < 0x20 || c == 0x7f || (c >= 0x80 && !sound) ? '.' : words[i];
+    }
+    r->said_size = n;
+}
+
+/* The message of a google.rpc.Status, or the first line of what proxies send instead. */
+static void hoteli_request_hear_body(hoteli_request *r) {
+    const char *line = r->reply;
+    size_t size = r->http.body_kept, i;
+    hoteli_reply reply;
+    if (r->http.is_protobuf) {
+        if (hoteli_status_parse((const uint8_t *)r->reply, size, &reply) && reply.message_size)
+            hoteli_request_hear(r, reply.message, reply.message_size);
+        return;
+    }
+    if (r->http.encoded) return;
+    while (size && (hoteli_is_blank(*line) || *line == '\r' || *line == '\n')) line++, size--;
+    for (i = 0; i < size && line[i] != '\r' && line[i] != '\n'; i++)
+        if ((unsigned char)line[i] < 0x20 && line[i] != '\t') return; /* no text */
+    hoteli_request_hear(r, line, i);
+}
+
+/* "http://host:4318/v1/traces: " and so on: the beginning of a message about a request. */
+static void hoteli_request_text(hoteli_text *text, char *words, size_t capacity,
+                                const hoteli_request *r) {
+    hoteli_text_start(text, words, capacity);
+    hoteli_destination_name(text, r->to);
+    hoteli_say(text, ": ");
+}
+
+static void hoteli_say_said(hoteli_text *text, const hoteli_request *r) {
+    if (!r->said_size) return;
+    hoteli_say(text, ": ");
+    hoteli_say_quoted(text, r->said, r->said_size);
+}
+
+static void hoteli_request_fail(hoteli_request *r, const char *why) {
+    hoteli_destination *d = r->to;
+    uint32_t lost = r->spans;
+    hoteli_disconnect(r, false);
+    hoteli_request_end(r, &d->books.failed);
+    if (hoteli_log_due(&d->logged_failed_ms, hoteli_now_ms())) {
+        char words[512];
+        hoteli_text text;
+        hoteli_request_text(&text, words, sizeof words, r);
         hoteli_say_spans(&text, lost);
         hoteli_say(&text, " lost: ");
         hoteli_say(&text, why);
-        if (detail_size) {
-            hoteli_say(&text, ": ");
-            hoteli_say_quoted(&text, detail, detail_size);
-        }
+        hoteli_say_said(&text, r);
         hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_EXPORT_FAILED, &text);
     }
     d->failing = true;
@@ -7499,46 +8209,55 @@ static void hoteli_request_fail(hoteli_destination *d, const char *why, const ch
 
 /* Sends the same bytes again after a wait: what the server asked for, else a growing step with
    jitter (OR-01, OR-07, OR-09, OR-10). A wait past the deadline ends it now. */
-static void hoteli_request_retry(hoteli_destination *d, const char *why, int64_t wait_ms) {
+static void hoteli_request_retry(hoteli_request *r, const char *why, int64_t wait_ms) {
+    hoteli_destination *d = r->to;
     int64_t now_ms = hoteli_now_ms();
-    d->trouble = why;
-    hoteli_disconnect(d, false);
+    r->trouble = why;
+    hoteli_disconnect(r, false);
     if (wait_ms < 0) {
-        uint64_t jitter = hoteli_random_aside() % (d->step_ms / 2 + 1);
-        wait_ms = (int64_t)(d->step_ms / 2 + jitter);
-        d->step_ms = HOTELI_MIN(d->step_ms + d->step_ms / 2, 5000u);
+        uint64_t jitter = hoteli_random_aside() % (r->step_ms / 2 + 1);
+        wait_ms = (int64_t)(r->step_ms / 2 + jitter);
+        r->step_ms = HOTELI_MIN(r->step_ms + r->step_ms / 2, 5000u);
     }
     wait_ms = HOTELI_MAX(wait_ms, (int64_t)100);
-    if (d->deadline_ms != INT64_MAX && now_ms + wait_ms >= d->deadline_ms) {
-        hoteli_request_fail(d, why, NULL, 0);
+    if (r->deadline_ms != INT64_MAX && now_ms + wait_ms >= r->deadline_ms) {
+        hoteli_request_fail(r, why);
         return;
     }
     if (hoteli_log_due(&d->logged_retry_ms, now_ms)) {
         char words[512];
         hoteli_text text;
-        hoteli_text_start(&text, words, sizeof words);
-        hoteli_destination_name(&text, d);
-        hoteli_say(&text, ": ");
+        hoteli_request_text(&text, words, sizeof words, r);
         hoteli_say(&text, why);
+        hoteli_say_said(&text, r);
         hoteli_say(&text, "; trying again in ");
         hoteli_say_uint(&text, (uint64_t)wait_ms);
         hoteli_say(&text, " ms");
         hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_EXPORT_RETRY, &text);
     }
+    r->retry_ms = now_ms + wait_ms;
+    d->probe_ms = d->failing ? HOTELI_MAX(d->probe_ms, r->retry_ms) : r->retry_ms;
     d->failing = true;
-    d->retry_ms = now_ms + wait_ms;
-    d->state = HOTELI_WAITING;
+    r->state = HOTELI_WAITING;
+}
+
+/* When a request that was put off goes again. While the destination fails they take turns, and
+   the wait of the last one counts for all. */
+static int64_t hoteli_retry_at(const hoteli_request *r) {
+    const hoteli_destination *d = r->to;
+    if (!d->failing) return r->retry_ms;
+    return hoteli_num_busy(d, true) ? INT64_MAX : HOTELI_MAX(r->retry_ms, d->probe_ms);
 }
 
 /* The connection broke. One that had served before and gave no byte back was stale: once more at
    once (OR-18). Else a retry, which covers what may have reached the server too (OR-16). */
-static void hoteli_connection_lost(hoteli_destination *d, const char *why) {
-    if (d->reused && !d->http.any_byte) {
-        hoteli_disconnect(d, false);
-        d->state = HOTELI_CONNECTING;
+static void hoteli_connection_lost(hoteli_request *r, const char *why) {
+    if (r->reused && !r->http.any_byte) {
+        hoteli_disconnect(r, false);
+        r->state = HOTELI_CONNECTING;
         return;
     }
-    hoteli_request_retry(d, why, -1);
+    hoteli_request_retry(r, why, -1);
 }
 
 /* Says what the server had to say beside success (OR-12, OR-13). */
@@ -7572,24 +8291,25 @@ static void hoteli_reply_start(const uint8_t *bytes, size_t size, hoteli_reply *
     reply->rejected = (int64_t)rejected;
 }
 
-static void hoteli_request_success(hoteli_destination *d) {
+static void hoteli_request_success(hoteli_request *r) {
+    hoteli_destination *d = r->to;
     hoteli_reply reply;
     uint32_t rejected = 0;
     memset(&reply, 0, sizeof reply);
-    if (d->http.body_kept < d->http.body_size)
-        hoteli_reply_start((const uint8_t *)d->reply, d->http.body_kept, &reply);
-    else if (!hoteli_reply_parse((const uint8_t *)d->reply, d->http.body_kept, &reply))
+    if (r->http.body_kept < r->http.body_size)
+        hoteli_reply_start((const uint8_t *)r->reply, r->http.body_kept, &reply);
+    else if (!hoteli_reply_parse((const uint8_t *)r->reply, r->http.body_kept, &reply))
         memset(&reply, 0, sizeof reply);
     if (reply.has_partial_success && (reply.rejected > 0 || reply.message_size)) {
         if (reply.rejected > 0)
-            rejected = (uint32_t)HOTELI_MIN(reply.rejected, (int64_t)d->spans);
+            rejected = (uint32_t)HOTELI_MIN(reply.rejected, (int64_t)r->spans);
         hoteli_reply_log(d, &reply);
     }
     if (rejected) {
         hoteli_settle(d, &d->books.rejected, rejected);
-        d->spans -= rejected;
+        r->spans -= rejected;
     }
-    hoteli_request_end(d, &d->books.accepted);
+    hoteli_request_end(r, &d->books.accepted);
     if (d->failing) {
         char words[512];
         hoteli_text text;
@@ -7602,175 +8322,231 @@ static void hoteli_request_success(hoteli_destination *d) {
     }
 }
 
-static void hoteli_http_status_words(hoteli_text *text, int status) {
-    hoteli_say(text, "HTTP status ");
-    hoteli_say_uint(text, (uint64_t)status);
-}
-
 /* A complete response (OR-02, OR-11, OR-14, OR-15, OT-03, OT-06). */
-static void hoteli_response(hoteli_destination *d) {
+static void hoteli_response(hoteli_request *r) {
     static const char *const retried[] = {"HTTP status 429", "HTTP status 502", "HTTP status 503",
                                           "HTTP status 504"};
-    int status = d->http.status;
+    int status = r->http.status;
     int which = status == 429 ? 0 : status >= 502 && status <= 504 ? status - 501 : -1;
-    if (!d->http.keep_alive) hoteli_disconnect(d, false);
-    else d->reused = true;
+    if (!r->http.keep_alive) hoteli_disconnect(r, false);
+    else r->reused = true;
     if (status >= 200 && status < 300) {
-        hoteli_request_success(d);
-    } else if (which >= 0) {
+        hoteli_request_success(r);
+        return;
+    }
+    hoteli_request_hear_body(r);
+    if (which >= 0) {
         int64_t unix_s = (int64_t)(hoteli_clock_ns(CLOCK_REALTIME) / 1000000000u);
-        hoteli_request_retry(d, retried[which],
-                             hoteli_http_retry_after_ms(d->http.retry_after, unix_s));
+        hoteli_request_retry(r, retried[which],
+                             hoteli_http_retry_after_ms(r->http.retry_after, unix_s));
     } else {
-        char words[64];
+        char words[80];
         hoteli_text text;
-        hoteli_reply reply;
-        memset(&reply, 0, sizeof reply);
-        if (d->http.is_protobuf &&
-            hoteli_status_parse((const uint8_t *)d->reply, d->http.body_kept, &reply) &&
-            reply.message_size == 0)
-            reply.message = NULL;
         hoteli_text_start(&text, words, sizeof words);
-        hoteli_http_status_words(&text, status);
-        hoteli_request_fail(d, words, reply.message, reply.message ? reply.message_size : 0);
+        hoteli_say(&text, "HTTP status ");
+        hoteli_say_uint(&text, (uint64_t)status);
+        if (status >= 300 && status < 400 && status != 304)
+            hoteli_say(&text, ", a redirect, which is not followed");
+        hoteli_request_fail(r, words);
+    }
+}
+
+/* A kept connection on which something arrives while idle was closed by the server. */
+static void hoteli_check_idle(hoteli_request *r) {
+    char byte;
+    ptrdiff_t n = r->to->transport.receive_fn(r->connection, &byte, 1);
+    if (n != HOTEL_IO_WANT_READ && n != HOTEL_IO_WANT_WRITE) hoteli_disconnect(r, false);
+}
+
+static short hoteli_want(ptrdiff_t result) {
+    return result == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
+}
+
+static const char *hoteli_connect_trouble(const hoteli_destination *d, int error) {
+    switch (error) {
+    case ECONNREFUSED: return "connection refused";
+    case EHOSTUNREACH: return "no route to the host";
+    case ENETUNREACH: return "the network is unreachable";
+    case ENOENT: return "there is no such socket";
+    case EMFILE:
+    case ENFILE: return "no file descriptor is left";
+    case 0: return d->builtin ? "the name was not found" : "no connection could be made";
+    default: return "no connection could be made";
     }
 }
 
 /* One step of the connection: true when something moved, else *events says what to wait for. */
-static bool hoteli_step_connect(hoteli_destination *d, short *events) {
+static bool hoteli_step_connect(hoteli_request *r, short *events) {
+    hoteli_destination *d = r->to;
     int result;
-    if (!d->connection) {
-        d->connection = d->transport.open_fn(d->url.host, d->url.port, d->transport.user_data);
-        d->reused = false;
-        if (!d->connection) {
-            hoteli_request_retry(d, "the name was not found", -1);
+    r->said_size = 0;
+    if (r->connection && r->reused) hoteli_check_idle(r);
+    if (!r->connection) {
+        void *user_data = d->builtin ? (void *)&r->socket : d->transport.user_data;
+        r->connection = d->transport.open_fn(d->url.host, d->url.port, user_data);
+        r->reused = false;
+        if (!r->connection) {
+            hoteli_request_retry(r, "the name was not found", -1);
             return true;
         }
     }
     errno = 0;
-    result = d->reused ? (int)HOTEL_IO_DONE : d->transport.connect_fn(d->connection);
+    result = r->reused ? (int)HOTEL_IO_DONE : d->transport.connect_fn(r->connection);
     if (result == HOTEL_IO_WANT_READ || result == HOTEL_IO_WANT_WRITE) {
-        *events = result == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
-        d->trouble = "no connection was made in time";
+        *events = hoteli_want(result);
+        r->trouble = "no connection was made in time";
         return false;
     }
     if (result != HOTEL_IO_DONE) {
-        int error = errno;
-        hoteli_request_retry(d, error == ECONNREFUSED   ? "connection refused"
-                                : error == EHOSTUNREACH ? "no route to the host"
-                                : error == ENETUNREACH  ? "the network is unreachable"
-                                : error == ENOENT       ? "there is no such socket"
-                                : error == EMFILE || error == ENFILE
-                                    ? "no file descriptor is left"
-                                : error == 0 && d->builtin ? "the name was not found"
-                                             : "no connection could be made", -1);
+        hoteli_request_retry(r, hoteli_connect_trouble(d, errno), -1);
         return true;
     }
-    if (!d->reused) hoteli_count(&d->books.connections, 1);
-    d->sent = d->start;
+    if (!r->reused) hoteli_count(&d->books.connections, 1);
+    r->sent = 0;
     hoteli_count(&d->books.requests, 1);
-    if (d->attempts++) hoteli_count(&d->books.retries, 1);
-    hoteli_http_start(&d->http, d->reply, sizeof d->reply, 4u << 20);
-    d->trouble = "the server did not answer in time";
-    d->state = HOTELI_SENDING;
+    if (r->attempts++) hoteli_count(&d->books.retries, 1);
+    hoteli_http_start(&r->http, r->reply, sizeof r->reply, d->max_response);
+    r->trouble = "the server did not answer in time";
+    r->state = HOTELI_SENDING;
     return true;
 }
 
-static bool hoteli_step_send(hoteli_destination *d, short *events) {
-    ptrdiff_t n = d->transport.send_fn(d->connection, d->buffer + d->sent, d->end - d->sent);
-    if (n > 0) {
-        d->sent += (size_t)n;
-        hoteli_count(&d->books.bytes_sent, (uintptr_t)n);
-        if (d->sent == d->end) d->state = HOTELI_RECEIVING;
-        return true;
-    }
-    if (n == HOTEL_IO_WANT_WRITE || n == HOTEL_IO_WANT_READ) {
-        *events = n == HOTEL_IO_WANT_WRITE ? POLLOUT : POLLIN;
-        return false;
-    }
-    /* A server may answer and close before it has read everything. */
-    d->state = HOTELI_RECEIVING;
-    return true;
-}
-
-static bool hoteli_step_receive(hoteli_destination *d, short *events) {
+/* More bytes of the response, however early it came. */
+static bool hoteli_step_receive(hoteli_request *r, short *events) {
     char bytes[4096];
     size_t consumed = 0;
     int result;
-    ptrdiff_t n = d->transport.receive_fn(d->connection, bytes, sizeof bytes);
+    ptrdiff_t n = r->to->transport.receive_fn(r->connection, bytes, sizeof bytes);
     if (n == HOTEL_IO_WANT_READ || n == HOTEL_IO_WANT_WRITE) {
-        *events = n == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
+        *events = (short)(*events | hoteli_want(n));
         return false;
     }
-    result = n > 0 ? hoteli_http_feed(&d->http, bytes, (size_t)n, &consumed)
-                   : n == HOTEL_IO_CLOSED ? hoteli_http_finish(&d->http) : -1;
+    result = n > 0 ? hoteli_http_feed(&r->http, bytes, (size_t)n, &consumed)
+                   : n == HOTEL_IO_CLOSED ? hoteli_http_finish(&r->http) : -1;
     if (result == 1) {
         /* Bytes behind the response, or a response before the request was out: not reusable. */
-        if ((n > 0 && consumed < (size_t)n) || n <= 0 || d->sent != d->end)
-            d->http.keep_alive = false;
-        hoteli_response(d);
+        if ((n > 0 && consumed < (size_t)n) || n <= 0 || r->sent != r->size)
+            r->http.keep_alive = false;
+        hoteli_response(r);
     } else if (result == -2) {
-        hoteli_request_fail(d, "the response is larger than 4 MiB", NULL, 0);
+        char words[80];
+        hoteli_text text;
+        hoteli_text_start(&text, words, sizeof words);
+        hoteli_say(&text, "the response is larger than max_response_bytes (");
+        hoteli_say_uint(&text, r->to->max_response);
+        hoteli_say(&text, ")");
+        hoteli_request_fail(r, words);
+    } else if (result == -1 && n <= 0) {
+        hoteli_connection_lost(r, r->http.any_byte
+                                      ? "the server closed in the middle of its response"
+                                      : "the server closed without a response");
     } else if (result == -1) {
-        if (n <= 0)
-            hoteli_connection_lost(d, d->http.any_byte
-                                          ? "the server closed in the middle of its response"
-                                          : "the server closed without a response");
-        else hoteli_request_fail(d, "the response is not HTTP", d->http.reason,
-                                 hotel_text_size(d->http.reason));
+        hoteli_request_hear(r, r->http.reason, hotel_text_size(r->http.reason));
+        hoteli_request_fail(r, "the response is not HTTP");
+    } else if (r->http.state > HOTELI_HTTP_HEADER && r->http.status >= 300) {
+        /* The rest of a request that was refused already is not sent. */
+        r->state = HOTELI_RECEIVING;
     }
     return true;
 }
 
-/* A kept connection on which something arrives while idle was closed by the server. */
-static void hoteli_check_idle(hoteli_destination *d) {
-    char byte;
-    ptrdiff_t n = d->transport.receive_fn(d->connection, &byte, 1);
-    if (n != HOTEL_IO_WANT_READ && n != HOTEL_IO_WANT_WRITE) hoteli_disconnect(d, false);
+static bool hoteli_step_send(hoteli_request *r, short *events) {
+    ptrdiff_t n = r->to->transport.send_fn(r->connection, r->bytes + r->sent, r->size - r->sent);
+    if (n > 0) {
+        r->sent += (size_t)n;
+        hoteli_count(&r->to->books.bytes_sent, (uintptr_t)n);
+        if (r->sent == r->size) r->state = HOTELI_RECEIVING;
+        return true;
+    }
+    if (n == HOTEL_IO_WANT_WRITE || n == HOTEL_IO_WANT_READ) {
+        /* A server that has had enough may answer now, and read no further. */
+        *events = hoteli_want(n);
+        return hoteli_step_receive(r, events);
+    }
+    /* ... or have answered and closed. */
+    r->state = HOTELI_RECEIVING;
+    return true;
+}
+
+/* When a request wants to be called again at the latest, and *fd to wait on, -1: none. */
+static int64_t hoteli_request_wait(const hoteli_request *r, int64_t now_ms, int *fd) {
+    const hoteli_destination *d = r->to;
+    *fd = r->connection && r->state != HOTELI_WAITING ? d->transport.descriptor_fn(r->connection)
+                                                      : -1;
+    if (r->state == HOTELI_IDLE) return hoteli_request_allowed(d) ? d->due_ms : INT64_MAX;
+    if (r->state == HOTELI_WAITING) return HOTELI_MIN(hoteli_retry_at(r), r->deadline_ms);
+    if (*fd < 0) return HOTELI_MIN(now_ms + 10, r->deadline_ms);
+    if (r->state == HOTELI_CONNECTING) return HOTELI_MIN(now_ms + 500, r->deadline_ms);
+    return r->deadline_ms;
+}
+
+/* Drives a request as far as it goes; true when it came to a halt because it has to wait. A bound
+   on the steps keeps one busy connection from starving the others. */
+static bool hoteli_request_step(hoteli_request *r, int64_t now_ms, short *events) {
+    int steps;
+    bool moved = true;
+    for (steps = 0; moved && steps < 16; steps++) {
+        *events = 0;
+        if (r->state == HOTELI_IDLE) {
+            if (!hoteli_request_due(r->to, now_ms)) {
+                *events = POLLIN;
+                return true;
+            }
+            hoteli_request_start(r, now_ms);
+            continue;
+        }
+        if (now_ms >= r->deadline_ms) {
+            hoteli_request_fail(r, r->trouble);
+            continue;
+        }
+        switch (r->state) {
+        case HOTELI_WAITING:
+            moved = now_ms >= hoteli_retry_at(r);
+            if (moved) r->state = HOTELI_CONNECTING;
+            break;
+        case HOTELI_CONNECTING: moved = hoteli_step_connect(r, events); break;
+        case HOTELI_SENDING: moved = hoteli_step_send(r, events); break;
+        default: moved = hoteli_step_receive(r, events); break;
+        }
+    }
+    return !moved;
 }
 
 /* Drives a destination as far as it goes. Returns when it wants to be called again, at the
-   latest; *fd and *events say what else it waits for. A bound on the steps keeps one busy
-   connection from starving the others. */
-static int64_t hoteli_destination_step(hoteli_destination *d, int64_t now_ms, int *fd,
-                                       short *events) {
-    int steps;
-    bool moved = true;
-    *fd = -1;
-    for (steps = 0; moved && steps < 16; steps++) {
-        *events = 0;
-        if (hoteli_request_due(d, now_ms)) {
-            hoteli_request_start(d, now_ms);
-            continue;
-        }
-        if (d->state == HOTELI_IDLE) break;
-        if (now_ms >= d->deadline_ms) {
-            hoteli_request_fail(d, d->trouble, NULL, 0);
-            continue;
-        }
-        switch (d->state) {
-        case HOTELI_WAITING:
-            moved = now_ms >= d->retry_ms;
-            if (moved) d->state = HOTELI_CONNECTING;
-            break;
-        case HOTELI_CONNECTING: moved = hoteli_step_connect(d, events); break;
-        case HOTELI_SENDING: moved = hoteli_step_send(d, events); break;
-        default: moved = hoteli_step_receive(d, events); break;
-        }
+   latest; what else it waits for is added to the watch. */
+static int64_t hoteli_destination_step(hoteli_destination *d, int64_t now_ms, hoteli_watch *w) {
+    int64_t until = INT64_MAX;
+    bool failing = d->failing;
+    uint32_t i, busy = hoteli_num_busy(d, true);
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        hoteli_request *r = &d->requests[i];
+        short events = 0;
+        bool halted = hoteli_request_step(r, now_ms, &events);
+        int fd;
+        int64_t due = hoteli_request_wait(r, now_ms, &fd);
+        until = HOTELI_MIN(until, halted ? due : now_ms);
+        if (fd < 0) continue;
+        w->fds[w->count].fd = fd;
+        w->fds[w->count].events = events;
+        w->fds[w->count].revents = 0;
+        w->owners[w->count++] = r;
     }
-    if (moved && (d->state != HOTELI_IDLE || hoteli_request_due(d, now_ms))) return now_ms;
-    if (d->state == HOTELI_IDLE) {
-        if (d->connection) {
-            *fd = d->transport.descriptor_fn(d->connection);
-            *events = POLLIN;
-        }
-        return d->count ? d->due_ms : INT64_MAX;
+    /* What one request came to may let others go that had their turn before it. */
+    if (failing != d->failing || (failing && busy && !hoteli_num_busy(d, true))) return now_ms;
+    return until;
+}
+
+/* Shutdown's time is over: what is still here is dropped; a request under way may or may not have
+   arrived. */
+static void hoteli_destination_close(hoteli_destination *d) {
+    uint32_t i, left = d->count;
+    hoteli_queue_pop(d, left);
+    if (left) hoteli_settle(d, &d->books.dropped_shutdown, left);
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        if (d->requests[i].state != HOTELI_IDLE)
+            hoteli_request_fail(&d->requests[i], "shutdown's time was over");
+        hoteli_disconnect(&d->requests[i], false);
     }
-    if (d->state == HOTELI_WAITING) return HOTELI_MIN(d->retry_ms, d->deadline_ms);
-    if (d->connection) *fd = d->transport.descriptor_fn(d->connection);
-    if (*fd < 0) return HOTELI_MIN(now_ms + 10, d->deadline_ms);
-    if (d->state == HOTELI_CONNECTING) return HOTELI_MIN(now_ms + 500, d->deadline_ms);
-    return d->deadline_ms;
 }
 
 /* ==== [SECTION 35] EXPORTER ================================================================ */
@@ -7780,6 +8556,7 @@ static void hoteli_drop_late(const hoteli_provider *p, uint32_t index) {
     uint32_t i;
     for (i = 0; i < p->num_destinations; i++) {
         hoteli_books *books = &hoteli_g.destinations[p->first + i]->books;
+        hoteli_count(&books->offered, 1);
         hoteli_count(&books->dropped_shutdown, 1);
     }
     hoteli_record_free(index);
@@ -7849,9 +8626,12 @@ static void hoteli_drop_ended(void) {
 /* By whoever ends a span then, if nobody changes or reads the set-up; else by the next one, or
    by those who read. */
 static HOTELI_COLD void hoteli_late(void) {
-    if (!hoteli_flag_cas(&hoteli_g.shape, 0, 1)) return;
-    if (hoteli_g.shards && hoteli_flag_load(&hoteli_g.closed)) hoteli_drop_ended();
-    hoteli_flag_store(&hoteli_g.shape, 0);
+    int cancel = hoteli_cancel_hold();
+    if (hoteli_flag_cas(&hoteli_g.shape, 0, 1)) {
+        if (hoteli_g.shards && hoteli_flag_load(&hoteli_g.closed)) hoteli_drop_ended();
+        hoteli_flag_store(&hoteli_g.shape, 0);
+    }
+    hoteli_cancel_back(cancel);
 }
 
 /* Flush goes in rounds. A round begins with a drain, so that everything that ended before it was
@@ -7871,12 +8651,9 @@ static void hoteli_flush_begin(int64_t now_ms) {
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     if (!begin) return;
     hoteli_drain(now_ms);
-    for (i = 0; i < hoteli_num_destinations(); i++) {
-        hoteli_destination *d = hoteli_g.destinations[i];
-        if (!(mask & d->bit)) continue;
-        d->target = d->settled + d->count + d->spans;
-        d->urge = d->count > 0;
-    }
+    for (i = 0; i < hoteli_num_destinations(); i++)
+        if (mask & hoteli_g.destinations[i]->bit)
+            hoteli_destination_flush(hoteli_g.destinations[i]);
 }
 
 /* True when a round has come to its end. */
@@ -7884,16 +8661,12 @@ static bool hoteli_flush_end(void) {
     uint32_t i;
     if (hoteli_g.flush_begun == hoteli_g.flush_done) return false;
     for (i = 0; i < hoteli_num_destinations(); i++)
-        if (hoteli_g.destinations[i]->settled < hoteli_g.destinations[i]->target) return false;
+        if (!hoteli_destination_flushed(hoteli_g.destinations[i])) return false;
     (void)pthread_mutex_lock(&hoteli_g.lock);
     hoteli_g.flush_done = hoteli_g.flush_begun;
     (void)pthread_cond_broadcast(&hoteli_g.settled);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     return true;
-}
-
-static bool hoteli_destination_idle(const hoteli_destination *d) {
-    return !d->count && d->state == HOTELI_IDLE;
 }
 
 static bool hoteli_all_idle(void) {
@@ -7960,7 +8733,7 @@ static void hoteli_housekeeping(int64_t now_ms) {
 /* Waits for the network, the next due time, or a wake-up. */
 static void hoteli_wait(struct pollfd *fds, uint32_t count, int64_t until_ms, int64_t now_ms) {
     int64_t wait = until_ms - now_ms;
-    int timeout = wait < 0 ? 0 : wait > 60000 ? 60000 : (int)wait;
+    int timeout = wait < 0 ? 0 : wait > 60000 ? 60000 : (int)wait, result;
     if (!hoteli_g.no_threads) {
         uintptr_t pending;
         (void)hoteli_flag_swap(&hoteli_g.sleeping, 1);
@@ -7969,10 +8742,14 @@ static void hoteli_wait(struct pollfd *fds, uint32_t count, int64_t until_ms, in
         if (hoteli_flag_swap(&hoteli_g.nudge, 0) || pending >= HOTELI_GET(hoteli_g.wake_at))
             timeout = 0;
     }
-    if (poll(fds, (nfds_t)count, timeout) > 0 && !hoteli_g.no_threads && fds[0].revents) {
-        if (fds[0].revents & POLLNVAL) hoteli_g.pipe_lost = true;
+    result = poll(fds, (nfds_t)count, timeout);
+    if (result > 0 && !hoteli_g.no_threads && fds[0].revents) {
         char bytes[64];
-        while (read(hoteli_g.wake_pipe[0], bytes, sizeof bytes) > 0) continue;
+        if (fds[0].revents & POLLNVAL) hoteli_g.pipe_lost = true;
+        while (recv(hoteli_g.wake_pipe[0], bytes, sizeof bytes, 0) > 0) continue;
+    } else if (result < 0 && errno != EINTR) {
+        /* Fewer descriptors are allowed than are here (RLIMIT_NOFILE), or memory is short. */
+        hoteli_nap(HOTELI_MIN(timeout, 10));
     }
     if (!hoteli_g.no_threads) (void)hoteli_flag_swap(&hoteli_g.sleeping, 0);
 }
@@ -7981,38 +8758,31 @@ static int64_t hoteli_close_asked(int64_t now_ms);
 
 /* One turn of the exporter: everything that is due, then a wait of at most max_wait_ms. */
 static void hoteli_turn(int64_t max_wait_ms) {
-    struct pollfd fds[HOTELI_MAX_DESTINATIONS + 1];
-    int owner[HOTELI_MAX_DESTINATIONS + 1];
+    hoteli_watch w;
     int64_t now_ms = hoteli_now_ms(), until = now_ms + max_wait_ms;
-    uint32_t i, count = 0;
+    uint32_t i;
+    w.count = 0;
     if (!hoteli_g.no_threads) {
         /* A host that closes every descriptor has taken the pipe too: look now and then. */
         bool lost = hoteli_g.pipe_lost || !hoteli_g.wake_pipe[1];
         if (lost) until = HOTELI_MIN(until, now_ms + 100);
-        fds[count].fd = lost ? -1 : hoteli_g.wake_pipe[0];
-        fds[count].events = POLLIN;
-        fds[count].revents = 0;
-        owner[count++] = -1;
+        w.fds[0].fd = lost ? -1 : hoteli_g.wake_pipe[0];
+        w.fds[0].events = POLLIN;
+        w.fds[0].revents = 0;
+        w.owners[w.count++] = NULL;
     }
     hoteli_housekeeping(now_ms);
     for (i = 0; i < hoteli_num_destinations(); i++) {
-        int fd;
-        short events;
-        int64_t due = hoteli_destination_step(hoteli_g.destinations[i], now_ms, &fd, &events);
+        int64_t due = hoteli_destination_step(hoteli_g.destinations[i], now_ms, &w);
         until = HOTELI_MIN(until, due);
-        if (fd < 0) continue;
-        fds[count].fd = fd;
-        fds[count].events = events;
-        fds[count].revents = 0;
-        owner[count++] = (int)i;
     }
     until = HOTELI_MIN(until, hoteli_g.drain_ms);
     until = HOTELI_MIN(until, hoteli_close_asked(now_ms));
     if (hoteli_flush_end()) until = now_ms; /* the next round, or the end */
-    hoteli_wait(fds, count, until, now_ms);
-    for (i = 0; i < count; i++) {
-        hoteli_destination *d = owner[i] >= 0 ? hoteli_g.destinations[owner[i]] : NULL;
-        if (d && fds[i].revents && d->state == HOTELI_IDLE && d->connection) hoteli_check_idle(d);
+    hoteli_wait(w.fds, w.count, until, now_ms);
+    for (i = 0; i < w.count; i++) {
+        hoteli_request *r = w.owners[i];
+        if (r && w.fds[i].revents && r->state == HOTELI_IDLE && r->connection) hoteli_check_idle(r);
     }
 }
 
@@ -8028,20 +8798,10 @@ static bool hoteli_stop_now(void) {
     return stop;
 }
 
-/* A destination's end: what is still here is dropped; a request under way may or may not have
-   arrived. */
-static void hoteli_close_destination(hoteli_destination *d) {
-    uint32_t left = d->count;
-    hoteli_queue_pop(d, left);
-    if (left) hoteli_settle(d, &d->books.dropped_shutdown, left);
-    if (d->state != HOTELI_IDLE) hoteli_request_fail(d, "shutdown's time was over", NULL, 0);
-    hoteli_disconnect(d, false);
-}
-
 static void hoteli_close_provider(hoteli_provider *p) {
     uint32_t i;
     for (i = 0; i < p->num_destinations; i++)
-        hoteli_close_destination(hoteli_g.destinations[p->first + i]);
+        hoteli_destination_close(hoteli_g.destinations[p->first + i]);
     (void)pthread_mutex_lock(&hoteli_g.lock);
     hoteli_flag_store(&p->state, HOTELI_OVER);
     (void)pthread_cond_broadcast(&hoteli_g.settled);
@@ -8809,15 +9569,6 @@ static void hoteli_unsupported(const hoteli_setup *s) {
         }
         hoteli_text_start(&text, name, sizeof name);
         hoteli_say(&text, prefixes[k]);
-        hoteli_say(&text, "COMPRESSION");
-        value = hoteli_env(s, name);
-        if (value && !hoteli_is_word(value, strlen(value), "none"))
-            hoteli_bad_variable(name, value,
-                                hoteli_is_word(value, strlen(value), "gzip")
-                                    ? "is not supported by this version"
-                                    : "is neither none nor gzip", "none is used");
-        hoteli_text_start(&text, name, sizeof name);
-        hoteli_say(&text, prefixes[k]);
         hoteli_say(&text, "PROTOCOL");
         value = hoteli_env(s, name);
         if (value && !hoteli_is_word(value, strlen(value), "http/protobuf"))
@@ -9004,6 +9755,52 @@ static void hoteli_write_head_text(hoteli_text *text, const hoteli_plan *p,
     hoteli_say(text, "Content-Type: application/x-protobuf\r\nContent-Length: ");
 }
 
+#if defined(HATCHET_OTEL_ZLIB)
+#define HOTELI_ZLIB_HERE true
+#else
+#define HOTELI_ZLIB_HERE false
+#endif
+
+/* gzip or not: code, else the first variable that can be followed (OX-08). */
+static bool hoteli_plan_gzip(hoteli_setup *s, uint32_t asked) {
+    static const char *const names[] = {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+                                        "OTEL_EXPORTER_OTLP_COMPRESSION"};
+    int i;
+    if (asked > HOTEL_COMPRESSION_GZIP) {
+        hoteli_bad_config("compression", asked, HOTEL_COMPRESSION_NONE);
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+        return false;
+    }
+    if (asked == HOTEL_COMPRESSION_GZIP && !HOTELI_ZLIB_HERE)
+        hoteli_log(HOTEL_LOG_WARN, HOTEL_LOG_ID_BAD_CONFIG,
+                   "compression: gzip needs HATCHET_OTEL_ZLIB where the implementation is "
+                   "compiled; none is used");
+    if (asked != HOTEL_COMPRESSION_DEFAULT)
+        return asked == HOTEL_COMPRESSION_GZIP && HOTELI_ZLIB_HERE;
+    for (i = 0; i < 2; i++) {
+        const char *value = hoteli_env(s, names[i]);
+        if (!value) continue;
+        if (hoteli_is_word(value, strlen(value), "none")) return false;
+        if (!hoteli_is_word(value, strlen(value), "gzip")) {
+            hoteli_bad_variable(names[i], value, "is neither none nor gzip", "it is ignored");
+            continue;
+        }
+        if (!HOTELI_ZLIB_HERE)
+            hoteli_bad_variable(names[i], value, "needs a build with HATCHET_OTEL_ZLIB",
+                                "none is used");
+        return HOTELI_ZLIB_HERE;
+    }
+    return false;
+}
+
+/* A number of hotel_destination where 0 and HOTEL_NONE are the default. */
+static uint32_t hoteli_plan_number(const char *what, uint32_t asked, uint32_t usual,
+                                   uint32_t most) {
+    if (!asked || asked == HOTEL_NONE) return usual;
+    if (asked > most) hoteli_bad_config(what, asked, most);
+    return HOTELI_MIN(asked, most);
+}
+
 /* Bytes of the arena that is there, or to be made. */
 static size_t hoteli_plan_arena(const hotel_config *c) {
     size_t bytes = (size_t)2 << 20;
@@ -9050,13 +9847,18 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
         if (d->max_batch != 512) hoteli_bad_config("max_export_batch_size", d->max_batch, used);
         d->max_batch = used;
     }
+    d->max_inflight = hoteli_plan_number("max_inflight", c->max_inflight, 1, HOTELI_MAX_INFLIGHT);
+    d->gzip = hoteli_plan_gzip(s, (uint32_t)c->compression);
+    d->max_response = hoteli_plan_number("max_response_bytes", c->max_response_bytes, 4u << 20,
+                                         UINT32_MAX - 1);
+    /* Memory that is given has to do for all of them. */
+    if (s->config->memory) arena /= d->max_inflight * (d->gzip ? 2u : 1u);
     bytes = (uint32_t)HOTELI_MAX(HOTELI_MIN(arena / 2, (size_t)512 << 10), (size_t)1024);
-    d->max_bytes = c->max_request_bytes && c->max_request_bytes != HOTEL_NONE
-                       ? HOTELI_MIN(c->max_request_bytes, (uint32_t)64 << 20) : bytes;
+    d->max_bytes = hoteli_plan_number("max_request_bytes", c->max_request_bytes, bytes, 64u << 20);
     hoteli_text_start(&text, NULL, 0);
     hoteli_write_head_text(&text, p, d);
     d->head_size = text.size;
-    d->capacity = d->head_size + 32 + d->max_bytes;
+    d->capacity = d->head_size + HOTELI_HEAD_TAIL + d->max_bytes;
 }
 
 /* service.name when nobody gave one (SP-91). */
@@ -9250,8 +10052,10 @@ static size_t hoteli_setup_bytes(const hoteli_setup *s) {
     if (s->provider->hooks & HOTELI_ON_END) total += hoteli_pool_size(hoteli_g.max_span_bytes) + 16;
     for (i = 0; i < s->num_drafts; i++) {
         const hoteli_destination *d = &s->drafts[i];
-        total += sizeof *d + d->capacity + d->head_size + d->max_queue * sizeof(uint32_t) +
-                 d->url.path_size + strlen(s->plans[i].suffix) + 96;
+        size_t request = sizeof(hoteli_request) + (d->capacity + 16) * (d->gzip ? 2 : 1) + 16;
+        total += sizeof *d + d->max_inflight * request + d->head_size +
+                 d->max_queue * sizeof(uint32_t) + d->url.path_size + strlen(s->plans[i].suffix) +
+                 96;
     }
     total += count * (sizeof(hotel_attr) + 32) + 2 * s->attributes_size + 512;
     total += 3 * hotel_text_size(s->service) + 3 * strlen(s->program);
@@ -9262,6 +10066,24 @@ static size_t hoteli_setup_bytes(const hoteli_setup *s) {
     return total + hoteli_optional_text(NULL, 0x1a, s->config->resource_schema_url);
 }
 
+static bool hoteli_build_requests(hoteli_destination *d) {
+    size_t size = d->max_inflight * sizeof(hoteli_request);
+    hoteli_request *list = (hoteli_request *)hoteli_carve(size);
+    uint32_t i;
+    if (!list) return false;
+    memset((void *)list, 0, size);
+    for (i = 0; i < d->max_inflight; i++) {
+        list[i].to = d;
+        list[i].socket.fd = -1;
+        list[i].buffer = (uint8_t *)hoteli_carve(d->capacity);
+        if (d->gzip) list[i].packed = (uint8_t *)hoteli_carve(d->capacity);
+        if (!list[i].buffer || (d->gzip && !list[i].packed)) return false;
+    }
+    hoteli_pack_make(d);
+    d->requests = list;
+    return true;
+}
+
 static hoteli_destination *hoteli_build_destination(const hoteli_destination *draft,
                                                     const hoteli_plan *p) {
     hoteli_destination *d = (hoteli_destination *)hoteli_carve(sizeof *d);
@@ -9269,10 +10091,9 @@ static hoteli_destination *hoteli_build_destination(const hoteli_destination *dr
     hoteli_text text;
     if (!d) return NULL;
     *d = *draft;
-    d->buffer = (uint8_t *)hoteli_carve(d->capacity);
     d->queue = (uint32_t *)hoteli_carve(d->max_queue * sizeof(uint32_t));
     d->head = (char *)hoteli_carve(d->head_size + 1);
-    if (!path || !d->buffer || !d->queue || !d->head) return NULL;
+    if (!path || !d->queue || !d->head) return NULL;
     hoteli_text_start(&text, path, d->url.path_size + strlen(p->suffix) + 1);
     hoteli_say_n(&text, d->url.path, d->url.path_size);
     hoteli_say(&text, p->suffix);
@@ -9290,10 +10111,8 @@ static hoteli_destination *hoteli_build_destination(const hoteli_destination *dr
         d->transport.receive_fn = hoteli_socket_receive;
         d->transport.descriptor_fn = hoteli_socket_descriptor;
         d->transport.close_fn = hoteli_socket_close;
-        d->transport.user_data = &d->socket;
-        d->socket.fd = -1;
     }
-    return d;
+    return hoteli_build_requests(d) ? d : NULL;
 }
 
 /* Memory of set-up, and who gave it. */
@@ -9304,11 +10123,18 @@ static bool hoteli_allocate(hoteli_memory *memory, size_t size) {
     return memory->at != NULL;
 }
 
-static void hoteli_give_back(hoteli_memory *memory) {
+static void hoteli_memory_free(hoteli_memory *memory) {
     if (!memory->at) return;
     if (memory->from.allocate_fn) memory->from.free_fn(memory->at, memory->from.user_data);
     else free(memory->at);
     memory->at = NULL;
+}
+
+/* What of the destinations is not in the set-up's memory is given back; none is left. */
+static void hoteli_drop_destinations(void) {
+    uint32_t i;
+    for (i = 0; i < hoteli_g.num_destinations; i++) hoteli_pack_release(hoteli_g.destinations[i]);
+    hoteli_g.num_destinations = 0;
 }
 
 /* Cuts the block into shards and chunks, all free. */
@@ -9376,7 +10202,7 @@ static bool hoteli_setup_make(const hoteli_setup *s) {
         if (hoteli_g.arena && hoteli_g.setup_at + bytes > (uint8_t *)hoteli_g.shards) return false;
         if (bytes + pad >= c->memory_bytes) return false;
     } else {
-        hoteli_give_back(&s->provider->memory);
+        hoteli_memory_free(&s->provider->memory);
         if (!hoteli_allocate(&s->provider->memory, bytes + 16)) return false;
         hoteli_g.setup_at = (uint8_t *)s->provider->memory.at;
     }
@@ -9777,21 +10603,30 @@ static void hoteli_announce(const hoteli_destination *d) {
 
 /* ==== [SECTION 37] FORK ==================================================================== */
 
-/* Stays open from the first start to hotel_release: a thread that has just been told to wake the
-   exporter may write into it a little later. */
-static bool hoteli_pipe_open(void) {
-    if (hoteli_g.no_threads || (hoteli_g.wake_pipe[1] && !hoteli_g.pipe_lost)) return true;
-    hoteli_g.pipe_lost = false;
-    if (pipe(hoteli_g.wake_pipe) != 0) return false;
-    return hoteli_set_flags(hoteli_g.wake_pipe[0]) && hoteli_set_flags(hoteli_g.wake_pipe[1]);
-}
-
+/* The second end is never 0. */
 static void hoteli_pipe_close(void) {
     int i;
     for (i = 0; i < 2; i++) {
-        if (hoteli_g.wake_pipe[i] > 0) (void)close(hoteli_g.wake_pipe[i]);
-        hoteli_g.wake_pipe[i] = 0;
+        if (hoteli_g.wake_pipe[1]) (void)close(hoteli_g.wake_pipe[i]);
     }
+    hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
+}
+
+/* Stays open from the first start to hotel_release: a thread that has just been told to wake the
+   exporter may write into it a little later. A pair of sockets: its descriptors are never without
+   close-on-exec, and writing to them raises no SIGPIPE and harms no file of the host, should it
+   have closed them. */
+static bool hoteli_pipe_open(void) {
+    if (hoteli_g.no_threads || (hoteli_g.wake_pipe[1] && !hoteli_g.pipe_lost)) return true;
+    hoteli_g.pipe_lost = false;
+    if (socketpair(AF_UNIX, SOCK_STREAM | HOTELI_CLOEXEC, 0, hoteli_g.wake_pipe) != 0) {
+        hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
+        return false;
+    }
+    if (hoteli_set_flags(hoteli_g.wake_pipe[0]) && hoteli_set_flags(hoteli_g.wake_pipe[1]))
+        return true;
+    hoteli_pipe_close();
+    return false;
 }
 
 static void hoteli_locks_make(void) {
@@ -9803,9 +10638,10 @@ static void hoteli_locks_make(void) {
         return;
     }
 #if !defined(__APPLE__)
-    hoteli_g.clock_cond = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0;
+    hoteli_g.clock_cond = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+                          pthread_cond_init(&hoteli_g.settled, &attributes) == 0;
 #endif
-    (void)pthread_cond_init(&hoteli_g.settled, &attributes);
+    if (!hoteli_g.clock_cond) (void)pthread_cond_init(&hoteli_g.settled, NULL);
     (void)pthread_condattr_destroy(&attributes);
 }
 
@@ -9814,16 +10650,13 @@ static void hoteli_locks_make(void) {
 static void hoteli_fork_child(void) {
     uint32_t i;
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, 0u, __ATOMIC_RELAXED);
-    hoteli_flag_store(&hoteli_g.life, 0);
     hoteli_flag_store(&hoteli_g.shape, 0);
+    hoteli_t.quiet = 0; /* it may have been made inside a callback */
+    hoteli_flag_store(&hoteli_g.propagator_lock, 0);
     /* Later these numbers may belong to files of the child's own. */
     hoteli_pipe_close();
-    for (i = 0; i < hoteli_num_destinations(); i++) {
-        hoteli_destination *d = hoteli_g.destinations[i];
-        if (!d->builtin) continue;
-        if (d->connection) hoteli_socket_close(&d->socket, true);
-        d->connection = NULL;
-    }
+    for (i = 0; i < hoteli_num_destinations(); i++)
+        hoteli_destination_forked(hoteli_g.destinations[i]);
 }
 
 /* The epoch lives in a page that the kernel wipes on fork, which also catches a raw clone(). */
@@ -9871,17 +10704,8 @@ static void hoteli_arena_inherit(void) {
 
 static void hoteli_books_clear(void) {
     uint32_t i;
-    for (i = 0; i < hoteli_num_destinations(); i++) {
-        hoteli_destination *d = hoteli_g.destinations[i];
-        if (d->connection) d->transport.close_fn(d->connection, true);
-        d->connection = NULL;
-        d->reused = d->failing = d->urge = false;
-        d->first = d->count = d->chunks = d->spans = 0;
-        d->state = HOTELI_IDLE;
-        d->settled = d->target = 0;
-        d->logged_retry_ms = d->logged_failed_ms = d->logged_partial_ms = d->logged_full_ms = 0;
-        memset(&d->books, 0, sizeof d->books);
-    }
+    for (i = 0; i < hoteli_num_destinations(); i++)
+        hoteli_destination_clear(hoteli_g.destinations[i]);
     {
         hoteli_word *const words[] = {&hoteli_g.record_only, &hoteli_g.pending, &hoteli_g.limited,
                                       &hoteli_g.stale, &hoteli_g.bad_arguments,
@@ -9893,13 +10717,42 @@ static void hoteli_books_clear(void) {
     memset(hoteli_g.logged_ms, 0, sizeof hoteli_g.logged_ms);
 }
 
+/* When this process was forked a thread of the parent was setting up, stopping or releasing: what
+   it left is nothing to go on from. As if never started; its memory is not given back. */
+static HOTELI_COLD void hoteli_forget(void) {
+    __atomic_store_n(&hoteli_g.epoch, (uint32_t *)NULL, __ATOMIC_RELEASE);
+    hoteli_flag_store(&hoteli_g.running, 0);
+    hoteli_flag_store(&hoteli_g.shape, 0);
+    hoteli_flag_store(&hoteli_g.turning, 0);
+    hoteli_g.initialised = hoteli_g.stopped = false;
+    hoteli_g.num_destinations = hoteli_g.num_configured = 0;
+    hoteli_g.num_chunks = hoteli_g.num_scopes = hoteli_g.shard_mask = 0;
+    hoteli_g.shards = NULL;
+    hoteli_g.arena = NULL;
+    memset(hoteli_g.scopes, 0, sizeof hoteli_g.scopes);
+    memset((void *)&hoteli_g.arena_memory, 0, sizeof hoteli_g.arena_memory);
+    memset((void *)hoteli_g.providers, 0, sizeof hoteli_g.providers);
+    hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
+}
+
+/* False: another thread is setting up, stopping, releasing or rebuilding. */
+static bool hoteli_life_try(void) {
+    uint32_t self = (uint32_t)getpid(), holder = hoteli_flag_load(&hoteli_g.life);
+    if (holder == self || !hoteli_flag_cas(&hoteli_g.life, holder, self)) return false;
+    if (holder) hoteli_forget();
+    return true;
+}
+
 /* First use in a fork child: everything anew, nothing of the parent's spans. One thread does it;
    what others ask for meanwhile is answered as before hotel_init. */
 static HOTELI_COLD bool hoteli_rebuild(void) {
     bool started = true;
-    if (!hoteli_flag_cas(&hoteli_g.life, 0, 1)) return false;
+    int cancel;
+    if (!hoteli_life_try()) return false;
+    cancel = hoteli_cancel_hold();
     if (!hoteli_epoch() && hoteli_g.initialised) {
         hoteli_flag_store(&hoteli_g.shape, 0);
+        hoteli_flag_store(&hoteli_g.propagator_lock, 0);
         hoteli_flag_store(&hoteli_g.turning, 0);
         hoteli_locks_make();
         hoteli_new_key();
@@ -9908,7 +10761,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
         if (hoteli_g.arena) hoteli_arena_inherit();
         memset(hoteli_g.scratch.block, 0, sizeof hoteli_g.scratch.block);
         hoteli_g.flush_asked = hoteli_g.flush_begun = hoteli_g.flush_done = 0;
-        hoteli_g.stopping = false;
+        hoteli_g.stopping = hoteli_g.has_thread = false;
         hoteli_flag_store(&hoteli_g.sleeping, 0);
         hoteli_flag_store(&hoteli_g.nudge, 0);
         if (!hoteli_g.stopped) {
@@ -9918,6 +10771,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
         __atomic_store_n(hoteli_g.epoch, ++hoteli_g.last_epoch, __ATOMIC_RELEASE);
     }
     hoteli_flag_store(&hoteli_g.life, 0);
+    hoteli_cancel_back(cancel);
     return hoteli_epoch() != 0;
 }
 
@@ -10082,9 +10936,870 @@ static void hoteli_task_end(hotel_task *task) {
         hoteli_t.slots[task->token.depth - 1].serial == task->token.serial)
         (void)hoteli_detach(task->token);
     (void)hoteli_block_drop(task->context.span.context.trace_state);
+    (void)hoteli_block_drop(task->context.baggage);
+    (void)hoteli_block_drop(task->context.entries);
     memset(&task->context.span.context.trace_state, 0, sizeof(hotel_block));
     memset(&task->token, 0, sizeof task->token);
     memset(&task->context.values, 0, sizeof task->context.values);
+    memset(&task->context.baggage, 0, sizeof task->context.baggage);
+    memset(&task->context.entries, 0, sizeof task->context.entries);
+}
+
+/* ==== [SECTION 00] BAGGAGE AND VALUES OF CONTEXTS ========================================== */
+
+/* An entry, in a working copy as in a block: three sizes, then name, value and metadata, each with
+   a NUL behind it. */
+#define HOTELI_ENTRY_HEAD 12u
+#define HOTELI_ENTRY_FRAME (HOTELI_ENTRY_HEAD + 3u)
+
+#define HOTELI_MAX_KEYS 32u
+
+/* The sizes at the cursor and the bytes of the whole entry; false at the end, and where somebody
+   has written over them. */
+static bool hoteli_entry_head(hoteli_cursor *c, size_t left, uint32_t sizes[3], size_t *whole) {
+    size_t room, i;
+    if (left < HOTELI_ENTRY_FRAME) return false;
+    hoteli_read(c, sizes, HOTELI_ENTRY_HEAD);
+    room = left - HOTELI_ENTRY_FRAME;
+    for (i = 0; i < 3; i++) {
+        if (sizes[i] > room) return false;
+        room -= sizes[i];
+    }
+    *whole = left - room;
+    return true;
+}
+
+static bool hoteli_entry_at(const hotel_baggage *b, size_t at, hotel_baggage_entry *out,
+                            size_t *whole) {
+    const char *text = (const char *)b->memory;
+    uint32_t sizes[3];
+    hoteli_cursor c;
+    if (!text || b->size > b->capacity || at >= b->size) return false;
+    c = hoteli_cursor_flat((const uint8_t *)b->memory + at, b->size - at);
+    if (!hoteli_entry_head(&c, b->size - at, sizes, whole)) return false;
+    text += at + HOTELI_ENTRY_HEAD;
+    out->name.text = text;
+    out->name.size = sizes[0];
+    text += sizes[0] + 1;
+    out->value.text = text;
+    out->value.size = sizes[1];
+    text += sizes[1] + 1;
+    out->metadata.text = text;
+    out->metadata.size = sizes[2];
+    return true;
+}
+
+/* Finds the entry of a name and where it is. */
+static bool hoteli_baggage_where(const hotel_baggage *b, hotel_string name,
+                                 hotel_baggage_entry *out, size_t *at, size_t *whole) {
+    for (*at = 0; hoteli_entry_at(b, *at, out, whole); *at += *whole) {
+        if (out->name.size == name.size && name.size &&
+            memcmp(out->name.text, name.text, name.size) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void hoteli_baggage_cut(hotel_baggage *b, size_t at, size_t whole) {
+    uint8_t *bytes = (uint8_t *)b->memory;
+    memmove(bytes + at, bytes + at + whole, b->size - at - whole);
+    b->size -= whole;
+    b->count--;
+}
+
+/* Place for value and metadata of an entry behind the others, which becomes one of them by
+   hoteli_baggage_close; NULL: no room. */
+static char *hoteli_baggage_open(hotel_baggage *b, hotel_string name, size_t value_size,
+                                 size_t metadata_size) {
+    size_t room = b->memory && b->size <= b->capacity ? b->capacity - b->size : 0;
+    uint32_t sizes[3];
+    char *at;
+    room = HOTELI_MIN(room, (size_t)UINT32_MAX);
+    if (room < HOTELI_ENTRY_FRAME || name.size > room - HOTELI_ENTRY_FRAME) return NULL;
+    room -= HOTELI_ENTRY_FRAME + name.size;
+    if (value_size > room || metadata_size > room - value_size) return NULL;
+    sizes[0] = (uint32_t)name.size;
+    sizes[1] = (uint32_t)value_size;
+    sizes[2] = (uint32_t)metadata_size;
+    at = (char *)b->memory + b->size;
+    memcpy(at, sizes, HOTELI_ENTRY_HEAD);
+    at += HOTELI_ENTRY_HEAD;
+    memcpy(at, name.text, name.size);
+    at += name.size;
+    *at++ = 0;
+    at[value_size] = 0;
+    at[value_size + 1 + metadata_size] = 0;
+    return at;
+}
+
+/* The new entry is complete; one of the same name goes (WB-07). */
+static void hoteli_baggage_close(hotel_baggage *b, hotel_string name, size_t value_size,
+                                 size_t metadata_size) {
+    hotel_baggage_entry entry;
+    size_t at, whole;
+    bool old = hoteli_baggage_where(b, name, &entry, &at, &whole);
+    b->size += HOTELI_ENTRY_FRAME + name.size + value_size + metadata_size;
+    b->count++;
+    if (old) hoteli_baggage_cut(b, at, whole);
+}
+
+/* What a value consists of on the wire: printable ASCII without blank " , ; \ (WB-01). */
+static bool hoteli_is_octet(char c) {
+    return c > 0x20 && c < 0x7f && c != '"' && c != ',' && c != ';' && c != '\\';
+}
+
+static bool hoteli_are_octets(const char *text, size_t size) {
+    size_t i = 0;
+    while (i < size && hoteli_is_octet(text[i])) i++;
+    return i == size;
+}
+
+/* Properties "k=v;k" without the blanks around their parts, empty ones left out (WB-04, WB-05);
+   nothing is decoded. false: one of them is malformed. */
+static bool hoteli_properties(hoteli_sink *sink, const char *text, size_t size) {
+    const char *end = size ? text + size : text;
+    size_t start = sink->size;
+    while (text != end) {
+        const char *key = text, *value;
+        size_t key_size = (size_t)(end - text), value_size = 0;
+        const char *mark = (const char *)memchr(text, ';', key_size);
+        if (mark) key_size = (size_t)(mark - text);
+        text = mark ? mark + 1 : end;
+        hoteli_trim(&key, &key_size);
+        if (!key_size) continue;
+        mark = (const char *)memchr(key, '=', key_size);
+        value = mark ? mark + 1 : key;
+        if (mark) {
+            value_size = key_size - (size_t)(value - key);
+            key_size = (size_t)(mark - key);
+        }
+        hoteli_trim(&key, &key_size);
+        hoteli_trim(&value, &value_size);
+        if (!hoteli_is_token(key, key_size) || !hoteli_are_octets(value, value_size)) return false;
+        if (sink->size > start) hoteli_sink_put(sink, ";", 1);
+        hoteli_sink_put(sink, key, key_size);
+        if (mark) hoteli_sink_put(sink, "=", 1);
+        hoteli_sink_put(sink, value, value_size);
+    }
+    return true;
+}
+
+/* One character of an encoded value: its bytes, U+FFFD for a byte that belongs to none (WB-02). */
+static size_t hoteli_decode_char(const char **cursor, const char *end, char out[4]) {
+    const char *behind[4], *p = *cursor;
+    size_t n = 0, size;
+    while (n < 4 && p != end) {
+        int high = end - p > 2 && *p == '%' ? hoteli_hex_digit(p[1]) : -1;
+        int low = high >= 0 ? hoteli_hex_digit(p[2]) : -1;
+        out[n] = low >= 0 ? (char)(high * 16 + low) : *p;
+        p += low >= 0 ? 3 : 1;
+        behind[n++] = p;
+    }
+    size = hoteli_utf8_sequence(out, n);
+    *cursor = behind[size ? size - 1 : 0];
+    if (size) return size;
+    memcpy(out, "\xEF\xBF\xBD", 3);
+    return 3;
+}
+
+static void hoteli_decode(hoteli_sink *sink, const char *text, size_t size) {
+    const char *end = size ? text + size : text;
+    char piece[4];
+    while (text != end) {
+        size_t n = hoteli_decode_char(&text, end, piece);
+        hoteli_sink_put(sink, piece, n);
+    }
+}
+
+enum { HOTELI_TAKEN, HOTELI_MALFORMED, HOTELI_NO_ROOM };
+
+/* One member of a header, blanks around it trimmed. */
+static int hoteli_baggage_member(hotel_baggage *b, const char *member, size_t size) {
+    const char *semicolon = (const char *)memchr(member, ';', size), *equals;
+    const char *properties = semicolon ? semicolon + 1 : member + size, *value;
+    size_t properties_size = (size_t)(member + size - properties), value_size;
+    hoteli_sink decoded = {NULL, 0}, metadata = {NULL, 0};
+    hotel_string name;
+    if (semicolon) size = (size_t)(semicolon - member);
+    equals = (const char *)memchr(member, '=', size);
+    if (!equals) return HOTELI_MALFORMED;
+    name.text = member;
+    name.size = (size_t)(equals - member);
+    value = equals + 1;
+    value_size = size - name.size - 1;
+    hoteli_trim(&name.text, &name.size);
+    hoteli_trim(&value, &value_size);
+    if (!hoteli_is_token(name.text, name.size) || !hoteli_are_octets(value, value_size) ||
+        !hoteli_properties(&metadata, properties, properties_size))
+        return HOTELI_MALFORMED;
+    hoteli_decode(&decoded, value, value_size);
+    decoded.out = hoteli_baggage_open(b, name, decoded.size, metadata.size);
+    if (!decoded.out) return HOTELI_NO_ROOM;
+    metadata.out = decoded.out + decoded.size + 1;
+    decoded.size = metadata.size = 0;
+    hoteli_decode(&decoded, value, value_size);
+    (void)hoteli_properties(&metadata, properties, properties_size);
+    hoteli_baggage_close(b, name, decoded.size, metadata.size);
+    return HOTELI_TAKEN;
+}
+
+/* The entry whose sizes were read as a member of a header, written or (text NULL) only measured.
+   0: its name cannot be sent. A plus is encoded, too: some read it as a blank. */
+static size_t hoteli_write_member(hoteli_cursor c, const uint32_t sizes[3], hoteli_text *text) {
+    static const char digits[] = "0123456789ABCDEF";
+    hoteli_text counted;
+    size_t start;
+    uint32_t i;
+    hoteli_text_start(&counted, NULL, 0);
+    if (!text) text = &counted;
+    start = text->size;
+    for (i = 0; i < sizes[0]; i++) {
+        char byte = (char)hoteli_read_byte(&c);
+        if (!hoteli_is_token(&byte, 1)) return 0;
+        hoteli_say_n(text, &byte, 1);
+    }
+    if (!sizes[0]) return 0;
+    (void)hoteli_read_byte(&c);
+    hoteli_say_n(text, "=", 1);
+    for (i = 0; i < sizes[1]; i++) {
+        unsigned byte = hoteli_read_byte(&c);
+        char piece[3];
+        piece[0] = (char)byte;
+        if (hoteli_is_octet(piece[0]) && byte != '%' && byte != '+') {
+            hoteli_say_n(text, piece, 1);
+            continue;
+        }
+        piece[0] = '%';
+        piece[1] = digits[byte >> 4];
+        piece[2] = digits[byte & 15];
+        hoteli_say_n(text, piece, 3);
+    }
+    (void)hoteli_read_byte(&c);
+    if (sizes[2]) hoteli_say_n(text, ";", 1);
+    for (i = 0; i < sizes[2]; i++) {
+        char byte = (char)hoteli_read_byte(&c);
+        hoteli_say_n(text, &byte, 1);
+    }
+    return text->size - start;
+}
+
+/* The header of the entries at the cursor (WB-06); *skipped are those that are not in it. */
+static size_t hoteli_write_baggage(hoteli_cursor from, size_t left, char *out, size_t capacity,
+                                   size_t *skipped) {
+    size_t members = 0, whole;
+    uint32_t sizes[3];
+    hoteli_text text;
+    hoteli_text_start(&text, out, capacity);
+    *skipped = 0;
+    for (; hoteli_entry_head(&from, left, sizes, &whole); left -= whole) {
+        size_t size = hoteli_write_member(from, sizes, NULL);
+        if (size && members < HOTEL_BAGGAGE_MEMBERS &&
+            text.size + (members > 0) + size < HOTEL_BAGGAGE_HEADER_SIZE) {
+            if (members++) hoteli_say_n(&text, ",", 1);
+            (void)hoteli_write_member(from, sizes, &text);
+        } else {
+            ++*skipped;
+        }
+        hoteli_read(&from, NULL, whole - HOTELI_ENTRY_HEAD);
+    }
+    return text.size;
+}
+
+static HOTELI_COLD void hoteli_baggage_lost(hoteli_word *count, size_t entries) {
+    if (!entries) return;
+    hoteli_count(count, entries);
+    hoteli_log_later(HOTEL_LOG_ID_BAD_BAGGAGE);
+}
+
+static HOTELI_COLD void hoteli_context_full(size_t entries) {
+    hoteli_count(&hoteli_g.limited, entries);
+    hoteli_log_later(HOTEL_LOG_ID_CONTEXT_FULL);
+}
+
+/* A block of those bytes; index 0: no room. */
+static hotel_block hoteli_block_of_bytes(const void *bytes, size_t size) {
+    hotel_block block = {0, 0};
+    hoteli_cursor c;
+    if (!hoteli_here()) return block;
+    block = hoteli_block_new(size, &c);
+    if (!block.index) return block;
+    hoteli_write(&c, bytes, size);
+    hoteli_block_ready(&block);
+    return block;
+}
+
+/* A copy of the first entries that a block may hold. */
+static hotel_block hoteli_baggage_block(const hotel_baggage *b) {
+    size_t most = HOTELI_GET(hoteli_g.max_span_bytes), size = 0, count = 0, whole;
+    hotel_block block = {0, 0};
+    hotel_baggage_entry entry;
+    while (hoteli_entry_at(b, size, &entry, &whole) && whole <= most - size) {
+        size += whole;
+        count++;
+    }
+    if (size) block = hoteli_block_of_bytes(b->memory, size);
+    if (!block.index) count = 0;
+    if (count < b->count) hoteli_context_full(b->count - count);
+    return block;
+}
+
+/* Replaces the baggage of a context that is held; without room it stays as it is. */
+static void hoteli_put_baggage(hotel_context *held, const hotel_baggage *b) {
+    hotel_block block = hoteli_baggage_block(b);
+    if (!block.index) return;
+    hoteli_give_back(&held->baggage);
+    held->baggage = block;
+}
+
+/* Copies the entries of a block as far as they find room. */
+static void hoteli_baggage_read(hotel_block block, hotel_baggage *out) {
+    hoteli_cursor c = hoteli_block_cursor(block.index);
+    size_t left = hoteli_block_at(block.index)->size, whole;
+    uint32_t sizes[3];
+    for (; hoteli_entry_head(&c, left, sizes, &whole); left -= whole) {
+        uint8_t *at = (uint8_t *)out->memory + out->size;
+        if (whole > out->capacity - out->size) {
+            out->dropped++;
+            hoteli_read(&c, NULL, whole - HOTELI_ENTRY_HEAD);
+            continue;
+        }
+        memcpy(at, sizes, HOTELI_ENTRY_HEAD);
+        hoteli_read(&c, at + HOTELI_ENTRY_HEAD, whole - HOTELI_ENTRY_HEAD);
+        out->size += whole;
+        out->count++;
+    }
+}
+
+/* A value under a key in a block of entries. */
+typedef struct hoteli_slot_value {
+    uintptr_t value;
+    uint32_t key;
+} hoteli_slot_value;
+
+/* The entries of a block, at most HOTELI_MAX_KEYS; the caller holds it. */
+static size_t hoteli_entries_read(hotel_block block, hoteli_slot_value *out) {
+    hoteli_cursor c;
+    size_t size;
+    if (!block.index) return 0;
+    c = hoteli_block_cursor(block.index);
+    size = hoteli_block_at(block.index)->size;
+    size = HOTELI_MIN(size, HOTELI_MAX_KEYS * sizeof *out);
+    hoteli_read(&c, out, size);
+    return size / sizeof *out;
+}
+
+/* ==== [SECTION 00] PROPAGATORS ============================================================= */
+
+#if defined(__APPLE__)
+#include <crt_externs.h>
+#else
+extern char **environ;
+#endif
+
+/* A built-in propagator is a list of these, four bits each, the first the lowest. */
+enum {
+    HOTELI_TRACECONTEXT = 1,
+    HOTELI_BAGGAGE = 2,
+    HOTELI_B3 = 3,
+    HOTELI_B3MULTI = 4
+};
+#define HOTELI_PROPAGATOR_BITS 4
+
+/* In hotel_span_context.reserved[0]: B3 asked for debugging, and so do the requests from here. */
+#define HOTELI_B3_DEBUG 1u
+
+/* More values than this under one name are not looked at. */
+#define HOTELI_MAX_REPEATS 64u
+
+/* The index-th value. A getter that gives one value again and again has one. */
+static hotel_string hoteli_get(const hotel_getter *getter, const void *carrier, const char *key,
+                               size_t index, const char *before) {
+    hotel_string value = {NULL, 0};
+    if (index < HOTELI_MAX_REPEATS) value = getter->get_fn(carrier, key, index);
+    if (value.text == before) value.text = NULL;
+    if (!value.text) value.size = 0;
+    return value;
+}
+
+static void hoteli_block_replaced(hotel_block old, hotel_block now) {
+    if (old.index && (old.index != now.index || old.generation != now.generation))
+        (void)hoteli_block_drop(old);
+}
+
+static void hoteli_inject_trace(const hotel_context *context, const hotel_setter *setter,
+                                void *carrier) {
+    char parent[HOTEL_TRACEPARENT_SIZE], state[HOTELI_STATE_SIZE + 1];
+    size_t size;
+    if (!hotel_traceparent(&context->span, parent)) return;
+    setter->set_fn(carrier, "traceparent", parent);
+    size = hotel_tracestate(&context->span, state, sizeof state);
+    if (size && size < sizeof state) setter->set_fn(carrier, "tracestate", state);
+}
+
+/* Several tracestate headers are one list (WT-01). */
+static HOTELI_COLD void hoteli_extract_joined(hotel_context *context, hotel_string parent,
+                                              const hotel_getter *getter, const void *carrier) {
+    hotel_string value = {NULL, 0};
+    char state[4096];
+    hoteli_text text;
+    size_t i;
+    hoteli_text_start(&text, state, sizeof state);
+    for (i = 0; (value = hoteli_get(getter, carrier, "tracestate", i, value.text)).text; i++) {
+        if (i) hoteli_say_n(&text, ",", 1);
+        hoteli_say_n(&text, value.text, value.size);
+    }
+    if (text.size >= sizeof state) {
+        hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+        text.size = 0;
+    }
+    (void)hoteli_extract(context, parent.text, parent.size, state, text.size);
+}
+
+static void hoteli_extract_trace(hotel_context *context, const hotel_getter *getter,
+                                 const void *carrier) {
+    hotel_string parent = hoteli_get(getter, carrier, "traceparent", 0, NULL), again, state;
+    hotel_block replaced = context->span.context.trace_state;
+    size_t i;
+    if (!parent.text) return;
+    again = parent;
+    hoteli_trim(&parent.text, &parent.size);
+    for (i = 1; (again = hoteli_get(getter, carrier, "traceparent", i, again.text)).text; i++) {
+        hotel_string other = again;
+        hoteli_trim(&other.text, &other.size);
+        if (other.size != parent.size || memcmp(other.text, parent.text, parent.size) != 0) {
+            hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+            return;
+        }
+    }
+    state = hoteli_get(getter, carrier, "tracestate", 0, NULL);
+    if (state.text && hoteli_get(getter, carrier, "tracestate", 1, state.text).text)
+        hoteli_extract_joined(context, parent, getter, carrier);
+    else
+        (void)hoteli_extract(context, parent.text, parent.size, state.text, state.size);
+    hoteli_block_replaced(replaced, context->span.context.trace_state);
+}
+
+static HOTELI_COLD void hoteli_inject_baggage(const hotel_context *context,
+                                              const hotel_setter *setter, void *carrier) {
+    char header[HOTEL_BAGGAGE_HEADER_SIZE];
+    hotel_block block = context->baggage;
+    size_t size, skipped;
+    if (!hoteli_block_hold(block)) {
+        hoteli_stale();
+        return;
+    }
+    size = hoteli_write_baggage(hoteli_block_cursor(block.index),
+                                hoteli_block_at(block.index)->size, header, sizeof header,
+                                &skipped);
+    (void)hoteli_block_drop(block);
+    hoteli_baggage_lost(&hoteli_g.limited, skipped);
+    if (size) setter->set_fn(carrier, "baggage", header);
+}
+
+static HOTELI_COLD void hoteli_extract_baggage(hotel_context *context, const hotel_getter *getter,
+                                               const void *carrier, hotel_string value) {
+    char memory[HOTEL_BAGGAGE_BYTES];
+    hotel_baggage found;
+    size_t i;
+    hotel_baggage_start(&found, memory, sizeof memory);
+    for (i = 1; value.text; i++) {
+        (void)hotel_baggage_parse(&found, value.text, value.size);
+        value = hoteli_get(getter, carrier, "baggage", i, value.text);
+    }
+    hoteli_baggage_lost(&hoteli_g.rejected_parents, found.dropped);
+    if (found.count) hoteli_put_baggage(context, &found);
+}
+
+/* Hex digits of either case as that many bytes. */
+static bool hoteli_hex_bytes(const char *text, uint8_t *out, size_t bytes) {
+    size_t i;
+    for (i = 0; i < bytes; i++) {
+        int high = hoteli_hex_digit(text[2 * i]), low = hoteli_hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0) return false;
+        out[i] = (uint8_t)(high * 16 + low);
+    }
+    return true;
+}
+
+/* The IDs of B3; a trace ID of 16 digits is the lower half of one. */
+static bool hoteli_b3_ids(hotel_string trace, hotel_string span, hotel_span_context *out) {
+    size_t bytes = trace.size / 2;
+    memset(out, 0, sizeof *out);
+    if ((trace.size != 16 && trace.size != 32) || span.size != 16) return false;
+    if (!hoteli_hex_bytes(trace.text, out->trace_id + 16 - bytes, bytes) ||
+        !hoteli_hex_bytes(span.text, out->span_id, 8))
+        return false;
+    out->is_remote = true;
+    return hoteli_valid_ids(out);
+}
+
+/* The decision of B3. What is missing leaves it to others, which means not sampled here. */
+static bool hoteli_b3_decide(hotel_string state, hotel_span_context *out) {
+    if (state.size == 0 || (state.size == 1 && *state.text == '0') ||
+        hoteli_is_word(state.text, state.size, "false"))
+        return true;
+    if (state.size == 1 && *state.text == 'd') out->reserved[0] = HOTELI_B3_DEBUG;
+    else if (!(state.size == 1 && *state.text == '1') &&
+             !hoteli_is_word(state.text, state.size, "true"))
+        return false;
+    out->trace_flags = HOTEL_FLAG_SAMPLED;
+    return true;
+}
+
+/* {trace}-{span}[-{state}[-{parent}]]. A decision without IDs begins no trace here. */
+static bool hoteli_b3_parse(const char *text, size_t size, hotel_span_context *out) {
+    hotel_string parts[5];
+    uint8_t parent[8];
+    size_t count = 0;
+    memset(parts, 0, sizeof parts);
+    for (;;) {
+        const char *dash = (const char *)memchr(text, '-', size);
+        parts[count].text = text;
+        parts[count].size = dash ? (size_t)(dash - text) : size;
+        if (!dash || count == 4) break;
+        size -= parts[count++].size + 1;
+        text = dash + 1;
+    }
+    if (count < 1 || count > 3 || (count > 1 && parts[2].size != 1) ||
+        !hoteli_b3_ids(parts[0], parts[1], out) || !hoteli_b3_decide(parts[2], out))
+        return false;
+    return count < 3 || (parts[3].size == 16 && hoteli_hex_bytes(parts[3].text, parent, 8));
+}
+
+static bool hoteli_b3_multi(const hotel_getter *getter, const void *carrier,
+                            hotel_span_context *out) {
+    static const char *const keys[] = {"x-b3-traceid", "x-b3-spanid", "x-b3-sampled",
+                                       "x-b3-flags"};
+    hotel_string values[4];
+    size_t i;
+    for (i = 0; i < 4; i++) {
+        values[i] = hoteli_get(getter, carrier, keys[i], 0, NULL);
+        if (values[i].text) hoteli_trim(&values[i].text, &values[i].size);
+    }
+    if (!values[0].text) return false;
+    if (values[3].size == 1 && *values[3].text == '1') {
+        values[2].text = "d";
+        values[2].size = 1;
+    } else if (values[2].size == 1 && *values[2].text == 'd') {
+        values[2].text = "1";
+    }
+    if (hoteli_b3_ids(values[0], values[1], out) && hoteli_b3_decide(values[2], out)) return true;
+    hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+    return false;
+}
+
+static void hoteli_extract_b3(hotel_context *context, const hotel_getter *getter,
+                              const void *carrier) {
+    hotel_string single = hoteli_get(getter, carrier, "b3", 0, NULL);
+    hotel_span span;
+    memset(&span, 0, sizeof span);
+    if (single.text) hoteli_trim(&single.text, &single.size);
+    if (single.size == 1 && memchr("01d", *single.text, 3)) single.text = NULL; /* no IDs */
+    if (single.text && !hoteli_b3_parse(single.text, single.size, &span.context)) {
+        hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+        single.text = NULL;
+    }
+    if (single.text || hoteli_b3_multi(getter, carrier, &span.context))
+        hotel_context_put_span(context, &span);
+}
+
+static void hoteli_inject_b3(const hotel_context *context, const hotel_setter *setter,
+                             void *carrier, bool multi) {
+    const hotel_span_context *from = &context->span.context;
+    bool debug = (from->reserved[0] & HOTELI_B3_DEBUG) != 0;
+    char text[32 + 1 + 16 + 1 + 1 + 1];
+    if (!hoteli_valid_ids(from)) return;
+    hotel_trace_id_hex(from, text);
+    hotel_span_id_hex(from, text + 33);
+    text[50] = debug ? 'd' : from->trace_flags & HOTEL_FLAG_SAMPLED ? '1' : '0';
+    text[51] = 0;
+    if (multi) {
+        setter->set_fn(carrier, "x-b3-traceid", text);
+        setter->set_fn(carrier, "x-b3-spanid", text + 33);
+        setter->set_fn(carrier, debug ? "x-b3-flags" : "x-b3-sampled", debug ? "1" : text + 50);
+    } else {
+        text[32] = text[49] = '-';
+        setter->set_fn(carrier, "b3", text);
+    }
+}
+
+static void hoteli_builtin_inject(const hotel_context *context, const hotel_setter *setter,
+                                  void *carrier, void *user_data) {
+    uintptr_t list = (uintptr_t)user_data;
+    for (; list; list >>= HOTELI_PROPAGATOR_BITS) {
+        switch (list & 15) {
+        case HOTELI_TRACECONTEXT: hoteli_inject_trace(context, setter, carrier); break;
+        case HOTELI_BAGGAGE:
+            if (context->baggage.index) hoteli_inject_baggage(context, setter, carrier);
+            break;
+        default: hoteli_inject_b3(context, setter, carrier, (list & 15) == HOTELI_B3MULTI);
+        }
+    }
+}
+
+static void hoteli_builtin_extract(hotel_context *context, const hotel_getter *getter,
+                                   const void *carrier, void *user_data) {
+    uintptr_t list = (uintptr_t)user_data;
+    hotel_string value;
+    for (; list; list >>= HOTELI_PROPAGATOR_BITS) {
+        switch (list & 15) {
+        case HOTELI_TRACECONTEXT: hoteli_extract_trace(context, getter, carrier); break;
+        case HOTELI_BAGGAGE:
+            value = hoteli_get(getter, carrier, "baggage", 0, NULL);
+            if (value.text) hoteli_extract_baggage(context, getter, carrier, value);
+            break;
+        default: hoteli_extract_b3(context, getter, carrier);
+        }
+    }
+}
+
+static const char *hoteli_builtin_field(size_t index, void *user_data) {
+    static const char *const fields[][5] = {{NULL, NULL, NULL, NULL, NULL},
+                                            {"traceparent", "tracestate", NULL, NULL, NULL},
+                                            {"baggage", NULL, NULL, NULL, NULL},
+                                            {"b3", NULL, NULL, NULL, NULL},
+                                            {"x-b3-traceid", "x-b3-spanid", "x-b3-sampled",
+                                             "x-b3-flags", NULL}};
+    uintptr_t list = (uintptr_t)user_data;
+    for (; list; list >>= HOTELI_PROPAGATOR_BITS) {
+        const char *const *field = fields[list & 15];
+        for (; *field; field++)
+            if (!index--) return *field;
+    }
+    return NULL;
+}
+
+static hotel_propagator hoteli_builtin(uintptr_t list) {
+    hotel_propagator made;
+    memset((void *)&made, 0, sizeof made);
+    made.inject_fn = hoteli_builtin_inject;
+    made.extract_fn = hoteli_builtin_extract;
+    made.field_fn = hoteli_builtin_field;
+    made.user_data = (void *)list;
+    return made;
+}
+
+static void hoteli_composite_inject(const hotel_context *context, const hotel_setter *setter,
+                                    void *carrier, void *user_data) {
+    const hotel_propagator_list *list = (const hotel_propagator_list *)user_data;
+    size_t i;
+    for (i = 0; i < list->count; i++) {
+        const hotel_propagator *part = &list->parts[i];
+        if (part->inject_fn) part->inject_fn(context, setter, carrier, part->user_data);
+    }
+}
+
+static void hoteli_composite_extract(hotel_context *context, const hotel_getter *getter,
+                                     const void *carrier, void *user_data) {
+    const hotel_propagator_list *list = (const hotel_propagator_list *)user_data;
+    size_t i;
+    for (i = 0; i < list->count; i++) {
+        const hotel_propagator *part = &list->parts[i];
+        if (part->extract_fn) part->extract_fn(context, getter, carrier, part->user_data);
+    }
+}
+
+static const char *hoteli_composite_field(size_t index, void *user_data) {
+    const hotel_propagator_list *list = (const hotel_propagator_list *)user_data;
+    size_t i, k;
+    for (i = 0; i < list->count; i++) {
+        const char *field;
+        for (k = 0; (field = hotel_propagator_field(&list->parts[i], k)) != NULL; k++)
+            if (!index--) return field;
+    }
+    return NULL;
+}
+
+/* The global propagator as one piece, without waiting, while others may set it: a slot changes only
+   after the turn has passed on. */
+static hotel_propagator hoteli_global(void) {
+    uint32_t turn, again = hoteli_flag_load(&hoteli_g.propagator_turn);
+    hotel_propagator now;
+    do {
+        const hotel_propagator *slot = &hoteli_g.propagators[again & 1];
+        turn = again;
+        now.inject_fn = __atomic_load_n(&slot->inject_fn, __ATOMIC_ACQUIRE);
+        now.extract_fn = __atomic_load_n(&slot->extract_fn, __ATOMIC_ACQUIRE);
+        now.field_fn = __atomic_load_n(&slot->field_fn, __ATOMIC_ACQUIRE);
+        now.user_data = __atomic_load_n(&slot->user_data, __ATOMIC_ACQUIRE);
+        again = hoteli_flag_load(&hoteli_g.propagator_turn);
+    } while (again != turn);
+    return now;
+}
+
+/* by_hand: a hotel_init that is given none leaves it alone. */
+static void hoteli_global_set(const hotel_propagator *propagator, bool by_hand) {
+    hotel_propagator *slot;
+    uint32_t turn;
+    hoteli_flag_enter(&hoteli_g.propagator_lock);
+    turn = hoteli_flag_load(&hoteli_g.propagator_turn) + 1;
+    slot = &hoteli_g.propagators[turn & 1];
+    __atomic_store_n(&slot->inject_fn, propagator->inject_fn, __ATOMIC_RELEASE);
+    __atomic_store_n(&slot->extract_fn, propagator->extract_fn, __ATOMIC_RELEASE);
+    __atomic_store_n(&slot->field_fn, propagator->field_fn, __ATOMIC_RELEASE);
+    __atomic_store_n(&slot->user_data, propagator->user_data, __ATOMIC_RELEASE);
+    hoteli_flag_store(&hoteli_g.propagator_turn, turn);
+    HOTELI_SET(hoteli_g.propagator_chosen, by_hand);
+    hoteli_flag_store(&hoteli_g.propagator_lock, 0);
+}
+
+/* The built-in propagators that a value of OTEL_PROPAGATORS names, each once (EV-05); what is in it
+   beside them is said in *unknown, as "x", "y". *none: it asks for nothing. */
+static uintptr_t hoteli_propagators_parse(const char *value, size_t size, hoteli_text *unknown,
+                                          bool *none) {
+    static const char *const names[] = {"none", "tracecontext", "baggage", "b3", "b3multi"};
+    const char *end = value + size;
+    uintptr_t list = 0, seen = 0;
+    unsigned shift = 0;
+    *none = false;
+    while (value != end) {
+        const char *word = value;
+        size_t n = (size_t)(end - value), i;
+        const char *comma = (const char *)memchr(value, ',', n);
+        if (comma) n = (size_t)(comma - value);
+        value = comma ? comma + 1 : end;
+        hoteli_trim(&word, &n);
+        if (!n) continue;
+        for (i = 0; i < 5 && !hoteli_is_word(word, n, names[i]); i++) continue;
+        if (i == 5) {
+            hoteli_say(unknown, unknown->size ? ", " : "");
+            hoteli_say_quoted(unknown, word, n);
+        } else if (i == 0) {
+            *none = true;
+        } else if (!(seen >> i & 1)) {
+            seen |= (uintptr_t)1 << i;
+            list |= (uintptr_t)i << shift;
+            shift += HOTELI_PROPAGATOR_BITS;
+        }
+    }
+    return list;
+}
+
+/* Code beats environment beats default; none beside others says nothing (EV-05, WC-05). */
+static void hoteli_plan_propagator(const hoteli_setup *s) {
+    static const char variable[] = "OTEL_PROPAGATORS";
+    const uintptr_t standard = HOTELI_TRACECONTEXT | HOTELI_BAGGAGE << HOTELI_PROPAGATOR_BITS;
+    hotel_propagator made;
+    const char *value;
+    char words[256], problem[320];
+    hoteli_text unknown, text;
+    uintptr_t list = standard;
+    bool none = false;
+    if (s->config->propagator) {
+        hoteli_global_set(s->config->propagator, false);
+        return;
+    }
+    if (HOTELI_GET(hoteli_g.propagator_chosen)) return;
+    value = hoteli_env(s, variable);
+    hoteli_text_start(&unknown, words, sizeof words);
+    if (value) list = hoteli_propagators_parse(value, strlen(value), &unknown, &none);
+    if (unknown.size) {
+        hoteli_text_start(&text, problem, sizeof problem);
+        hoteli_say(&text, "names what this version does not have: ");
+        hoteli_say(&text, words);
+        hoteli_bad_variable(variable, value, problem,
+                            list || none ? "the others are used" : "tracecontext,baggage is used");
+    }
+    if (none && list)
+        hoteli_bad_variable(variable, value, "names none beside others", "none is ignored");
+    if (!list && !none) list = standard;
+    made = hoteli_builtin(list);
+    hoteli_global_set(&made, false);
+}
+
+/* The variables of an environment that is given, or of this process. */
+static char *const *hoteli_variables(const void *carrier) {
+    if (carrier) return (char *const *)carrier;
+#if defined(__APPLE__)
+    return *_NSGetEnviron();
+#else
+    return environ;
+#endif
+}
+
+/* The value of a variable of that name in "NAME=value", NULL if it is another. */
+static const char *hoteli_variable_value(const char *variable, const char *name, size_t size) {
+    return strncmp(variable, name, size) == 0 && variable[size] == '=' ? variable + size + 1 : NULL;
+}
+
+static hotel_string hoteli_env_get(const void *carrier, const char *key, size_t index) {
+    char *const *at = hoteli_variables(carrier);
+    hotel_string value = {NULL, 0};
+    char name[256];
+    size_t size = hotel_env_name(key, name, sizeof name);
+    for (; !index && size < sizeof name && at && *at && !value.text; at++)
+        value.text = hoteli_variable_value(*at, name, size);
+    value.size = hotel_text_size(value.text);
+    return value;
+}
+
+/* Names that hotel_env_name leaves as they are. */
+static hotel_string hoteli_env_keys(const void *carrier, size_t index) {
+    char *const *at = hoteli_variables(carrier);
+    hotel_string key = {NULL, 0};
+    for (; at && *at; at++) {
+        size_t i = 0;
+        while (((*at)[i] >= 'A' && (*at)[i] <= 'Z') || (*at)[i] == '_' ||
+               (i && (*at)[i] >= '0' && (*at)[i] <= '9'))
+            i++;
+        if (!i || (*at)[i] != '=' || index--) continue;
+        key.text = *at;
+        key.size = i;
+        break;
+    }
+    return key;
+}
+
+/* A variable replaces the one of its name. */
+static void hoteli_env_set(void *carrier, const char *key, const char *value) {
+    hotel_env *env = (hotel_env *)carrier;
+    size_t name_size = hotel_env_name(key, NULL, 0), value_size = strlen(value), room, i;
+    char *made;
+    if (!env || !env->list || !env->memory) return;
+    made = env->memory + env->used_bytes;
+    room = env->memory_bytes - env->used_bytes;
+    if (name_size >= room || value_size + 1 >= room - name_size) {
+        env->dropped++;
+        return;
+    }
+    (void)hotel_env_name(key, made, name_size + 1);
+    for (i = 0; i < env->count && !hoteli_variable_value(env->list[i], made, name_size); i++)
+        continue;
+    if (i == env->count && env->count + 1 >= env->capacity) {
+        env->dropped++;
+        return;
+    }
+    made[name_size] = '=';
+    memcpy(made + name_size + 1, value, value_size + 1);
+    env->list[i] = made;
+    env->used_bytes += name_size + 1 + value_size + 1;
+    if (i == env->count) env->list[++env->count] = NULL;
+}
+
+static hotel_string hoteli_header_get(const void *carrier, const char *key, size_t index) {
+    const hotel_headers *headers = (const hotel_headers *)carrier;
+    hotel_string value = {NULL, 0};
+    size_t i, size = strlen(key);
+    for (i = 0; headers && headers->list && i < headers->count; i++) {
+        const hotel_header *h = &headers->list[i];
+        if (!h->name || !h->value || !hoteli_same_name(h->name, strlen(h->name), key, size) ||
+            index--)
+            continue;
+        value.text = h->value;
+        value.size = strlen(h->value);
+        break;
+    }
+    return value;
+}
+
+static hotel_string hoteli_header_keys(const void *carrier, size_t index) {
+    const hotel_headers *headers = (const hotel_headers *)carrier;
+    hotel_string key = {NULL, 0};
+    if (headers && headers->list && index < headers->count && headers->list[index].name) {
+        key.text = headers->list[index].name;
+        key.size = strlen(key.text);
+    }
+    return key;
 }
 
 /* ==== [SECTION 39] PUBLIC FUNCTIONS ======================================================== */
@@ -10152,17 +11867,18 @@ HOTEL_API hotel_span hotel_wrap(const hotel_span_context *context) {
 
 /* ---- life cycle ---- */
 
-/* Waits for its turn: set-up, shutdown and release exclude each other. */
-static void hoteli_flag_enter(hoteli_flag *flag) {
-    while (!hoteli_flag_cas(flag, 0, 1)) {
-        struct timespec pause = {0, 1000000};
-        (void)nanosleep(&pause, NULL);
-    }
+/* Set-up, shutdown and release exclude each other. */
+static void hoteli_life_enter(void) {
+    int cancel = hoteli_cancel_hold();
+    while (!hoteli_life_try()) hoteli_nap(1);
+    hoteli_g.life_cancel = cancel;
 }
 
-static void hoteli_life_enter(void) { hoteli_flag_enter(&hoteli_g.life); }
-
-static void hoteli_life_leave(void) { hoteli_flag_store(&hoteli_g.life, 0); }
+static void hoteli_life_leave(void) {
+    int cancel = hoteli_g.life_cancel;
+    hoteli_flag_store(&hoteli_g.life, 0);
+    hoteli_cancel_back(cancel);
+}
 
 static void hoteli_nudge(void) {
     (void)hoteli_flag_swap(&hoteli_g.nudge, 1);
@@ -10201,7 +11917,7 @@ static bool hoteli_build_common(hoteli_setup *s) {
 }
 
 /* Everything of a provider that needs memory, in the order of hoteli_setup_bytes. */
-static hotel_result hoteli_build(hoteli_setup *s) {
+static hotel_result hoteli_build_all(hoteli_setup *s) {
     hoteli_provider *p = s->provider;
     hotel_tracer_config own;
     uint32_t i;
@@ -10228,18 +11944,27 @@ static hotel_result hoteli_build(hoteli_setup *s) {
     return i ? HOTEL_OK : hoteli_no_memory();
 }
 
+static hotel_result hoteli_build(hoteli_setup *s) {
+    hotel_result result = hoteli_build_all(s);
+    uint32_t i;
+    for (i = 0; result != HOTEL_OK && i < s->num_drafts; i++)
+        if (s->built[i]) hoteli_pack_release(s->built[i]);
+    return result;
+}
+
 /* Gives all memory back. Handles of before carry the old epoch from now on. */
 static void hoteli_let_go(void) {
     uint32_t i;
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, ++hoteli_g.last_epoch, __ATOMIC_RELEASE);
     hoteli_pipe_close();
-    hoteli_g.num_destinations = hoteli_g.num_configured = 0;
+    hoteli_drop_destinations();
+    hoteli_g.num_configured = 0;
     hoteli_g.num_chunks = hoteli_g.num_scopes = hoteli_g.shard_mask = 0;
     hoteli_g.shards = NULL;
     hoteli_g.arena = NULL;
     memset(hoteli_g.scopes, 0, sizeof hoteli_g.scopes);
-    hoteli_give_back(&hoteli_g.arena_memory);
-    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) hoteli_give_back(&hoteli_g.providers[i].memory);
+    hoteli_memory_free(&hoteli_g.arena_memory);
+    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) hoteli_memory_free(&hoteli_g.providers[i].memory);
 }
 
 /* The books begin anew; spans that are still open from before count as started now. */
@@ -10261,6 +11986,7 @@ static void hoteli_shards_clear(void) {
 /* The providers of before are gone; their memory with the next set-up. */
 static void hoteli_providers_clear(void) {
     uint32_t i;
+    hoteli_drop_destinations();
     for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
         hoteli_provider *p = &hoteli_g.providers[i];
         p->num_destinations = p->num_processors = 0;
@@ -10268,9 +11994,9 @@ static void hoteli_providers_clear(void) {
         HOTELI_SET(p->hooks, 0u);
         HOTELI_SET(p->waits, 0u);
         hoteli_flag_store(&p->state, i ? HOTELI_OVER : HOTELI_RUNS);
-        if (i) hoteli_give_back(&p->memory);
+        if (i) hoteli_memory_free(&p->memory);
     }
-    hoteli_g.num_destinations = hoteli_g.num_configured = 0;
+    hoteli_g.num_configured = 0;
     hoteli_g.drain_delay_ms = 5000;
     HOTELI_SET(hoteli_g.ending_hooks, false);
 }
@@ -10309,6 +12035,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     hoteli_g.initialised = true;
     if (!hoteli_pipe_open() || !hoteli_exporter_start()) {
         hoteli_g.stopped = true;
+        hoteli_flag_store(&hoteli_g.closed, 1); /* spans of before may still end */
         hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_SYSTEM, "no thread or pipe could be made");
         return HOTEL_ERR_SYSTEM;
     }
@@ -10335,7 +12062,7 @@ static hotel_result hoteli_start_further(hoteli_setup *s) {
     hoteli_plan_destinations(s);
     result = hoteli_build(s);
     if (result != HOTEL_OK) {
-        hoteli_give_back(&p->memory);
+        hoteli_memory_free(&p->memory);
         return result;
     }
     p->serial = ++hoteli_g.last_serial;
@@ -10367,6 +12094,7 @@ HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t con
     }
     hoteli_plan_log(&setup);
     hoteli_flag_enter(&hoteli_g.shape);
+    hoteli_plan_propagator(&setup);
     result = hoteli_start_running(&setup);
     hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_life_leave();
@@ -10410,13 +12138,15 @@ static struct timespec hoteli_deadline(uint32_t timeout_ms, uint32_t grace_ms) {
 
 /* Without threads whoever calls does the work; one at a time, others take a nap. */
 static void hoteli_turn_alone(int64_t max_wait_ms) {
-    struct timespec nap = {0, 1000000};
+    int cancel;
     if (!hoteli_flag_cas(&hoteli_g.turning, 0, 1)) {
-        if (max_wait_ms) (void)nanosleep(&nap, NULL);
+        if (max_wait_ms) hoteli_nap(1);
         return;
     }
+    cancel = hoteli_cancel_hold();
     hoteli_turn(max_wait_ms);
     hoteli_flag_store(&hoteli_g.turning, 0);
+    hoteli_cancel_back(cancel);
 }
 
 static bool hoteli_flush_done(uint32_t ticket) {
@@ -10430,25 +12160,26 @@ static bool hoteli_flush_done(uint32_t ticket) {
 /* Without threads the caller does the work itself. */
 static bool hoteli_pump(uint32_t ticket, uint32_t timeout_ms) {
     int64_t until = hoteli_now_ms() + timeout_ms;
-    hoteli_t.quiet++;
+    hoteli_t.quiet = 1;
     do {
         int64_t left = until - hoteli_now_ms();
         hoteli_turn_alone(HOTELI_MAX(HOTELI_MIN(left, (int64_t)20), (int64_t)0));
     } while (!hoteli_flush_done(ticket) && hoteli_now_ms() < until);
-    hoteli_t.quiet--;
+    hoteli_t.quiet = 0;
     return hoteli_flush_done(ticket);
 }
 
 static bool hoteli_flush_wait(uint32_t ticket, uint32_t timeout_ms) {
     struct timespec until = hoteli_deadline(timeout_ms, 0);
     bool reached;
-    int error = 0;
+    int error = 0, cancel = hoteli_cancel_hold();
     (void)pthread_mutex_lock(&hoteli_g.lock);
     while (!hoteli_flush_reached(ticket) && error != ETIMEDOUT &&
            !hoteli_flag_load(&hoteli_g.closed))
         error = pthread_cond_timedwait(&hoteli_g.settled, &hoteli_g.lock, &until);
     reached = hoteli_flush_reached(ticket);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_cancel_back(cancel);
     return reached;
 }
 
@@ -10588,12 +12319,12 @@ static bool hoteli_stop(uint32_t timeout_ms) {
     if (hoteli_g.has_thread) {
         if (!hoteli_join(timeout_ms)) return false;
     } else {
-        hoteli_t.quiet++;
+        hoteli_t.quiet = 1;
         while (!hoteli_stop_now()) hoteli_turn_alone(HOTELI_MIN(hoteli_stop_wait(), (int64_t)20));
         hoteli_flag_enter(&hoteli_g.turning);
         hoteli_close_all();
         hoteli_flag_store(&hoteli_g.turning, 0);
-        hoteli_t.quiet--;
+        hoteli_t.quiet = 0;
     }
     (void)pthread_mutex_lock(&hoteli_g.lock);
     (void)pthread_cond_broadcast(&hoteli_g.settled);
@@ -10704,9 +12435,9 @@ HOTEL_API hotel_result hotel_poll(uint32_t timeout_ms) {
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     if (!hoteli_here() || !hoteli_flag_load(&hoteli_g.running) || !hoteli_g.no_threads)
         return HOTEL_ERR_NOT_RUNNING;
-    hoteli_t.quiet++;
+    hoteli_t.quiet = 1;
     hoteli_turn_alone((int64_t)timeout_ms);
-    hoteli_t.quiet--;
+    hoteli_t.quiet = 0;
     return HOTEL_OK;
 }
 
@@ -10758,6 +12489,7 @@ static hotel_result hoteli_read_destination(size_t index, hotel_destination_stat
     while (i < hoteli_g.num_destinations && hoteli_g.destinations[i]->position != index) i++;
     if (i == hoteli_g.num_destinations) return HOTEL_ERR_ENDPOINT;
     b = &hoteli_g.destinations[i]->books;
+    out->offered = hoteli_load(&b->offered);
     out->accepted = hoteli_load(&b->accepted);
     out->rejected = hoteli_load(&b->rejected);
     out->failed = hoteli_load(&b->failed);
@@ -10815,17 +12547,28 @@ static void hoteli_describe(hoteli_text *text) {
         hoteli_describe_line(text, "  max_queue_size", d->max_queue);
         hoteli_describe_line(text, "  max_export_batch_size", d->max_batch);
         hoteli_describe_line(text, "  max_request_bytes", d->max_bytes);
+        hoteli_describe_line(text, "  max_response_bytes", d->max_response);
+        hoteli_describe_line(text, "  max_inflight", d->max_inflight);
+        hoteli_say(text, d->gzip ? "  compression=gzip\n" : "  compression=none\n");
     }
 }
 
 HOTEL_API size_t hotel_describe(char *out, size_t capacity) {
     hoteli_text text;
     bool reading = hoteli_reading();
+    const char *field;
+    size_t i;
     hoteli_text_start(&text, out, out ? capacity : 0);
     hoteli_say(&text, "version=" HOTEL_VERSION_STRING "\n");
     if (reading && hoteli_g.arena) hoteli_describe(&text);
     else hoteli_say(&text, "running=no\n");
     if (reading) hoteli_reading_over();
+    hoteli_say(&text, "propagated=");
+    for (i = 0; (field = hotel_propagator_field(NULL, i)) != NULL; i++) {
+        hoteli_say(&text, i ? "," : "");
+        hoteli_say(&text, field);
+    }
+    hoteli_say(&text, "\n");
     return text.size;
 }
 
@@ -11011,26 +12754,19 @@ HOTEL_API hotel_result hotel_detach(hotel_token token) { return hoteli_detach(to
 
 HOTEL_API hotel_context hotel_context_hold(const hotel_context *context) {
     hotel_context held = context ? *context : hotel_current();
-    hotel_block *state = &held.span.context.trace_state;
-    if (held.values.index && !hoteli_block_hold(held.values)) {
-        memset(&held.values, 0, sizeof held.values);
-        hoteli_stale();
-    }
-    if (state->index && !hoteli_block_hold(*state)) {
-        memset(state, 0, sizeof *state);
-        hoteli_stale();
-    }
+    hoteli_keep(&held.span.context.trace_state);
+    hoteli_keep(&held.values);
+    hoteli_keep(&held.baggage);
+    hoteli_keep(&held.entries);
     return held;
 }
 
 HOTEL_API void hotel_context_release(hotel_context *context) {
     if (!context) return;
-    if (context->values.index && !hoteli_block_drop(context->values)) hoteli_stale();
-    if (context->span.context.trace_state.index &&
-        !hoteli_block_drop(context->span.context.trace_state))
-        hoteli_stale();
-    memset(&context->values, 0, sizeof context->values);
-    memset(&context->span.context.trace_state, 0, sizeof context->span.context.trace_state);
+    hoteli_give_back(&context->span.context.trace_state);
+    hoteli_give_back(&context->values);
+    hoteli_give_back(&context->baggage);
+    hoteli_give_back(&context->entries);
 }
 
 HOTEL_API hotel_guard hotel_guard_span(const hotel_span *span) {
@@ -11056,19 +12792,215 @@ HOTEL_API void hotel_guard_leave(hotel_guard *guard) {
     guard->ends_span = false;
 }
 
+/* ---- context values and baggage ---- */
+
+HOTEL_API hotel_key hotel_create_key(const char *name) {
+    uintptr_t last = hoteli_load(&hoteli_g.last_key);
+    hotel_key key = {0};
+    (void)name;
+    do {
+        if (last == UINT32_MAX) return key;
+    } while (!hoteli_cas(&hoteli_g.last_key, &last, last + 1));
+    key.id = (uint32_t)(last + 1);
+    return key;
+}
+
+HOTEL_API hotel_context hotel_context_with_value(const hotel_context *context, hotel_key key,
+                                                 void *value) {
+    hotel_context made = hotel_context_hold(context);
+    hoteli_slot_value list[HOTELI_MAX_KEYS + 1];
+    size_t count = hoteli_entries_read(made.entries, list), i;
+    hotel_block block = {0, 0};
+    if (!key.id) {
+        hoteli_bad_argument();
+        return made;
+    }
+    for (i = 0; i < count && list[i].key != key.id; i++) continue;
+    if (i < count) memmove(&list[i], &list[i + 1], (--count - i) * sizeof *list);
+    if (value) {
+        memset(&list[count], 0, sizeof *list);
+        list[count].value = (uintptr_t)value;
+        list[count++].key = key.id;
+    }
+    if (count && count <= HOTELI_MAX_KEYS)
+        block = hoteli_block_of_bytes(list, count * sizeof *list);
+    if (count && !block.index) {
+        hoteli_context_full(1);
+        return made;
+    }
+    hoteli_give_back(&made.entries);
+    made.entries = block;
+    return made;
+}
+
+HOTEL_API void *hotel_context_value(const hotel_context *context, hotel_key key) {
+    const hotel_context *from = context ? context : hoteli_top(&hoteli_t);
+    hoteli_slot_value list[HOTELI_MAX_KEYS];
+    size_t count, i;
+    if (!from || !from->entries.index || !key.id) return NULL;
+    if (!hoteli_block_hold(from->entries)) {
+        hoteli_stale();
+        return NULL;
+    }
+    count = hoteli_entries_read(from->entries, list);
+    (void)hoteli_block_drop(from->entries);
+    for (i = 0; i < count; i++)
+        if (list[i].key == key.id) return (void *)list[i].value;
+    return NULL;
+}
+
+HOTEL_API void hotel_baggage_start(hotel_baggage *baggage, void *memory, size_t capacity) {
+    if (!baggage) return;
+    memset(baggage, 0, sizeof *baggage);
+    baggage->memory = memory;
+    baggage->capacity = memory ? capacity : 0;
+}
+
+static hotel_string hoteli_string(const char *text) {
+    hotel_string made;
+    made.text = text;
+    made.size = hotel_text_size(text);
+    return made;
+}
+
+HOTEL_API bool hotel_baggage_set_n(hotel_baggage *baggage, hotel_string name, hotel_string value,
+                                   hotel_string metadata) {
+    hoteli_sink properties = {NULL, 0};
+    size_t value_size;
+    if (!baggage) return false;
+    if (!name.text) name.size = 0;
+    if (!value.text) value.size = 0;
+    if (!metadata.text) metadata.size = 0;
+    value_size = hoteli_text_bytes(value.text, value.size);
+    if (name.size && hoteli_utf8_valid(name.text, name.size) &&
+        hoteli_properties(&properties, metadata.text, metadata.size)) {
+        char *at = hoteli_baggage_open(baggage, name, value_size, properties.size);
+        if (at) {
+            (void)hoteli_utf8_repair(at, value.text, value.size);
+            properties.out = at + value_size + 1;
+            properties.size = 0;
+            (void)hoteli_properties(&properties, metadata.text, metadata.size);
+            hoteli_baggage_close(baggage, name, value_size, properties.size);
+            return true;
+        }
+    }
+    baggage->dropped++;
+    return false;
+}
+
+HOTEL_API bool hotel_baggage_set(hotel_baggage *baggage, const char *name, const char *value,
+                                 const char *metadata) {
+    return hotel_baggage_set_n(baggage, hoteli_string(name), hoteli_string(value),
+                               hoteli_string(metadata));
+}
+
+HOTEL_API bool hotel_baggage_find(const hotel_baggage *baggage, hotel_string name,
+                                  hotel_baggage_entry *out) {
+    hotel_baggage_entry entry;
+    size_t at, whole;
+    if (!baggage || !name.text || !hoteli_baggage_where(baggage, name, &entry, &at, &whole))
+        return false;
+    if (out) *out = entry;
+    return true;
+}
+
+HOTEL_API const char *hotel_baggage_get(const hotel_baggage *baggage, const char *name) {
+    hotel_baggage_entry entry;
+    return hotel_baggage_find(baggage, hoteli_string(name), &entry) ? entry.value.text : NULL;
+}
+
+HOTEL_API bool hotel_baggage_remove_n(hotel_baggage *baggage, hotel_string name) {
+    hotel_baggage_entry entry;
+    size_t at, whole;
+    if (!baggage || !name.text || !hoteli_baggage_where(baggage, name, &entry, &at, &whole))
+        return false;
+    hoteli_baggage_cut(baggage, at, whole);
+    return true;
+}
+
+HOTEL_API bool hotel_baggage_remove(hotel_baggage *baggage, const char *name) {
+    return hotel_baggage_remove_n(baggage, hoteli_string(name));
+}
+
+HOTEL_API void hotel_baggage_clear(hotel_baggage *baggage) {
+    if (baggage) baggage->size = baggage->count = baggage->dropped = 0;
+}
+
+HOTEL_API bool hotel_baggage_next(const hotel_baggage *baggage, size_t *cursor,
+                                  hotel_baggage_entry *out) {
+    size_t whole;
+    if (!baggage || !cursor || !out || !hoteli_entry_at(baggage, *cursor, out, &whole))
+        return false;
+    *cursor += whole;
+    return true;
+}
+
+HOTEL_API size_t hotel_baggage_parse(hotel_baggage *baggage, const char *header, size_t size) {
+    const char *end = header && size ? header + size : header;
+    size_t taken = 0;
+    bool full = false;
+    if (!baggage) return 0;
+    while (header != end) {
+        const char *member = header;
+        size_t n = (size_t)(end - header);
+        const char *comma = (const char *)memchr(header, ',', n);
+        int found = HOTELI_NO_ROOM;
+        if (comma) n = (size_t)(comma - header);
+        header = comma ? comma + 1 : end;
+        hoteli_trim(&member, &n);
+        if (!n) continue;
+        if (!full && baggage->count < HOTEL_BAGGAGE_MEMBERS)
+            found = hoteli_baggage_member(baggage, member, n);
+        if (found == HOTELI_TAKEN) taken++;
+        else baggage->dropped++;
+        full = full || found == HOTELI_NO_ROOM;
+    }
+    return taken;
+}
+
+HOTEL_API size_t hotel_baggage_format(const hotel_baggage *baggage, char *out, size_t capacity) {
+    size_t size, skipped;
+    if (!out) capacity = 0;
+    if (capacity) out[0] = 0;
+    if (!baggage || !baggage->memory || baggage->size > baggage->capacity) return 0;
+    size = hoteli_write_baggage(hoteli_cursor_flat((const uint8_t *)baggage->memory, baggage->size),
+                                baggage->size, out, capacity, &skipped);
+    hoteli_baggage_lost(&hoteli_g.limited, skipped);
+    return size;
+}
+
+HOTEL_API hotel_context hotel_context_with_baggage(const hotel_context *context,
+                                                   const hotel_baggage *baggage) {
+    hotel_context made = hotel_context_hold(context);
+    if (baggage && baggage->count) hoteli_put_baggage(&made, baggage);
+    else hoteli_give_back(&made.baggage);
+    return made;
+}
+
+HOTEL_API bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out) {
+    const hotel_context *from = context ? context : hoteli_top(&hoteli_t);
+    if (!out) return false;
+    hotel_baggage_clear(out);
+    if (!from || !from->baggage.index) return true;
+    if (!hoteli_block_hold(from->baggage)) {
+        hoteli_stale();
+        return true;
+    }
+    hoteli_baggage_read(from->baggage, out);
+    (void)hoteli_block_drop(from->baggage);
+    return out->dropped == 0;
+}
+
 /* ---- propagation ---- */
 
 /* What the current context brings into an extracted one is held like the rest of it. */
 static inline void hoteli_extracted(hotel_context *context) {
     const hotel_context *top = hoteli_top(&hoteli_t);
     if (!top) memset(context, 0, sizeof *context);
-    else if (!top->values.index && !top->span.context.trace_state.index) *context = *top;
+    else if (!(top->values.index | top->baggage.index | top->entries.index |
+               top->span.context.trace_state.index))
+        *context = *top;
     else *context = hotel_context_hold(top);
-}
-
-static void hoteli_block_replaced(hotel_block old, hotel_block now) {
-    if (old.index && (old.index != now.index || old.generation != now.generation))
-        (void)hoteli_block_drop(old);
 }
 
 HOTEL_API hotel_context hotel_extract_n(const char *traceparent, size_t traceparent_size,
@@ -11155,6 +13087,138 @@ HOTEL_API size_t hotel_tracestate_set(const char *state, const char *key, const 
     return size;
 }
 
+HOTEL_API void hotel_context_put_span(hotel_context *held, const hotel_span *span) {
+    hotel_block replaced;
+    if (!held) return;
+    replaced = held->span.context.trace_state;
+    if (span) held->span = *span;
+    else memset(&held->span, 0, sizeof held->span);
+    hoteli_keep(&held->span.context.trace_state);
+    hoteli_give_back(&replaced);
+}
+
+HOTEL_API hotel_propagator hotel_tracecontext_propagator(void) {
+    return hoteli_builtin(HOTELI_TRACECONTEXT);
+}
+
+HOTEL_API hotel_propagator hotel_baggage_propagator(void) { return hoteli_builtin(HOTELI_BAGGAGE); }
+
+HOTEL_API hotel_propagator hotel_b3_propagator(void) { return hoteli_builtin(HOTELI_B3); }
+
+HOTEL_API hotel_propagator hotel_b3multi_propagator(void) { return hoteli_builtin(HOTELI_B3MULTI); }
+
+HOTEL_API hotel_propagator hotel_composite_propagator(const hotel_propagator_list *list) {
+    hotel_propagator made = hoteli_builtin(0);
+    if (!list || !list->parts) return made;
+    made.inject_fn = hoteli_composite_inject;
+    made.extract_fn = hoteli_composite_extract;
+    made.field_fn = hoteli_composite_field;
+    made.user_data = (void *)(uintptr_t)list;
+    return made;
+}
+
+HOTEL_API void hotel_set_global_propagator(const hotel_propagator *propagator) {
+    hotel_propagator none = hoteli_builtin(0);
+    hoteli_global_set(propagator ? propagator : &none, true);
+}
+
+HOTEL_API hotel_propagator hotel_get_global_propagator(void) { return hoteli_global(); }
+
+HOTEL_API void hotel_inject_with(const hotel_propagator *propagator, const hotel_context *context,
+                                 const hotel_setter *setter, void *carrier) {
+    hotel_propagator p = propagator ? *propagator : hoteli_global();
+    hotel_context current;
+    if (!setter || !setter->set_fn) {
+        hoteli_bad_argument();
+        return;
+    }
+    if (!context) {
+        current = hotel_current();
+        context = &current;
+    }
+    if (p.inject_fn) p.inject_fn(context, setter, carrier, p.user_data);
+}
+
+HOTEL_API void hotel_inject(const hotel_context *context, const hotel_setter *setter,
+                            void *carrier) {
+    hotel_inject_with(NULL, context, setter, carrier);
+}
+
+HOTEL_API hotel_context hotel_extract_with(const hotel_propagator *propagator,
+                                           const hotel_context *context,
+                                           const hotel_getter *getter, const void *carrier) {
+    hotel_propagator p = propagator ? *propagator : hoteli_global();
+    hotel_context made;
+    if (context) made = hotel_context_hold(context);
+    else hoteli_extracted(&made);
+    if (!getter || !getter->get_fn) hoteli_bad_argument();
+    else if (p.extract_fn) p.extract_fn(&made, getter, carrier, p.user_data);
+    return made;
+}
+
+HOTEL_API hotel_context hotel_extract_from(const hotel_getter *getter, const void *carrier) {
+    return hotel_extract_with(NULL, NULL, getter, carrier);
+}
+
+HOTEL_API const char *hotel_propagator_field(const hotel_propagator *propagator, size_t index) {
+    hotel_propagator p = propagator ? *propagator : hoteli_global();
+    return p.field_fn ? p.field_fn(index, p.user_data) : NULL;
+}
+
+HOTEL_API hotel_getter hotel_header_getter(void) {
+    hotel_getter made;
+    memset((void *)&made, 0, sizeof made);
+    made.get_fn = hoteli_header_get;
+    made.keys_fn = hoteli_header_keys;
+    return made;
+}
+
+HOTEL_API size_t hotel_env_name(const char *key, char *out, size_t capacity) {
+    size_t size = hotel_text_size(key), i, step;
+    hoteli_text text;
+    hoteli_text_start(&text, out, out ? capacity : 0);
+    if (!size || (*key >= '0' && *key <= '9')) hoteli_say_n(&text, "_", 1);
+    for (i = 0; i < size; i += step) {
+        char c = key[i];
+        step = hoteli_utf8_sequence(key + i, size - i);
+        if (!step) step = 1;
+        if (c >= 'a' && c <= 'z') c = (char)(c - 'a' + 'A');
+        if (!hoteli_is_alnum(c)) c = '_';
+        hoteli_say_n(&text, &c, 1);
+    }
+    return text.size;
+}
+
+HOTEL_API hotel_getter hotel_env_getter(void) {
+    hotel_getter made;
+    memset((void *)&made, 0, sizeof made);
+    made.get_fn = hoteli_env_get;
+    made.keys_fn = hoteli_env_keys;
+    return made;
+}
+
+HOTEL_API void hotel_env_start(hotel_env *env, char **list, size_t capacity, char *memory,
+                               size_t memory_bytes, char *const *base) {
+    if (!env) return;
+    memset(env, 0, sizeof *env);
+    if (!list || !capacity) return;
+    env->list = list;
+    env->capacity = capacity;
+    env->memory = memory;
+    env->memory_bytes = memory ? memory_bytes : 0;
+    for (; base && *base; base++) {
+        if (env->count + 1 < capacity) list[env->count++] = *base;
+        else env->dropped++;
+    }
+    list[env->count] = NULL;
+}
+
+HOTEL_API hotel_setter hotel_env_setter(void) {
+    hotel_setter made;
+    made.set_fn = hoteli_env_set;
+    return made;
+}
+
 /* ---- Hatchet ---- */
 
 /* Where the task's span goes: under the metadata's traceparent; without one under the current
@@ -11165,7 +13229,13 @@ static void hoteli_task_parent(hotel_task *task, const hotel_step_run *step_run)
     const char *json = step_run->additional_metadata;
     size_t size = step_run->additional_metadata_size;
     hotel_block *state = &task->context.span.context.trace_state, before;
-    if (current) task->context.span = hoteli_carrier(&current->span.context);
+    if (current) {
+        task->context.span = hoteli_carrier(&current->span.context);
+        task->context.baggage = current->baggage;
+        task->context.entries = current->entries;
+        hoteli_keep(&task->context.baggage);
+        hoteli_keep(&task->context.entries);
+    }
     before = *state;
     if (!hoteli_extract_json(&task->context, json, size ? size : hotel_text_size(json)))
         memset(&task->context.span, 0, sizeof task->context.span);
