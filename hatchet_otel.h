@@ -10710,10 +10710,14 @@ static void hoteli_books_clear(void) {
         hoteli_word *const words[] = {&hoteli_g.record_only, &hoteli_g.pending, &hoteli_g.limited,
                                       &hoteli_g.stale, &hoteli_g.bad_arguments,
                                       &hoteli_g.rejected_parents, &hoteli_g.collected,
-                                      &hoteli_g.repaired, &hoteli_g.log_bits[0],
-                                      &hoteli_g.log_bits[1]};
+                                      &hoteli_g.repaired};
         for (i = 0; i < sizeof words / sizeof words[0]; i++) hoteli_store(words[i], 0);
     }
+}
+
+static void hoteli_log_clear(void) {
+    hoteli_store(&hoteli_g.log_bits[0], 0);
+    hoteli_store(&hoteli_g.log_bits[1], 0);
     memset(hoteli_g.logged_ms, 0, sizeof hoteli_g.logged_ms);
 }
 
@@ -10758,6 +10762,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
         hoteli_new_key();
         hoteli_pipe_close();
         hoteli_books_clear();
+        hoteli_log_clear();
         if (hoteli_g.arena) hoteli_arena_inherit();
         memset(hoteli_g.scratch.block, 0, sizeof hoteli_g.scratch.block);
         hoteli_g.flush_asked = hoteli_g.flush_begun = hoteli_g.flush_done = 0;
@@ -12014,6 +12019,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     if (!hoteli_g.arena) hoteli_new_key();
     if (!hoteli_g.initialised) hoteli_locks_make();
     HOTELI_SET(hoteli_g.use_ticks, hoteli_counter_usable());
+    hoteli_log_clear(); /* what the configuration asks to be said stays */
     hoteli_providers_clear();
     hoteli_g.no_threads = s->config->no_threads || disabled;
     hoteli_g.allocator = s->config->allocator;
