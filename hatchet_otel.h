@@ -52,36 +52,45 @@ CONTENTS
     07  STATISTICS
     08  TRACERS AND SPANS
     09  CURRENT CONTEXT
-    10  PROPAGATION
-    11  HATCHET
-    12  MACROS FOR C
-    13  THE SAME FOR C++
-    14  PLATFORM
-    15  TEXT
-    16  LISTS OF PAIRS
-    17  URLS
-    18  W3C TRACE CONTEXT
-    19  HTTP RESPONSES
-    20  OTLP REPLIES
-    21  JSON METADATA
-    22  STRUCTURES
-    23  STATE
-    24  LOG
-    25  CLOCK AND RANDOM
-    26  ARENA
-    27  WRITING OTLP VALUES
-    28  INSIDE A SPAN
-    29  SCOPES AND RESOURCE
-    30  THREADS AND CURRENT CONTEXT
-    31  STARTING SPANS
-    32  OTLP ENCODING
-    33  SOCKETS
-    34  DESTINATIONS
-    35  EXPORTER
-    36  CONFIGURATION
-    37  FORK
-    38  HATCHET
-    39  PUBLIC FUNCTIONS
+    10  BAGGAGE
+    11  PROPAGATION
+    12  EXPORTERS AND FINISHED SPANS
+    13  RESOURCES AND DETECTORS
+    14  HATCHET
+    15  WITHOUT TRACING
+    16  MACROS FOR C
+    17  THE SAME FOR C++
+    18  PLATFORM
+    19  TEXT
+    20  LISTS OF PAIRS
+    21  URLS
+    22  W3C TRACE CONTEXT
+    23  HTTP RESPONSES
+    24  OTLP REPLIES
+    25  FINISHED SPANS
+    26  JSON METADATA
+    27  STRUCTURES
+    28  STATE
+    29  LOG
+    30  CLOCK AND RANDOM
+    31  ARENA
+    32  WRITING OTLP VALUES
+    33  INSIDE A SPAN
+    34  SCOPES AND RESOURCE
+    35  RESOURCES AND DETECTORS
+    36  THREADS AND CURRENT CONTEXT
+    37  STARTING SPANS
+    38  OTLP ENCODING
+    39  SOCKETS
+    40  DESTINATIONS
+    41  EXPORTER
+    42  CONSOLE AND MEMORY EXPORTERS
+    43  CONFIGURATION
+    44  FORK
+    45  HATCHET
+    46  BAGGAGE AND VALUES OF CONTEXTS
+    47  PROPAGATORS
+    48  PUBLIC FUNCTIONS
 
 CONCEPTS
 
@@ -166,7 +175,7 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 #ifndef HATCHET_OTEL_H_INCLUDED
 #define HATCHET_OTEL_H_INCLUDED
 
-/* ==== [SECTION 01] VERSION AND LINKAGE ===================================================== */
+/* ==== [SECTION 01] VERSION AND LINKAGE ====================================================== */
 
 /* One source of truth for everything that is versioned with this file. */
 #define HOTEL_VERSION_MAJOR 0
@@ -215,7 +224,7 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 extern "C" {
 #endif
 
-/* ==== [SECTION 02] RESULTS AND LOG MESSAGES ================================================ */
+/* ==== [SECTION 02] RESULTS AND LOG MESSAGES ================================================= */
 
 /* What set-up, flush and shutdown return. Zero is success, errors are negative.
    Span calls return nothing: they never fail the host, they count (hotel_stats). */
@@ -300,7 +309,7 @@ typedef void (*hotel_log_fn)(hotel_log_level level, hotel_log_id id, const char 
 HOTEL_API void hotel_log_to_stderr(hotel_log_level level, hotel_log_id id, const char *message,
                                    void *user_data);
 
-/* ==== [SECTION 03] ATTRIBUTES ============================================================== */
+/* ==== [SECTION 03] ATTRIBUTES =============================================================== */
 
 /* The kinds of attribute values (SP-31). */
 typedef enum hotel_type {
@@ -513,7 +522,7 @@ HOTEL_INLINE hotel_attr hotel_map(const char *key, const hotel_attr *entries, si
     return hotel_attrn(key, hotel_text_size(key), hotel_of_map(entries, count));
 }
 
-/* ==== [SECTION 04] SPAN CONTEXT, SPAN, CONTEXT ============================================= */
+/* ==== [SECTION 04] SPAN CONTEXT, SPAN, CONTEXT ============================================== */
 
 /* A reference to a shared immutable block in the arena (tracestate, a task's attributes, baggage).
    Counted; index 0 is none; a reference that outlived its block reads as empty. Opaque. */
@@ -566,7 +575,7 @@ HOTEL_API void hotel_span_id_hex(const hotel_span_context *context, char out[17]
 /* A span that only carries this context: not recording, every call ignored (SP-02). */
 HOTEL_API hotel_span hotel_wrap(const hotel_span_context *context);
 
-/* ==== [SECTION 05] CONFIGURATION =========================================================== */
+/* ==== [SECTION 05] CONFIGURATION ============================================================ */
 
 /* In every configuration struct a zeroed member means its default. Where zero itself is a
    useful setting, this constant says it: a limit that keeps none, a delay of 0 ms. */
@@ -828,7 +837,7 @@ typedef struct hotel_config {
     hotel_id_generator id_generator HOTEL_ZERO;
 } hotel_config;
 
-/* ==== [SECTION 06] LIFE CYCLE ============================================================== */
+/* ==== [SECTION 06] LIFE CYCLE =============================================================== */
 
 /* Starts the library: reads configuration and environment, sets up the arena, the destinations
    and (unless no_threads) the exporter's thread. config NULL: all defaults. Copies what it is
@@ -894,7 +903,7 @@ HOTEL_API size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
 /* The version this implementation was compiled from, "0.1.0". */
 HOTEL_API const char *hotel_version(void);
 
-/* ==== [SECTION 07] STATISTICS ============================================================== */
+/* ==== [SECTION 07] STATISTICS =============================================================== */
 
 /* The books since hotel_init (a fork child starts at zero). On 32-bit machines the counters come
    round at 2^32. Once no call is in progress
@@ -949,7 +958,7 @@ HOTEL_API hotel_result hotel_get_destination_stats(size_t index, hotel_destinati
    manners: returns the size needed without the NUL. threads: any. */
 HOTEL_API size_t hotel_describe(char *out, size_t capacity);
 
-/* ==== [SECTION 08] TRACERS AND SPANS ======================================================= */
+/* ==== [SECTION 08] TRACERS AND SPANS ======================================================== */
 
 /* A tracer: an instrumentation scope. {0} is the default one of hotel_config. */
 typedef struct hotel_tracer {
@@ -1115,7 +1124,7 @@ HOTEL_API void hotel_record_exception(const hotel_span *span, const char *type,
                                       const char *message, const char *stacktrace,
                                       const hotel_attr *attributes, size_t num_attributes);
 
-/* ==== [SECTION 09] CURRENT CONTEXT ========================================================= */
+/* ==== [SECTION 09] CURRENT CONTEXT ========================================================== */
 
 /* The thread's current context and span; zero when nothing is attached. Borrowed: valid while
    it stays attached. threads: each sees its own. */
@@ -1173,7 +1182,7 @@ HOTEL_API hotel_guard hotel_guard_span(const hotel_span *span);
 HOTEL_API hotel_guard hotel_guard_context(const hotel_context *context);
 HOTEL_API void hotel_guard_leave(hotel_guard *guard);
 
-/* ==== [SECTION 00] BAGGAGE ================================================================= */
+/* ==== [SECTION 10] BAGGAGE ================================================================== */
 
 /* Names with values that travel beside a trace (BG-01). This is a working copy in memory of the
    caller, made by hotel_baggage_start, for one thread at a time; it needs no hotel_init. A context
@@ -1247,7 +1256,7 @@ HOTEL_API hotel_context hotel_context_with_baggage(const hotel_context *context,
    false: some entries found no room, out->dropped says how many. threads: any. */
 HOTEL_API bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out);
 
-/* ==== [SECTION 10] PROPAGATION ============================================================= */
+/* ==== [SECTION 11] PROPAGATION ============================================================== */
 
 /* The current context with the remote parent that a request brought: W3C traceparent and, if
    there is one, tracestate (NULL: none). A traceparent that is absent or malformed leaves the
@@ -1386,7 +1395,7 @@ HOTEL_API void hotel_env_start(hotel_env *env, char **list, size_t capacity, cha
                                size_t memory_bytes, char *const *base);
 HOTEL_API hotel_setter hotel_env_setter(void);
 
-/* ==== [SECTION 00] EXPORTERS AND FINISHED SPANS ============================================ */
+/* ==== [SECTION 12] EXPORTERS AND FINISHED SPANS ============================================= */
 
 /* A list inside something finished: attributes, elements of an array, events, links. It is walked
    with the hotel_next_* function of its members; walking uses it up, so walk a copy to come
@@ -1592,7 +1601,7 @@ HOTEL_API size_t hotel_memory_exporter_refused(const hotel_memory_exporter *expo
    reading. */
 HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter);
 
-/* ==== [SECTION 00] RESOURCES AND DETECTORS ================================================= */
+/* ==== [SECTION 13] RESOURCES AND DETECTORS ================================================== */
 
 /* The schema URL of the semantic conventions whose names this library's detectors use (RS-07). */
 #define HOTEL_SCHEMA_URL "https://opentelemetry.io/schemas/1.44.0"
@@ -1660,7 +1669,7 @@ HOTEL_API hotel_detector hotel_os_detector(void);
 HOTEL_API hotel_detector hotel_sdk_detector(void);
 HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource);
 
-/* ==== [SECTION 11] HATCHET ================================================================= */
+/* ==== [SECTION 14] HATCHET ================================================================== */
 
 /* A task run as a worker receives it: the members are those of Hatchet's AssignedAction. What
    is NULL or empty is left out of the span; numbers are always sent, zero included. A string
@@ -1766,7 +1775,7 @@ HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *jso
 /* The current context with the parent that a run's metadata names, as hotel_extract. */
 HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_size);
 
-/* ==== [SECTION 00] WITHOUT TRACING ========================================================= */
+/* ==== [SECTION 15] WITHOUT TRACING ========================================================== */
 
 #ifdef HATCHET_OTEL_DISABLE
 
@@ -1937,7 +1946,7 @@ HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_
 } /* extern "C" */
 #endif
 
-/* ==== [SECTION 12] MACROS FOR C ============================================================ */
+/* ==== [SECTION 16] MACROS FOR C ============================================================= */
 
 #ifndef __cplusplus
 
@@ -1967,7 +1976,7 @@ HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_
 
 #else
 
-/* ==== [SECTION 13] THE SAME FOR C++ ======================================================== */
+/* ==== [SECTION 17] THE SAME FOR C++ ========================================================= */
 
 /* Several attributes at once. */
 template <typename... Attributes>
@@ -2051,7 +2060,7 @@ private:
     !defined(HATCHET_OTEL_IMPLEMENTATION_INCLUDED)
 #define HATCHET_OTEL_IMPLEMENTATION_INCLUDED
 
-/* ==== [SECTION 14] PLATFORM ================================================================ */
+/* ==== [SECTION 18] PLATFORM ================================================================= */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -2197,7 +2206,7 @@ static void hoteli_cancel_back(int state) {
     (void)state;
 }
 
-/* ==== [SECTION 15] TEXT ==================================================================== */
+/* ==== [SECTION 19] TEXT ===================================================================== */
 
 /* One byte value in all eight bytes of a word. */
 #define HOTELI_BYTES(x) (UINT64_C(0x0101010101010101) * (x))
@@ -2383,7 +2392,7 @@ static size_t hoteli_percent_decode(char *out, const char *text, size_t size, bo
     return used;
 }
 
-/* ==== [SECTION 16] LISTS OF PAIRS ========================================================== */
+/* ==== [SECTION 20] LISTS OF PAIRS =========================================================== */
 
 typedef struct hoteli_pair {
     const char *key;
@@ -2433,7 +2442,7 @@ static bool hoteli_is_token(const char *text, size_t size) {
     return size > 0;
 }
 
-/* ==== [SECTION 17] URLS ==================================================================== */
+/* ==== [SECTION 21] URLS ===================================================================== */
 
 typedef struct hoteli_url {
     bool tls;
@@ -2543,7 +2552,7 @@ static const char *hoteli_url_parse(const char *text, size_t size, hoteli_url *u
     return reason != NULL ? reason : hoteli_url_path(text + stop, size - stop, url);
 }
 
-/* ==== [SECTION 18] W3C TRACE CONTEXT ======================================================= */
+/* ==== [SECTION 22] W3C TRACE CONTEXT ======================================================== */
 
 /* Between a word as it lies in memory and one whose lowest byte is the first. */
 static uint64_t hoteli_le64(uint64_t v) {
@@ -2800,7 +2809,7 @@ static size_t hoteli_tracestate_shrink(char *state, size_t size, size_t max_size
     return size;
 }
 
-/* ==== [SECTION 19] HTTP RESPONSES ========================================================== */
+/* ==== [SECTION 23] HTTP RESPONSES =========================================================== */
 
 enum {
     HOTELI_HTTP_STATUS,
@@ -3197,7 +3206,7 @@ static int64_t hoteli_http_retry_after_ms(const char *text, int64_t now_unix_s) 
     return (int64_t)(seconds < 86400 ? seconds : 86400) * 1000;
 }
 
-/* ==== [SECTION 20] OTLP REPLIES ============================================================ */
+/* ==== [SECTION 24] OTLP REPLIES ============================================================= */
 
 typedef struct hoteli_reply {
     bool has_partial_success;
@@ -3311,7 +3320,7 @@ static bool hoteli_status_parse(const uint8_t *bytes, size_t size, hoteli_reply 
     return ok;
 }
 
-/* ==== [SECTION 00] FINISHED SPANS ========================================================== */
+/* ==== [SECTION 25] FINISHED SPANS =========================================================== */
 
 /* What the members of a hotel_list are. */
 enum {
@@ -3692,7 +3701,7 @@ HOTEL_API hotel_batch hotel_batch_of(const void *request, size_t request_size) {
     return batch;
 }
 
-/* ==== [SECTION 21] JSON METADATA =========================================================== */
+/* ==== [SECTION 26] JSON METADATA ============================================================ */
 
 static const char *hoteli_json_blanks(const char *p, const char *end) {
     while (p != end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')) p++;
@@ -4029,7 +4038,7 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
     return sink.size;
 }
 
-/* ==== [SECTION 22] STRUCTURES ============================================================== */
+/* ==== [SECTION 27] STRUCTURES =============================================================== */
 
 /* A state word, {generation, owned, ended, count}. In a span record count is the number of
    threads inside, owned says that one of them has the chain to itself. In a block count is the
@@ -4405,7 +4414,7 @@ enum { HOTELI_REMOTE_SAMPLED, HOTELI_REMOTE_NOT, HOTELI_LOCAL_SAMPLED, HOTELI_LO
 enum { HOTELI_ON_START = 1, HOTELI_ON_ENDING = 2, HOTELI_ON_END = 4 };
 enum { HOTELI_RUNS = 0, HOTELI_ASKED, HOTELI_OVER };
 
-/* ==== [SECTION 23] STATE =================================================================== */
+/* ==== [SECTION 28] STATE ==================================================================== */
 
 /* The one mutable object of the library beside thread-local memory. */
 static struct hoteli_state {
@@ -4529,7 +4538,7 @@ static inline uint32_t hoteli_num_destinations(void) {
 }
 
 
-/* ==== [SECTION 24] LOG ===================================================================== */
+/* ==== [SECTION 29] LOG ====================================================================== */
 
 static void hoteli_text_start(hoteli_text *text, char *out, size_t capacity) {
     text->at = out;
@@ -4656,7 +4665,7 @@ static void hoteli_log_pending(int64_t now_ms) {
     }
 }
 
-/* ==== [SECTION 25] CLOCK AND RANDOM ======================================================== */
+/* ==== [SECTION 30] CLOCK AND RANDOM ========================================================= */
 
 static uint64_t hoteli_clock_ns(clockid_t clock) {
     struct timespec t;
@@ -4852,7 +4861,7 @@ static inline uint64_t hoteli_random(hoteli_thread *t) {
     return value;
 }
 
-/* ==== [SECTION 26] ARENA =================================================================== */
+/* ==== [SECTION 31] ARENA ==================================================================== */
 
 static inline hoteli_chunk *hoteli_chunk_at(uint32_t index) {
     return (hoteli_chunk *)(void *)(hoteli_g.arena +
@@ -5163,7 +5172,7 @@ static void hoteli_give_back(hotel_block *block) {
     memset(block, 0, sizeof *block);
 }
 
-/* ==== [SECTION 27] WRITING OTLP VALUES ===================================================== */
+/* ==== [SECTION 32] WRITING OTLP VALUES ====================================================== */
 
 /* Payload entries use the tags of the Span message, plus two of our own with wire types that
    never go out. */
@@ -5299,17 +5308,23 @@ static bool hoteli_is_ascii(const uint8_t *bytes, size_t size) {
     return true;
 }
 
-/* Will the two keys be the same on the wire? Those that are not UTF-8 are repaired there, and
+/* Compares two keys as they will be on the wire: those that are not UTF-8 are repaired there, and
    different ones may become equal. */
-static bool hoteli_same_text(const char *a, size_t a_size, const char *b, size_t b_size) {
-    if (a_size == b_size && (a_size == 0 || memcmp(a, b, a_size) == 0)) return true;
-    if (hoteli_utf8_valid(a, a_size) && hoteli_utf8_valid(b, b_size)) return false;
+static int hoteli_text_order(const char *a, size_t a_size, const char *b, size_t b_size) {
     while (a_size && b_size) {
         const char *x, *y;
-        size_t n = hoteli_text_piece(&a, &a_size, &x);
-        if (hoteli_text_piece(&b, &b_size, &y) != n || memcmp(x, y, n) != 0) return false;
+        size_t m = hoteli_text_piece(&a, &a_size, &x), n = hoteli_text_piece(&b, &b_size, &y);
+        int order = memcmp(x, y, HOTELI_MIN(m, n));
+        if (order) return order;
     }
-    return a_size == b_size;
+    return (a_size > 0) - (b_size > 0);
+}
+
+static bool hoteli_same_text(const char *a, size_t a_size, const char *b, size_t b_size) {
+    if (!a || !b) return false;
+    if (a_size == b_size && memcmp(a, b, a_size) == 0) return true;
+    if (hoteli_utf8_valid(a, a_size) && hoteli_utf8_valid(b, b_size)) return false;
+    return hoteli_text_order(a, a_size, b, b_size) == 0;
 }
 
 static bool hoteli_same_key(const hotel_attr *a, const hotel_attr *b) {
@@ -5383,6 +5398,11 @@ static inline void hoteli_filter_add(hoteli_filter *f, unsigned hash) {
 /* Finding repeated keys takes time by the square: longer lists are cut. */
 #define HOTELI_MAX_ENTRIES 1024u
 
+/* Not NULL, not empty (SP-30), and of a type that there is. */
+static inline bool hoteli_attr_sound(const hotel_attr *a) {
+    return a->key && a->key_size && a->value.type <= HOTEL_TYPE_MAP;
+}
+
 /* Goes over a list of attributes so that each key comes once, with its last value (SP-33). */
 typedef struct hoteli_unique {
     const hotel_attr *list;
@@ -5403,7 +5423,7 @@ static void hoteli_unique_start(hoteli_unique *u, const hotel_attr *list, size_t
 static const hotel_attr *hoteli_last_of(const hotel_attr *list, size_t count, size_t first) {
     size_t i = count;
     while (--i > first)
-        if (hoteli_same_key(&list[i], &list[first])) return &list[i];
+        if (hoteli_attr_sound(&list[i]) && hoteli_same_key(&list[i], &list[first])) return &list[i];
     return &list[first];
 }
 
@@ -5412,10 +5432,14 @@ static const hotel_attr *hoteli_unique_next(hoteli_unique *u) {
         size_t i = u->at++, j;
         const hotel_attr *a = &u->list[i];
         unsigned hash;
-        if (!a->key || !a->key_size) continue;
+        if (!hoteli_attr_sound(a)) {
+            hoteli_log_later(HOTEL_LOG_ID_BAD_ARGUMENT);
+            continue;
+        }
         hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
         if (hoteli_filter_has(&u->seen, hash)) {
-            for (j = 0; j < i && !hoteli_same_key(&u->list[j], a); j++) continue;
+            for (j = 0; j < i; j++)
+                if (hoteli_attr_sound(&u->list[j]) && hoteli_same_key(&u->list[j], a)) break;
             if (j < i) continue;
         }
         hoteli_filter_add(&u->seen, hash);
@@ -5544,7 +5568,7 @@ static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a
 }
 
 /* A list of attributes as fields with that tag; out NULL only measures. limit counts unique
-   keys, what is over it is added to *dropped. */
+   keys, what is over it or cut off is added to *dropped. */
 static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_attr *list,
                                  size_t count, const hotel_limits *l, uint32_t limit,
                                  uint32_t *dropped) {
@@ -5553,6 +5577,7 @@ static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_at
     size_t size = 0;
     uint32_t kept = 0;
     hoteli_unique_start(&u, list, count);
+    if (list && count > u.count) *dropped += hotel_size32(count - u.count);
     while ((a = hoteli_unique_next(&u)) != NULL) {
         if (kept >= limit) {
             ++*dropped;
@@ -5589,11 +5614,18 @@ static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
     return block;
 }
 
-/* ==== [SECTION 28] INSIDE A SPAN =========================================================== */
+/* ==== [SECTION 33] INSIDE A SPAN ============================================================ */
 
 static HOTELI_COLD void hoteli_bad_argument(void) {
     hoteli_count(&hoteli_g.bad_arguments, 1);
     hoteli_log_later(HOTEL_LOG_ID_BAD_ARGUMENT);
+}
+
+/* Counts a call with attributes that are left out (SP-30). */
+static void hoteli_check_attrs(const hotel_attr *list, size_t count) {
+    size_t i;
+    for (i = 0; list && i < count && hoteli_attr_sound(&list[i]); i++) continue;
+    if (list && i < count) hoteli_bad_argument();
 }
 
 /* A dropped count may be raised by the owner and by threads beside it. */
@@ -5989,7 +6021,7 @@ static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
     hoteli_cursor c, key;
     size_t size;
     unsigned hash;
-    if (HOTELI_UNLIKELY(!a->key || !a->key_size || a->value.type > HOTEL_TYPE_MAP)) {
+    if (HOTELI_UNLIKELY(!hoteli_attr_sound(a))) {
         hoteli_bad_argument();
         return;
     }
@@ -6103,6 +6135,7 @@ static void hoteli_put_event(hoteli_writer *w, const hotel_event *event, const h
     hoteli_cursor c;
     uint8_t tag;
     if (!time) time = hoteli_now_stamp(p, &given);
+    hoteli_check_attrs(event->attributes, event->num_attributes);
     own_size = hoteli_write_attrs(NULL, 0, own, num_own, l, limit, &dropped);
     limit -= HOTELI_MIN(limit, (uint32_t)num_own);
     size = 9 + (name ? hoteli_field_size(hoteli_text_bytes(event->name, name)) : 0) + own_size +
@@ -6143,6 +6176,7 @@ static void hoteli_put_link(hoteli_writer *w, const hotel_link *link) {
     size_t state_size = state ? hoteli_block_at(to->trace_state.index)->size : 0, size;
     hoteli_cursor c, from;
     if (to->trace_state.index && !state) hoteli_stale();
+    hoteli_check_attrs(link->attributes, link->num_attributes);
     if (!hoteli_valid_ids(to) && !state && (!link->attributes || !link->num_attributes)) return;
     size = 18 + 10 + (state ? hoteli_field_size(state_size) : 0) + 5 +
            hoteli_write_attrs(NULL, 0, link->attributes, link->num_attributes, l, limit,
@@ -6385,7 +6419,7 @@ static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
     hoteli_publish(record, span->record);
 }
 
-/* ==== [SECTION 29] SCOPES AND RESOURCE ===================================================== */
+/* ==== [SECTION 34] SCOPES AND RESOURCE ====================================================== */
 
 /* A text field that is left out when empty; out NULL measures. */
 static size_t hoteli_optional_text(hoteli_cursor *out, uint8_t tag, const char *text) {
@@ -6427,9 +6461,9 @@ static void hoteli_scope_sort(hotel_tracer_config *t, hotel_attr *sorted, size_t
         const hotel_attr *a = &t->attributes[i];
         for (k = i; k > 0; k--) {
             const hotel_attr *b = &sorted[k - 1];
-            size_t n = a->key && b->key ? HOTELI_MIN(a->key_size, b->key_size) : 0;
-            int order = n ? memcmp(b->key, a->key, n) : 0;
-            if (order < 0 || (order == 0 && b->key_size <= a->key_size)) break;
+            if (!a->key || !b->key ||
+                hoteli_text_order(b->key, b->key_size, a->key, a->key_size) <= 0)
+                break;
             sorted[k] = *b;
         }
         sorted[k] = *a;
@@ -6510,7 +6544,7 @@ static void *hoteli_carve(size_t size) {
     return at;
 }
 
-/* ==== [SECTION 00] RESOURCES AND DETECTORS ================================================= */
+/* ==== [SECTION 35] RESOURCES AND DETECTORS ================================================== */
 
 /* Encoded attributes of Resource (fields 1) from the front of the memory, the schema URL at its
    end, what is between is free. */
@@ -6982,7 +7016,7 @@ HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource)
     return detector;
 }
 
-/* ==== [SECTION 30] THREADS AND CURRENT CONTEXT ============================================= */
+/* ==== [SECTION 36] THREADS AND CURRENT CONTEXT ============================================== */
 
 static bool hoteli_rebuild(void);
 static HOTELI_COLD hotel_block hoteli_extract_state(const char *state, size_t state_size);
@@ -7058,7 +7092,7 @@ static hotel_result hoteli_detach(hotel_token token) {
     return HOTEL_ERR_ORDER;
 }
 
-/* ==== [SECTION 31] STARTING SPANS ========================================================== */
+/* ==== [SECTION 37] STARTING SPANS =========================================================== */
 
 /* A ratio looks at the low-order bits, which are random in every kind of trace ID (SM-08). */
 static bool hoteli_ratio_keeps(uint64_t threshold, const uint8_t trace_id[16]) {
@@ -7367,7 +7401,7 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     return span;
 }
 
-/* ==== [SECTION 32] OTLP ENCODING =========================================================== */
+/* ==== [SECTION 38] OTLP ENCODING ============================================================ */
 
 /* A payload in one piece: in place where it is one chunk, else copied to a scratch buffer. */
 static const uint8_t *hoteli_flat(hoteli_cursor c, size_t size, const hoteli_scratch *scratch) {
@@ -7731,7 +7765,7 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
     if (pooled) hoteli_pool_leave(p);
 }
 
-/* ==== [SECTION 33] SOCKETS ================================================================= */
+/* ==== [SECTION 39] SOCKETS ================================================================== */
 
 /* The one call that cannot be bounded, on a thread of its own. */
 static void *hoteli_lookup_run(void *argument) {
@@ -7984,7 +8018,7 @@ static void hoteli_socket_close(void *connection, bool inherited) {
     s->lookup = NULL;
 }
 
-/* ==== [SECTION 34] DESTINATIONS ============================================================ */
+/* ==== [SECTION 40] DESTINATIONS ============================================================= */
 
 static void hoteli_destination_name(hoteli_text *text, const hoteli_destination *d) {
     if (d->exports) {
@@ -8702,7 +8736,7 @@ static void hoteli_destination_close(hoteli_destination *d, uint32_t timeout_ms)
     hoteli_exporter_shutdown(d, timeout_ms);
 }
 
-/* ==== [SECTION 35] EXPORTER ================================================================ */
+/* ==== [SECTION 41] EXPORTER ================================================================= */
 
 /* An ended span that comes too late for its provider's destinations. */
 static void hoteli_drop_late(const hoteli_provider *p, uint32_t index) {
@@ -9047,7 +9081,7 @@ static bool hoteli_exporter_start(void) {
     return error == 0;
 }
 
-/* ==== [SECTION 00] CONSOLE AND MEMORY EXPORTERS ============================================ */
+/* ==== [SECTION 42] CONSOLE AND MEMORY EXPORTERS ============================================= */
 
 /* Text on its way to a descriptor, in pieces. */
 typedef struct hoteli_printer {
@@ -9573,7 +9607,7 @@ HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {
     hoteli_memory_leave(exporter);
 }
 
-/* ==== [SECTION 36] CONFIGURATION =========================================================== */
+/* ==== [SECTION 43] CONFIGURATION ============================================================ */
 
 /* Where the settings of one destination come from. */
 typedef struct hoteli_plan {
@@ -10797,7 +10831,7 @@ static void hoteli_announce(const hoteli_destination *d) {
     hoteli_log_text(HOTEL_LOG_INFO, HOTEL_LOG_ID_STARTED, &text);
 }
 
-/* ==== [SECTION 37] FORK ==================================================================== */
+/* ==== [SECTION 44] FORK ===================================================================== */
 
 /* The second end is never 0. */
 static void hoteli_pipe_close(void) {
@@ -10906,10 +10940,14 @@ static void hoteli_books_clear(void) {
         hoteli_word *const words[] = {&hoteli_g.record_only, &hoteli_g.pending, &hoteli_g.limited,
                                       &hoteli_g.stale, &hoteli_g.bad_arguments,
                                       &hoteli_g.rejected_parents, &hoteli_g.collected,
-                                      &hoteli_g.repaired, &hoteli_g.log_bits[0],
-                                      &hoteli_g.log_bits[1]};
+                                      &hoteli_g.repaired};
         for (i = 0; i < sizeof words / sizeof words[0]; i++) hoteli_store(words[i], 0);
     }
+}
+
+static void hoteli_log_clear(void) {
+    hoteli_store(&hoteli_g.log_bits[0], 0);
+    hoteli_store(&hoteli_g.log_bits[1], 0);
     memset(hoteli_g.logged_ms, 0, sizeof hoteli_g.logged_ms);
 }
 
@@ -10954,6 +10992,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
         hoteli_new_key();
         hoteli_pipe_close();
         hoteli_books_clear();
+        hoteli_log_clear();
         if (hoteli_g.arena) hoteli_arena_inherit();
         memset(hoteli_g.scratch.block, 0, sizeof hoteli_g.scratch.block);
         hoteli_g.flush_asked = hoteli_g.flush_mask = hoteli_g.flush_deep = 0;
@@ -10977,7 +11016,7 @@ static bool hoteli_here(void) {
     return hoteli_epoch() || hoteli_rebuild();
 }
 
-/* ==== [SECTION 38] HATCHET ================================================================= */
+/* ==== [SECTION 45] HATCHET ================================================================== */
 
 /* Payloads up to this size go to every span of a task; larger ones stay on the task's own span,
    because a full batch of copies must stay below the 4 MiB that the engine accepts. */
@@ -11141,7 +11180,7 @@ static void hoteli_task_end(hotel_task *task) {
     memset(&task->context.entries, 0, sizeof task->context.entries);
 }
 
-/* ==== [SECTION 00] BAGGAGE AND VALUES OF CONTEXTS ========================================== */
+/* ==== [SECTION 46] BAGGAGE AND VALUES OF CONTEXTS =========================================== */
 
 /* An entry, in a working copy as in a block: three sizes, then name, value and metadata, each with
    a NUL behind it. */
@@ -11484,7 +11523,7 @@ static size_t hoteli_entries_read(hotel_block block, hoteli_slot_value *out) {
     return size / sizeof *out;
 }
 
-/* ==== [SECTION 00] PROPAGATORS ============================================================= */
+/* ==== [SECTION 47] PROPAGATORS ============================================================== */
 
 #if defined(__APPLE__)
 #include <crt_externs.h>
@@ -11998,7 +12037,7 @@ static hotel_string hoteli_header_keys(const void *carrier, size_t index) {
     return key;
 }
 
-/* ==== [SECTION 39] PUBLIC FUNCTIONS ======================================================== */
+/* ==== [SECTION 48] PUBLIC FUNCTIONS ========================================================= */
 
 HOTEL_API const char *hotel_result_text(int result) {
     switch (result) {
@@ -12210,6 +12249,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     if (!hoteli_g.arena) hoteli_new_key();
     if (!hoteli_g.initialised) hoteli_locks_make();
     HOTELI_SET(hoteli_g.use_ticks, hoteli_counter_usable());
+    hoteli_log_clear(); /* what the configuration asks to be said stays */
     hoteli_providers_clear();
     hoteli_g.no_threads = s->config->no_threads || disabled;
     hoteli_g.allocator = s->config->allocator;
@@ -12816,6 +12856,7 @@ HOTEL_API hotel_tracer hotel_get_tracer(const hotel_tracer_config *config) {
         return tracer;
     }
     if (!config->name || !*config->name) hoteli_log_later(HOTEL_LOG_ID_EMPTY_SCOPE_NAME);
+    hoteli_check_attrs(config->attributes, config->num_attributes);
     (void)pthread_mutex_lock(&hoteli_g.lock);
     index = hoteli_scope_intern(config, config->provider.index);
     tracer.scope = index + 1;

@@ -106,9 +106,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     hotel_batch batch = hotel_batch_of(data, size), kept;
     hotel_memory_exporter memory;
     hotel_exporter exporter, console;
-    uint8_t *room = (uint8_t *)malloc(2 * size + 1);
+    uint8_t *room = (uint8_t *)fuzz_alloc(2 * size + 1);
     if (nowhere < 0) nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (room == NULL || nowhere < 0) abort();
+    FUZZ_CHECK(nowhere >= 0);
     FUZZ_CHECK(check_walk(&batch) == batch.num_spans);
     exporter = hotel_memory_exporter_start(&memory, room, 2 * size);
     FUZZ_CHECK(exporter.export_fn(&batch, exporter.user_data) == HOTEL_OK);
