@@ -707,9 +707,10 @@ typedef void (*hotel_sampler_fn)(const hotel_sampling *input, hotel_sampling_res
 typedef struct hotel_sampler {
     hotel_sampler_type type HOTEL_ZERO;
     double ratio HOTEL_ZERO;                              /* 0 keeps none, 1 keeps all */
-    const struct hotel_sampler *root HOTEL_ZERO;               /* PARENT_BASED, ALWAYS_RECORD */
-    const struct hotel_sampler *remote_sampled HOTEL_ZERO;     /* PARENT_BASED: by what the parent */
-    const struct hotel_sampler *remote_not_sampled HOTEL_ZERO; /* is; NULL: as the parent did      */
+    const struct hotel_sampler *root HOTEL_ZERO; /* PARENT_BASED, ALWAYS_RECORD */
+    /* PARENT_BASED: by what the parent is; NULL: as the parent did. */
+    const struct hotel_sampler *remote_sampled HOTEL_ZERO;
+    const struct hotel_sampler *remote_not_sampled HOTEL_ZERO;
     const struct hotel_sampler *local_sampled HOTEL_ZERO;
     const struct hotel_sampler *local_not_sampled HOTEL_ZERO;
     hotel_sampler_fn sample_fn HOTEL_ZERO;
@@ -892,10 +893,10 @@ typedef struct hotel_descriptor {
     short events;
 } hotel_descriptor;
 
-/* With no_threads: the descriptors whose events, and *timeout_ms the time after which, hotel_poll(0)
+/* With no_threads: the descriptors whose events, and *timeout_ms the time after which, hotel_poll
    has something to do; ask again after each hotel_poll, because both change. Returns how many
-   there are, at most 128, and writes up to `capacity` of them. Spans that end meanwhile may bring the
-   time forward: ask again after those, or let them wait for the delay that was given.
+   there are, at most 128, and writes up to `capacity` of them. Spans that end meanwhile may bring
+   the time forward: ask again after those, or let them wait for the delay that was given.
    threads: one at a time, as hotel_poll. */
 HOTEL_API size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
                                        uint32_t *timeout_ms);
@@ -5794,7 +5795,8 @@ static void hoteli_entry_read(hoteli_cursor *c, hoteli_entry *e) {
 }
 
 /* Is the key at this place what a text becomes that is not UTF-8? Then it is the longer one. */
-static HOTELI_COLD bool hoteli_same_repaired(hoteli_cursor at, size_t size, const hoteli_cursor *key,
+static HOTELI_COLD bool hoteli_same_repaired(hoteli_cursor at, size_t size,
+                                             const hoteli_cursor *key,
                                              size_t key_size) {
     const char *text = (const char *)key->at, *piece;
     if (size <= key_size || key_size > (size_t)(key->end - key->at)) return false;
@@ -6331,7 +6333,8 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
         hoteli_splice(&w);
         hoteli_writer_save(&w);
     }
-    if (HOTELI_UNLIKELY((p->hooks & HOTELI_ON_END) || !(record->trace_flags & HOTEL_FLAG_SAMPLED)) &&
+    if (HOTELI_UNLIKELY((p->hooks & HOTELI_ON_END) ||
+                        !(record->trace_flags & HOTEL_FLAG_SAMPLED)) &&
         !hoteli_processed(p, record, index))
         return;
     further = HOTELI_UNLIKELY(record->more) ? record->size / HOTELI_MORE_ROOM : 0;
@@ -7739,8 +7742,9 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
     hoteli_view v;
     uint8_t *encoded = stage.encoded;
     size_t room = HOTELI_GET(hoteli_g.max_span_bytes);
+    uint32_t values = record->values.index;
     bool pooled = record->size > HOTELI_STAGE ||
-                  (record->values.index && hoteli_block_at(record->values.index)->size > HOTELI_STAGE);
+                  (values && hoteli_block_at(values)->size > HOTELI_STAGE);
     memset(&scratch, 0, sizeof scratch);
     hoteli_read(&c, stage.scope, scope_size);
     scratch.room = HOTELI_STAGE;
@@ -10534,11 +10538,10 @@ static void hoteli_say_ratio(hoteli_text *text, double ratio) {
     uint64_t scale = 1000000, digits;
     unsigned decimals = 6, i;
     char zeros[20];
-    while (decimals < 17 && (double)(uint64_t)(ratio * (double)scale + 0.5) / (double)scale != ratio) {
-        scale *= 10;
-        decimals++;
+    for (;; scale *= 10, decimals++) {
+        digits = (uint64_t)(ratio * (double)scale + 0.5);
+        if (decimals == 17 || (double)digits / (double)scale == ratio) break;
     }
-    digits = (uint64_t)(ratio * (double)scale + 0.5);
     hoteli_say_uint(text, digits / scale);
     hoteli_say(text, ".");
     digits %= scale;
@@ -10718,8 +10721,8 @@ static bool hoteli_transport_sound(const hotel_transport *t) {
                   t->descriptor_fn && t->close_fn);
 }
 
-/* Which destinations there are when code names none: OTEL_TRACES_EXPORTER (EV-08). The console comes
-   with the simple processor (EX-03). */
+/* Which destinations there are when code names none: OTEL_TRACES_EXPORTER (EV-08). The console
+   comes with the simple processor (EX-03). */
 static size_t hoteli_destinations_by_environment(hoteli_setup *s) {
     static const char *const words[] = {"none", "otlp", "console"};
     const char *variable = "OTEL_TRACES_EXPORTER", *list = hoteli_env(s, variable), *end;
@@ -12435,8 +12438,8 @@ static uint32_t hoteli_flush_ask(uint32_t mask, bool deep) {
     return ticket;
 }
 
-/* Spans of these destinations that were settled by anything but acceptance, and what their exporters
-   could not flush. */
+/* Spans of these destinations that were settled by anything but acceptance, and what their
+   exporters could not flush. */
 static uint64_t hoteli_lost(uint32_t mask) {
     uint64_t lost = 0;
     uint32_t i;
