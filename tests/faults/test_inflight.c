@@ -289,13 +289,15 @@ static void test_shutdown(void) {
 /* A child that has the parent's requests in its memory sends none of them and closes nothing of
    the parent's. */
 static void test_fork(void) {
-    static const server_step slow[] = {{.reply = SERVER_OK, .delay_ms = 300}};
+    static const server_step slow[] = {{.reply = SERVER_OK, .delay_ms = 500}};
     run r;
     pid_t pid;
     int status = -1;
     begin(&r, slow, 1, 4);
+    r.config.no_threads = UNDER_TSAN; /* which knows no threads in a fork child */
     start(&r);
     end_spans(4 * BATCH);
+    if (UNDER_TSAN) (void)!hotel_flush(100);
     ok(server_wait(&r.s, 4, 3000), "four requests wait for their answers");
     pid = server_fork(&r.s);
     if (pid == 0) {
