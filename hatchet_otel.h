@@ -8965,7 +8965,7 @@ static int64_t hoteli_close_asked(int64_t now_ms);
 /* One turn of the exporter: everything that is due, then a wait of at most max_wait_ms. */
 static void hoteli_turn(int64_t max_wait_ms) {
     hoteli_watch w;
-    int64_t now_ms = hoteli_now_ms(), until = now_ms + max_wait_ms;
+    int64_t now_ms = hoteli_now_ms(), until = now_ms + 60000;
     uint32_t i;
     w.count = 0;
     if (!hoteli_g.no_threads) {
@@ -8986,6 +8986,7 @@ static void hoteli_turn(int64_t max_wait_ms) {
     until = HOTELI_MIN(until, hoteli_close_asked(now_ms));
     if (hoteli_flush_end()) until = now_ms; /* the next round, or the end */
     hoteli_g.next_ms = until;
+    until = HOTELI_MIN(until, now_ms + max_wait_ms);
     hoteli_wait(w.fds, w.count, until, now_ms);
     for (i = 0; i < w.count; i++) {
         hoteli_request *r = w.owners[i];
@@ -9741,10 +9742,13 @@ static void hoteli_bad_endpoint(hoteli_setup *s, const char *source, const char 
 /* A boolean: "true" in any case is true, and all else false, with a word about it (EP-02). */
 static bool hoteli_boolean(const hoteli_setup *s, bool code, const char *name) {
     const char *value = code ? NULL : hoteli_env(s, name);
+    size_t size;
     if (code) return true;
     if (!value) return false;
-    if (hoteli_is_word(value, strlen(value), "true")) return true;
-    if (!hoteli_is_word(value, strlen(value), "false"))
+    size = strlen(value);
+    hoteli_trim(&value, &size);
+    if (hoteli_is_word(value, size, "true")) return true;
+    if (!hoteli_is_word(value, size, "false"))
         hoteli_bad_variable(name, value, "is neither true nor false", "false is used");
     return false;
 }
@@ -9752,11 +9756,13 @@ static bool hoteli_boolean(const hoteli_setup *s, bool code, const char *name) {
 /* One of some words in any case (EP-07): its place in the list; -1 when unset or unknown. */
 static int hoteli_choice(const hoteli_setup *s, const char *name, const char *const *words,
                          int count, const char *instead) {
-    const char *value = hoteli_env(s, name);
+    const char *value = hoteli_env(s, name), *word = value;
+    size_t size = value ? strlen(value) : 0;
     int i;
     if (!value) return -1;
+    hoteli_trim(&word, &size);
     for (i = 0; i < count; i++)
-        if (hoteli_is_word(value, strlen(value), words[i])) return i;
+        if (hoteli_is_word(word, size, words[i])) return i;
     hoteli_bad_variable(name, value, "is not a value that is known here", instead);
     return -1;
 }
@@ -12480,7 +12486,10 @@ static hotel_result hoteli_flush(uint32_t first, uint32_t end, uint32_t timeout_
     if (!hoteli_reading()) return HOTEL_ERR_NOT_RUNNING;
     running = hoteli_flag_load(&hoteli_g.running) != 0;
     pump = hoteli_g.no_threads;
-    for (i = first; i < end; i++) mask |= hoteli_mask_of(&hoteli_g.providers[i]);
+    for (i = first; i < end; i++) {
+        const hoteli_provider *p = &hoteli_g.providers[i];
+        if (hoteli_flag_load(&p->state) == HOTELI_RUNS) mask |= hoteli_mask_of(p);
+    }
     lost = hoteli_lost(mask);
     hoteli_reading_over();
     if (!running) return HOTEL_ERR_NOT_RUNNING;
