@@ -668,6 +668,7 @@ typedef enum hotel_sampler_type {
     HOTEL_SAMPLER_CUSTOM                       /* sample_fn decides */
 } hotel_sampler_type;
 
+/* What a sampler decides (SM-01). */
 typedef enum hotel_decision {
     HOTEL_DROP = 0,             /* not recorded; the span still has an ID of its own (TR-56) */
     HOTEL_RECORD_ONLY = 1,      /* recorded for processors, not exported, not sampled */
