@@ -9574,10 +9574,11 @@ static hotel_result hoteli_memory_shutdown(uint32_t timeout_ms, void *user_data)
 HOTEL_API hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *exporter, void *memory,
                                                      size_t capacity) {
     hotel_exporter result;
+    memset((void *)&result, 0, sizeof result);
+    if (!exporter) return result;
     memset(exporter, 0, sizeof *exporter);
     exporter->memory = (uint8_t *)memory;
     exporter->capacity = memory ? capacity : 0;
-    memset((void *)&result, 0, sizeof result);
     result.export_fn = hoteli_memory_export;
     result.shutdown_fn = hoteli_memory_shutdown;
     result.user_data = exporter;
@@ -9585,6 +9586,7 @@ HOTEL_API hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *expo
 }
 
 HOTEL_API hotel_batch hotel_memory_exporter_batch(const hotel_memory_exporter *exporter) {
+    if (!exporter) return hotel_batch_of(NULL, 0);
     return hotel_batch_of(exporter->memory, __atomic_load_n(&exporter->used, __ATOMIC_ACQUIRE));
 }
 
@@ -9603,10 +9605,11 @@ HOTEL_API bool hotel_memory_exporter_at(const hotel_memory_exporter *exporter, s
 }
 
 HOTEL_API size_t hotel_memory_exporter_refused(const hotel_memory_exporter *exporter) {
-    return HOTELI_GET(exporter->refused);
+    return exporter ? HOTELI_GET(exporter->refused) : 0;
 }
 
 HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {
+    if (!exporter) return;
     hoteli_memory_enter(exporter);
     HOTELI_SET(exporter->refused, (size_t)0);
     __atomic_store_n(&exporter->used, (size_t)0, __ATOMIC_RELEASE);
