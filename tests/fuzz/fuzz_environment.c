@@ -143,6 +143,56 @@ static bool number(const char *name, unsigned long least, unsigned long *out) {
     return true;
 }
 
+static bool is_word(slice t, const char *word) {
+    return t.size == strlen(word) && strncasecmp(t.at, word, t.size) == 0;
+}
+
+/* EP-07: the place of a variable's value among some words, -1 for none of them. */
+static int choice(const char *name, const char *const *words, int count) {
+    const char *value = variable(name);
+    int i = count;
+    while (value != NULL && i-- > 0) {
+        if (strcasecmp(value, words[i]) == 0) return i;
+    }
+    return -1;
+}
+
+/* EV-15, EV-16: 1 if a root is sampled, 0 if it is not, -1 if chance decides. */
+static int root_sampled(void) {
+    static const char *const names[] = {"always_off", "parentbased_always_off", "traceidratio",
+                                        "parentbased_traceidratio"};
+    int which = choice("OTEL_TRACES_SAMPLER", names, 4);
+    const char *argument = variable("OTEL_TRACES_SAMPLER_ARG");
+    char *end;
+    double ratio;
+    if (which < 2) return which < 0;
+    if (argument == NULL) return 1;
+    /* What strtod takes beyond decimal numbers is not looked at, nor what is hardly a number. */
+    if (argument[strspn(argument, " \t0123456789.eE+-")] != 0 || strlen(argument) > 40) return -1;
+    ratio = strtod(argument, &end);
+    if (end == argument) return 1;
+    end += strspn(end, " \t");
+    if (*end != 0 || !(ratio >= 0 && ratio <= 1)) return 1;
+    return ratio >= 1 ? 1 : ratio <= 0 && argument[strcspn(argument, "123456789")] == 0 ? 0 : -1;
+}
+
+/* EV-08: does the variable leave a destination? */
+static bool exporter_wanted(void) {
+    const char *list = variable("OTEL_TRACES_EXPORTER");
+    bool otlp = list == NULL, none = false, unknown = false;
+    while (list != NULL && *list != 0) {
+        slice word;
+        word.at = list;
+        word.size = strcspn(list, ",");
+        list += word.size + (list[word.size] == ',');
+        word = trimmed(word);
+        if (is_word(word, "otlp")) otlp = true;
+        else if (is_word(word, "none")) none = true;
+        else if (word.size > 0) unknown = true;
+    }
+    return (otlp || unknown) && !none;
+}
+
 /* ---- What came out -------------------------------------------------------------------------- */
 
 static char description[8192];
@@ -174,6 +224,47 @@ static void check_numbers(void) {
     if (!number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1, &want)) want = 512;
     FUZZ_CHECK(described("  max_export_batch_size") <= got);
     FUZZ_CHECK(described("  max_export_batch_size") == want || want > got);
+}
+
+static unsigned long limit(const char *specific, const char *general) {
+    unsigned long n = 128;
+    if (!number(specific, 0, &n) && general != NULL) (void)number(general, 0, &n);
+    return n < 65535 ? n : 65535;
+}
+
+static void check_limits(void) {
+    FUZZ_CHECK(described("attribute_count") ==
+               limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"));
+    FUZZ_CHECK(described("event_count") == limit("OTEL_SPAN_EVENT_COUNT_LIMIT", NULL));
+    FUZZ_CHECK(described("link_count") == limit("OTEL_SPAN_LINK_COUNT_LIMIT", NULL));
+}
+
+/* EV-05: the fields of the global propagator are those of the parts that are named. */
+static void check_propagators(void) {
+    static const char *const names[] = {"tracecontext", "baggage", "b3", "b3multi"};
+    static const char *const fields[] = {"traceparent", "baggage", "b3", "X-B3-TraceId"};
+    const char *list = variable("OTEL_PROPAGATORS"), *field;
+    bool want[4] = {false, false, false, false}, none = false, any = false;
+    hotel_propagator propagator = hotel_get_global_propagator();
+    size_t i, k;
+    while (list != NULL && *list != 0) {
+        slice word;
+        word.at = list;
+        word.size = strcspn(list, ",");
+        list += word.size + (list[word.size] == ',');
+        word = trimmed(word);
+        none = none || is_word(word, "none");
+        for (i = 0; i < 4; i++) want[i] = want[i] || is_word(word, names[i]);
+    }
+    for (i = 0; i < 4; i++) any = any || want[i];
+    if (!any && !none) want[0] = want[1] = true;
+    for (i = 0; i < 4; i++) {
+        bool found = false;
+        for (k = 0; (field = hotel_propagator_field(&propagator, k)) != NULL; k++) {
+            found = found || strcasecmp(field, fields[i]) == 0;
+        }
+        FUZZ_CHECK(found == want[i]);
+    }
 }
 
 /* The line of a header in the request, NULL if there is none; fails if there are two. */
@@ -248,7 +339,7 @@ static void check_head(void) {
     static const char *const own[] = {"Host", "User-Agent", "Content-Type", "Content-Length"};
     const char *end = strstr(request, "\r\n\r\n"), *line, *colon, *stop;
     size_t i;
-    FUZZ_CHECK(end != NULL && num_requests == 1);
+    FUZZ_CHECK(end != NULL);
     head_size = (size_t)(end + 4 - request);
     FUZZ_CHECK(strncmp(request, "POST /", 6) == 0);
     line = strstr(request, "\r\n");
@@ -385,16 +476,33 @@ static void set_environment(const char *input, size_t size) {
     environ = list;
 }
 
+/* Destinations by the environment have no server here: nothing is sent. */
+static void start_only(hotel_config *config) {
+    static const char *const yes = "true";
+    bool wanted = exporter_wanted() && choice("OTEL_SDK_DISABLED", &yes, 1) < 0;
+    hotel_result result;
+    config->num_destinations = 0;
+    result = hotel_init(config);
+    FUZZ_CHECK(result == HOTEL_OK || (result == HOTEL_ERR_ENDPOINT && wanted));
+    FUZZ_CHECK(hotel_describe(description, sizeof description) < sizeof description);
+    FUZZ_CHECK((strstr(description, "\ndestination=") != NULL) == (wanted && result == HOTEL_OK));
+    (void)hotel_shutdown(0);
+    FUZZ_CHECK(hotel_release() == HOTEL_OK);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static uint64_t memory[(192 << 10) / 8];
     static const hotel_transport transport = {sink_open,    sink_connect,    sink_send,
                                               sink_receive, sink_descriptor, sink_close, NULL};
+    static const char *const yes = "true";
     hotel_destination to;
     hotel_config config;
     hotel_result result;
     hotel_span span;
+    bool disabled, sampled;
     if (size > INPUT_BYTES) return 0;
     set_environment((const char *)data, size);
+    disabled = choice("OTEL_SDK_DISABLED", &yes, 1) == 0;
     memset(&to, 0, sizeof to);
     memset(&config, 0, sizeof config);
     to.transport = &transport;
@@ -406,17 +514,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     config.log_fn = check_message;
     config.log_level = HOTEL_LOG_DEBUG;
     request_size = num_requests = 0;
+    if (variable("OTEL_TRACES_EXPORTER") != NULL) {
+        start_only(&config);
+        return 0;
+    }
     result = hotel_init(&config);
     FUZZ_CHECK(result == HOTEL_OK || result == HOTEL_ERR_ENDPOINT);
     FUZZ_CHECK(hotel_describe(description, sizeof description) < sizeof description);
+    check_limits();
+    check_propagators();
     span = hotel_start("span");
+    sampled = (span.context.trace_flags & HOTEL_FLAG_SAMPLED) != 0;
     hotel_end(&span);
-    if (result == HOTEL_OK) {
-        FUZZ_CHECK(hotel_flush(1000) == HOTEL_OK);
+    if (result == HOTEL_OK && !disabled) {
+        FUZZ_CHECK(root_sampled() < 0 || root_sampled() == sampled);
+        FUZZ_CHECK(hotel_flush(1000) == HOTEL_OK && num_requests == sampled);
+        check_numbers();
+    }
+    FUZZ_CHECK(num_requests == 0 || !disabled);
+    if (num_requests > 0) {
         check_head();
         check_headers();
         check_resource();
-        check_numbers();
     }
     (void)hotel_shutdown(1000);
     FUZZ_CHECK(hotel_release() == HOTEL_OK);

@@ -8,37 +8,6 @@
 
 #include <fcntl.h>
 
-/* A request with every field of the wire table; values of every type; two groups. No byte is 0, for
-   these are C strings. */
-const char *const fuzz_seeds[] = {
-    "\x0A\xE8\x01\x0A\x0C\x0A\x08\x0A\x01r\x12\x03\x0A\x01v\x10\x01\x12\xD4\x01\x0A\x17"
-    "\x0A\x05scope\x12\x03"
-    "1.2\x1A\x09\x0A\x01s\x12\x04\x0A\x02\x09\"\x12\xB5\x01\x0A\x10TTTTTTTTTTTTTTTT\x12"
-    "\x08"
-    "12345678\x1A\x03"
-    "a=b\"\x08"
-    "87654321*\x04name0\x03"
-    "9abcdefg\x15"
-    "Azbcdefg\x15J\x07\x0A\x01"
-    "a\x12\x02\x18\x07P\xAC\x02Z\x1C\x09"
-    "bbcdefg\x15\x12\x05"
-    "event\x1A\x08\x0A\x01k\x12\x03\x0A\x01v \x01`\x01j1\x0A\x10LLLLLLLLLLLLLLLL\x12\x08"
-    "87654321\x1A\x03"
-    "c=d\"\x07\x0A\x01l\x12\x02\x10\x01(\x02"
-    "5\x01\x03\x01\x01p\x02z\x07\x12\x03why\x18\x02\x85\x01\x01\x03\x01\x01\x1A\x01u\x1A"
-    "\x01w",
-    "\x0A"
-    "e\x12"
-    "c\x12"
-    "aJ\x10\x0A\x01i\x12\x0B\x18\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01J\x0E\x0A\x01"
-    "d\x12\x09!\x18-DT\xFB!\x09@J\"\x0A\x01l\x12\x1D*\x1B\x0A\x02\x10\x01\x0A\x0C"
-    "2\x0A\x0A\x08\x0A\x01m\x12\x03\x0A\x01x\x0A\x07*\x05\x0A\x03\x0A\x01yJ\x09\x0A\x01"
-    "b\x12\x04:\x02\x01\xFFJ\x0E\x0A\x01"
-    "e\x12\x09\x0A\x05\x7F\xC3\x82\xC2\x85\x18\x05",
-    "\x0A\x0B\x12\x09\x12\x02P\x01\x12\x03*\x01"
-    "b\x0A\x12\x12\x10\x0A\x03\x0A\x01t\x12\x04*\x02hi\x1A\x03url",
-    NULL};
-
 static const uint8_t *given;
 static size_t given_size;
 
@@ -137,9 +106,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     hotel_batch batch = hotel_batch_of(data, size), kept;
     hotel_memory_exporter memory;
     hotel_exporter exporter, console;
-    uint8_t *room = (uint8_t *)malloc(2 * size + 1);
+    uint8_t *room = (uint8_t *)fuzz_alloc(2 * size + 1);
     if (nowhere < 0) nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (room == NULL || nowhere < 0) abort();
+    FUZZ_CHECK(nowhere >= 0);
     FUZZ_CHECK(check_walk(&batch) == batch.num_spans);
     exporter = hotel_memory_exporter_start(&memory, room, 2 * size);
     FUZZ_CHECK(exporter.export_fn(&batch, exporter.user_data) == HOTEL_OK);
