@@ -3227,9 +3227,9 @@ typedef struct hoteli_field {
 static bool hoteli_varint_read(const uint8_t **cursor, const uint8_t *end, uint64_t *out) {
     uint64_t value = 0;
     int shift;
-    for (shift = 0; shift < 70 && *cursor != end; shift += 7) {
+    for (shift = 0; *cursor != end; shift += 7) {
         uint8_t byte = *(*cursor)++;
-        // The tenth byte has room for one bit.
+        // The tenth byte has room for one bit: it is the last.
         if (shift == 63 && byte > 1) return false;
         value |= (uint64_t)(byte & 0x7F) << shift;
         if (byte < 0x80) {
@@ -5293,8 +5293,7 @@ static hotel_value hoteli_element(const hotel_value *v, uint32_t i) {
     case HOTEL_TYPE_BOOLS: return hotel_of_bool(v->as.bools[i]);
     case HOTEL_TYPE_INTS: return hotel_of_int(v->as.ints[i]);
     case HOTEL_TYPE_DOUBLES: return hotel_of_double(v->as.doubles[i]);
-    case HOTEL_TYPE_ARRAY: return v->as.values[i];
-    default: return hotel_of_empty();
+    default: return v->as.values[i]; /* HOTEL_TYPE_ARRAY */
     }
 }
 
