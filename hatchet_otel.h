@@ -1917,6 +1917,113 @@ HOTEL_INLINE size_t hotel_tracestate_set(const char *state, const char *key, con
     return hotel_pass_on(state, hotel_text_size(state), out, capacity);
 }
 
+HOTEL_INLINE hotel_key hotel_create_key(const char *name) { return HOTEL_NOTHING(hotel_key); }
+HOTEL_INLINE hotel_context hotel_context_with_value(const hotel_context *context, hotel_key key,
+                                                    void *value) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE void *hotel_context_value(const hotel_context *context, hotel_key key) {
+    return NULL;
+}
+
+HOTEL_INLINE void hotel_baggage_start(hotel_baggage *baggage, void *memory, size_t capacity) {
+    if (baggage) *baggage = HOTEL_NOTHING(hotel_baggage);
+}
+HOTEL_INLINE bool hotel_baggage_set(hotel_baggage *baggage, const char *name, const char *value,
+                                    const char *metadata) {
+    return false;
+}
+HOTEL_INLINE bool hotel_baggage_set_n(hotel_baggage *baggage, hotel_string name,
+                                      hotel_string value, hotel_string metadata) {
+    return false;
+}
+HOTEL_INLINE const char *hotel_baggage_get(const hotel_baggage *baggage, const char *name) {
+    return NULL;
+}
+HOTEL_INLINE bool hotel_baggage_find(const hotel_baggage *baggage, hotel_string name,
+                                     hotel_baggage_entry *out) {
+    return false;
+}
+HOTEL_INLINE bool hotel_baggage_remove(hotel_baggage *baggage, const char *name) { return false; }
+HOTEL_INLINE bool hotel_baggage_remove_n(hotel_baggage *baggage, hotel_string name) {
+    return false;
+}
+HOTEL_INLINE void hotel_baggage_clear(hotel_baggage *baggage) {}
+HOTEL_INLINE bool hotel_baggage_next(const hotel_baggage *baggage, size_t *cursor,
+                                     hotel_baggage_entry *out) {
+    return false;
+}
+HOTEL_INLINE size_t hotel_baggage_parse(hotel_baggage *baggage, const char *header, size_t size) {
+    return 0;
+}
+HOTEL_INLINE size_t hotel_baggage_format(const hotel_baggage *baggage, char *out,
+                                         size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE hotel_context hotel_context_with_baggage(const hotel_context *context,
+                                                      const hotel_baggage *baggage) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out) {
+    return true;
+}
+
+HOTEL_INLINE hotel_propagator hotel_tracecontext_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE hotel_propagator hotel_baggage_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE hotel_propagator hotel_b3_propagator(void) { return HOTEL_NOTHING(hotel_propagator); }
+HOTEL_INLINE hotel_propagator hotel_b3multi_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE hotel_propagator hotel_composite_propagator(const hotel_propagator_list *list) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE void hotel_set_global_propagator(const hotel_propagator *propagator) {}
+HOTEL_INLINE hotel_propagator hotel_get_global_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE void hotel_inject(const hotel_context *context, const hotel_setter *setter,
+                               void *carrier) {}
+HOTEL_INLINE void hotel_inject_with(const hotel_propagator *propagator,
+                                    const hotel_context *context, const hotel_setter *setter,
+                                    void *carrier) {}
+HOTEL_INLINE hotel_context hotel_extract_from(const hotel_getter *getter, const void *carrier) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE hotel_context hotel_extract_with(const hotel_propagator *propagator,
+                                              const hotel_context *context,
+                                              const hotel_getter *getter, const void *carrier) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE const char *hotel_propagator_field(const hotel_propagator *propagator,
+                                                size_t index) {
+    return NULL;
+}
+HOTEL_INLINE void hotel_context_put_span(hotel_context *held, const hotel_span *span) {}
+HOTEL_INLINE hotel_getter hotel_header_getter(void) { return HOTEL_NOTHING(hotel_getter); }
+HOTEL_INLINE hotel_getter hotel_env_getter(void) { return HOTEL_NOTHING(hotel_getter); }
+HOTEL_INLINE hotel_setter hotel_env_setter(void) { return HOTEL_NOTHING(hotel_setter); }
+HOTEL_INLINE size_t hotel_env_name(const char *key, char *out, size_t capacity) {
+    return hotel_pass_on(key, hotel_text_size(key), out, capacity);
+}
+/* The child still gets the variables to begin with. */
+HOTEL_INLINE void hotel_env_start(hotel_env *env, char **list, size_t capacity, char *memory,
+                                  size_t memory_bytes, char *const *base) {
+    if (!env) return;
+    *env = HOTEL_NOTHING(hotel_env);
+    if (!list || capacity == 0) return;
+    env->list = list;
+    env->capacity = capacity;
+    for (; base && *base; base++) {
+        if (env->count + 1 < capacity) list[env->count++] = *base;
+        else env->dropped++;
+    }
+    list[env->count] = NULL;
+}
+
 HOTEL_INLINE hotel_task hotel_start_step_run(const hotel_step_run *step_run) {
     return HOTEL_NOTHING(hotel_task);
 }
@@ -1959,98 +2066,6 @@ HOTEL_INLINE size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity
     if (timeout_ms) *timeout_ms = 60000; /* nothing is ever due */
     return 0;
 }
-HOTEL_INLINE hotel_key hotel_create_key(const char *name) { return HOTEL_NOTHING(hotel_key); }
-HOTEL_INLINE hotel_context hotel_context_with_value(const hotel_context *context, hotel_key key,
-                                                    void *value) {
-    return HOTEL_NOTHING(hotel_context);
-}
-HOTEL_INLINE void *hotel_context_value(const hotel_context *context, hotel_key key) {
-    return NULL;
-}
-HOTEL_INLINE void hotel_baggage_start(hotel_baggage *baggage, void *memory, size_t capacity) {
-    if (baggage) *baggage = HOTEL_NOTHING(hotel_baggage);
-}
-HOTEL_INLINE bool hotel_baggage_set(hotel_baggage *baggage, const char *name, const char *value,
-                                    const char *metadata) {
-    return false;
-}
-HOTEL_INLINE bool hotel_baggage_set_n(hotel_baggage *baggage, hotel_string name,
-                                      hotel_string value, hotel_string metadata) {
-    return false;
-}
-HOTEL_INLINE const char *hotel_baggage_get(const hotel_baggage *baggage, const char *name) {
-    return NULL;
-}
-HOTEL_INLINE bool hotel_baggage_find(const hotel_baggage *baggage, hotel_string name,
-                                     hotel_baggage_entry *out) {
-    return false;
-}
-HOTEL_INLINE bool hotel_baggage_remove(hotel_baggage *baggage, const char *name) { return false; }
-HOTEL_INLINE bool hotel_baggage_remove_n(hotel_baggage *baggage, hotel_string name) {
-    return false;
-}
-HOTEL_INLINE void hotel_baggage_clear(hotel_baggage *baggage) {}
-HOTEL_INLINE bool hotel_baggage_next(const hotel_baggage *baggage, size_t *cursor,
-                                     hotel_baggage_entry *out) {
-    return false;
-}
-HOTEL_INLINE size_t hotel_baggage_parse(hotel_baggage *baggage, const char *header, size_t size) {
-    return 0;
-}
-HOTEL_INLINE size_t hotel_baggage_format(const hotel_baggage *baggage, char *out,
-                                         size_t capacity) {
-    return hotel_pass_on("", 0, out, capacity);
-}
-HOTEL_INLINE hotel_context hotel_context_with_baggage(const hotel_context *context,
-                                                      const hotel_baggage *baggage) {
-    return HOTEL_NOTHING(hotel_context);
-}
-HOTEL_INLINE bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out) {
-    return false;
-}
-HOTEL_INLINE hotel_propagator hotel_tracecontext_propagator(void) {
-    return HOTEL_NOTHING(hotel_propagator);
-}
-HOTEL_INLINE hotel_propagator hotel_baggage_propagator(void) {
-    return HOTEL_NOTHING(hotel_propagator);
-}
-HOTEL_INLINE hotel_propagator hotel_b3_propagator(void) { return HOTEL_NOTHING(hotel_propagator); }
-HOTEL_INLINE hotel_propagator hotel_b3multi_propagator(void) {
-    return HOTEL_NOTHING(hotel_propagator);
-}
-HOTEL_INLINE hotel_propagator hotel_composite_propagator(const hotel_propagator_list *list) {
-    return HOTEL_NOTHING(hotel_propagator);
-}
-HOTEL_INLINE void hotel_set_global_propagator(const hotel_propagator *propagator) {}
-HOTEL_INLINE hotel_propagator hotel_get_global_propagator(void) {
-    return HOTEL_NOTHING(hotel_propagator);
-}
-HOTEL_INLINE void hotel_inject(const hotel_context *context, const hotel_setter *setter,
-                               void *carrier) {}
-HOTEL_INLINE hotel_context hotel_extract_from(const hotel_getter *getter, const void *carrier) {
-    return HOTEL_NOTHING(hotel_context);
-}
-HOTEL_INLINE void hotel_inject_with(const hotel_propagator *propagator,
-                                    const hotel_context *context, const hotel_setter *setter,
-                                    void *carrier) {}
-HOTEL_INLINE hotel_context hotel_extract_with(const hotel_propagator *propagator,
-                                              const hotel_context *context,
-                                              const hotel_getter *getter, const void *carrier) {
-    return HOTEL_NOTHING(hotel_context);
-}
-HOTEL_INLINE const char *hotel_propagator_field(const hotel_propagator *propagator,
-                                                size_t index) {
-    return NULL;
-}
-HOTEL_INLINE void hotel_context_put_span(hotel_context *held, const hotel_span *span) {}
-HOTEL_INLINE hotel_getter hotel_header_getter(void) { return HOTEL_NOTHING(hotel_getter); }
-HOTEL_INLINE size_t hotel_env_name(const char *key, char *out, size_t capacity) {
-    return hotel_pass_on("", 0, out, capacity);
-}
-HOTEL_INLINE hotel_getter hotel_env_getter(void) { return HOTEL_NOTHING(hotel_getter); }
-HOTEL_INLINE void hotel_env_start(hotel_env *env, char **list, size_t capacity, char *memory,
-                                  size_t memory_bytes, char *const *base) {}
-HOTEL_INLINE hotel_setter hotel_env_setter(void) { return HOTEL_NOTHING(hotel_setter); }
 HOTEL_INLINE bool hotel_next_attr(hotel_list *list, hotel_attr_view *out) { return false; }
 HOTEL_INLINE bool hotel_next_value(hotel_list *list, hotel_value_view *out) { return false; }
 HOTEL_INLINE bool hotel_next_event(hotel_list *list, hotel_event_view *out) { return false; }
