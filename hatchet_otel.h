@@ -13001,8 +13001,13 @@ static void hoteli_describe(hoteli_text *text) {
     hoteli_describe_line(text, "shards", hoteli_g.shard_mask + 1);
     hoteli_describe_line(text, "max_span_bytes", l->max_span_bytes);
     hoteli_describe_line(text, "attribute_count", l->attribute_count);
+    if (l->attribute_value_length != UINT32_MAX)
+        hoteli_describe_line(text, "attribute_value_length", l->attribute_value_length);
+    hoteli_describe_line(text, "attribute_value_depth", l->attribute_value_depth);
     hoteli_describe_line(text, "event_count", l->event_count);
     hoteli_describe_line(text, "link_count", l->link_count);
+    hoteli_describe_line(text, "event_attribute_count", l->event_attribute_count);
+    hoteli_describe_line(text, "link_attribute_count", l->link_attribute_count);
     for (i = 0; i < hoteli_num_destinations(); i++) {
         const hoteli_destination *d = hoteli_g.destinations[i];
         hoteli_say(text, "destination=");
