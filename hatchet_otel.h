@@ -10630,7 +10630,8 @@ static bool hoteli_setup_make(const hoteli_setup *s) {
 /* A limit: code, else its variable, else the general one, else the default (4.2). */
 static uint32_t hoteli_limit(const hoteli_setup *s, uint32_t code, const char *variable,
                              const char *general, uint32_t fallback, uint32_t most) {
-    return HOTELI_MIN(hoteli_number(s, code, variable, general, 0, fallback), most);
+    uint32_t n = hoteli_number(s, code, variable, general, 0, fallback);
+    return HOTELI_MIN(n, most);
 }
 
 static void hoteli_plan_limits(const hoteli_setup *s) {
