@@ -9155,7 +9155,7 @@ static int64_t hoteli_close_asked(int64_t now_ms);
 /* One turn of the exporter: everything that is due, then a wait of at most max_wait_ms. */
 static void hoteli_turn(int64_t max_wait_ms) {
     hoteli_watch w;
-    int64_t now_ms = hoteli_now_ms(), until = now_ms + 60000;
+    int64_t now_ms = hoteli_now_ms(), until = now_ms + 60000, due;
     uint32_t i;
     w.count = 0;
     if (!hoteli_g.no_threads) {
@@ -9169,11 +9169,12 @@ static void hoteli_turn(int64_t max_wait_ms) {
     }
     hoteli_housekeeping(now_ms);
     for (i = 0; i < hoteli_num_destinations(); i++) {
-        int64_t due = hoteli_destination_step(hoteli_g.destinations[i], now_ms, &w);
+        due = hoteli_destination_step(hoteli_g.destinations[i], now_ms, &w);
         until = HOTELI_MIN(until, due);
     }
     until = HOTELI_MIN(until, hoteli_g.drain_ms);
-    until = HOTELI_MIN(until, hoteli_close_asked(now_ms));
+    due = hoteli_close_asked(now_ms);
+    until = HOTELI_MIN(until, due);
     if (hoteli_flush_end()) until = now_ms; /* the next round, or the end */
     hoteli_g.next_ms = until;
     until = HOTELI_MIN(until, now_ms + max_wait_ms);
