@@ -8341,10 +8341,27 @@ static void hoteli_destination_clear(hoteli_destination *d) {
 
 /* ---- gzip ---- */
 
+#if defined(HATCHET_OTEL_ZLIB)
+static void *hoteli_zlib_take(void *allocator, unsigned count, unsigned size) {
+    const hotel_allocator *from = (const hotel_allocator *)allocator;
+    return from->allocate_fn ? from->allocate_fn((size_t)count * size, from->user_data)
+                             : calloc(count, size);
+}
+
+static void hoteli_zlib_give(void *allocator, void *memory) {
+    const hotel_allocator *from = (const hotel_allocator *)allocator;
+    if (from->allocate_fn) from->free_fn(memory, from->user_data);
+    else free(memory);
+}
+#endif
+
 /* zlib takes its memory here and nowhere else: for good, until hoteli_pack_release. */
 static void hoteli_pack_make(hoteli_destination *d) {
 #if defined(HATCHET_OTEL_ZLIB)
     if (!d->gzip) return;
+    d->zlib.zalloc = hoteli_zlib_take;
+    d->zlib.zfree = hoteli_zlib_give;
+    d->zlib.opaque = &hoteli_g.allocator;
     /* 15 + 16: the largest window, in the gzip format. Level 1: a collector is not far away. */
     d->has_zlib = deflateInit2(&d->zlib, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK;
     if (d->has_zlib) return;
@@ -10896,6 +10913,19 @@ static void hoteli_plan_generator(hoteli_setup *s) {
     }
 }
 
+static void hoteli_plan_allocator(hoteli_setup *s) {
+    const hotel_allocator *from = &s->config->allocator;
+    memset((void *)&hoteli_g.allocator, 0, sizeof hoteli_g.allocator);
+    if (!from->allocate_fn && !from->free_fn) return;
+    if (from->allocate_fn && from->free_fn) {
+        hoteli_g.allocator = *from;
+        return;
+    }
+    hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
+               "allocator needs both functions; malloc and free are used");
+    hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+}
+
 static void hoteli_plan_log(const hoteli_setup *s) {
     static const char *const words[] = {"error", "warn", "info", "debug", "none"};
     const hotel_config *c = s->config;
@@ -12457,7 +12487,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     hoteli_log_clear(); /* what the configuration asks to be said stays */
     hoteli_providers_clear();
     hoteli_g.no_threads = s->config->no_threads || disabled;
-    hoteli_g.allocator = s->config->allocator;
+    hoteli_plan_allocator(s);
     hoteli_plan_provider(s);
     if (!disabled) hoteli_plan_destinations(s);
     result = hoteli_build(s);
