@@ -1157,6 +1157,72 @@ static void test_environment(void) {
     sink_close("environment variables");
 }
 
+/* ---- Several threads, one context ----------------------------------------------------------- */
+
+enum { THREADS = 4, ROUNDS = 500 };
+
+typedef struct sharer {
+    const hotel_context *shared;
+    hotel_key key;
+    unsigned wrong;
+} sharer;
+
+/* Takes and gives references on a context that others use, and makes contexts of it. */
+static void *share(void *user_data) {
+    static const hotel_header incoming = {"baggage", "mine=1,a=2"};
+    sharer *s = (sharer *)user_data;
+    hotel_propagator p = hotel_baggage_propagator();
+    hotel_getter getter = hotel_header_getter();
+    char memory[100];
+    hotel_headers headers;
+    hotel_baggage b;
+    int i;
+    headers.list = &incoming;
+    headers.count = 1;
+    for (i = 0; i < ROUNDS; i++) {
+        hotel_context held = hotel_context_hold(s->shared);
+        hotel_context valued = hotel_context_with_value(&held, s->key, s);
+        hotel_context received_here = hotel_extract_with(&p, &valued, &getter, &headers);
+        hotel_context_release(&valued);
+        hotel_baggage_start(&b, memory, sizeof memory);
+        if (!hotel_context_baggage(&held, &b)) s->wrong++;
+        if (hotel_baggage_get(&b, "a") == NULL || *hotel_baggage_get(&b, "a") != '1') s->wrong++;
+        hotel_context_release(&held);
+        if (!hotel_context_baggage(&received_here, &b)) s->wrong++;
+        if (hotel_baggage_get(&b, "a") == NULL || *hotel_baggage_get(&b, "a") != '2') s->wrong++;
+        if (hotel_context_value(&received_here, s->key) != s) s->wrong++;
+        hotel_context_release(&received_here);
+    }
+    return NULL;
+}
+
+static void test_threads(void) {
+    hotel_context empty = empty_context(), shared;
+    pthread_t threads[THREADS];
+    sharer sharers[THREADS];
+    unsigned i, wrong = 0;
+    unsigned long long before;
+    sink_open(NULL);
+    before = chunks_free();
+    shared = with_header(&empty, "a=1");
+    for (i = 0; i < THREADS; i++) {
+        sharers[i].shared = &shared;
+        sharers[i].key = hotel_create_key("of a thread");
+        sharers[i].wrong = 0;
+        if (pthread_create(&threads[i], NULL, share, &sharers[i]) != 0) abort();
+    }
+    for (i = 0; i < THREADS; i++) {
+        (void)pthread_join(threads[i], NULL);
+        wrong += sharers[i].wrong;
+        wrong += i > 0 && sharers[i].key.id == sharers[i - 1].key.id;
+    }
+    is_int(wrong, 0, "SP-05 threads that share a context all see it as it is");
+    hotel_context_release(&shared);
+    is_int(chunks_free(), before, "SP-05 and give all room back");
+    is_int(stale(), 0, "SP-05 nothing was used after its release");
+    sink_close("threads that share a context");
+}
+
 /* ---- The global propagator ------------------------------------------------------------------ */
 
 static const char *configured(void) {
@@ -1276,6 +1342,41 @@ static void test_defaults(void) {
     sink_close("the defaults");
 }
 
+static void test_disabled(void) {
+    hotel_config config = sink_config();
+    hotel_getter getter = hotel_header_getter();
+    hotel_header list[3];
+    hotel_headers headers;
+    hotel_context request, none = empty_context();
+    hotel_key key = hotel_create_key("key");
+    carrier *c = emptied();
+    config.disabled = true;
+    sink_open(&config);
+    list[0].name = "traceparent";
+    list[0].value = VALID;
+    list[1].name = "tracestate";
+    list[1].value = "a=1";
+    list[2].name = "baggage";
+    list[2].value = "k=v";
+    headers.list = list;
+    headers.count = 3;
+    request = hotel_extract_from(&getter, &headers);
+    {
+        HOTEL_ATTACH(here, &request);
+        HOTEL_SCOPE(span, hotel_start("not recorded"));
+        ok(!hotel_is_recording(&span), "EV-01 disabled: nothing is recorded");
+        hotel_inject(NULL, &carrier_setter, c);
+    }
+    is_str(sent(c, "traceparent"), VALID, "EV-01 disabled: the traceparent goes on as it came");
+    is_str(sent(c, "tracestate"), "a=1", "EV-01 disabled: so does the tracestate");
+    is_str(sent(c, "baggage"), "k=v", "EV-01 disabled: and the baggage");
+    hotel_context_release(&request);
+    request = hotel_context_with_value(&none, key, &key);
+    ok(hotel_context_value(&request, key) == &key, "EV-01 disabled: contexts have values");
+    hotel_context_release(&request);
+    sink_close("disabled");
+}
+
 /* By hand; and from here on hotel_init leaves it alone. */
 static void *set_again_and_again(void *user_data) {
     hotel_propagator choices[2];
@@ -1345,6 +1446,8 @@ int main(void) {
     test_environment();
     test_settings();
     test_defaults();
+    test_disabled();
+    test_threads();
     test_global();
     return done_testing();
 }
