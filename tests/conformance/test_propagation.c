@@ -296,7 +296,9 @@ static void test_context_baggage(void) {
 
 static void test_stale_context(void) {
     hotel_context empty = empty_context(), held, copy, made;
+    hotel_propagator baggage = hotel_baggage_propagator();
     hotel_key key = hotel_create_key("key");
+    carrier *c = emptied();
     sink_open(NULL);
     made = hotel_context_with_value(&empty, key, &key);
     held = with_header(&made, "a=1");
@@ -305,11 +307,13 @@ static void test_stale_context(void) {
     hotel_context_release(&held);
     ok(hotel_context_value(&copy, key) == NULL, "SP-06 a released context has no values");
     is_str(baggage_of(&copy), "", "SP-06 and no baggage");
+    hotel_inject_with(&baggage, &copy, &carrier_setter, c);
+    is_int(c->calls, 0, "SP-06 and nothing to send");
     made = hotel_context_hold(&copy);
     is_str(baggage_of(&made), "", "SP-06 nor has one that is held too late");
     hotel_context_release(&made);
     hotel_context_release(&copy);
-    ok(stale() >= 4, "SP-06 all of it is counted");
+    ok(stale() >= 5, "SP-06 all of it is counted");
     sink_flush();
     is_int(log_count(HOTEL_LOG_ID_STALE_REFERENCE), 1, "SP-06 and logged once");
     sink_close("a released context");
@@ -707,6 +711,7 @@ static const b3_row b3_rows[] = {
     {"multi, other flags", NULL, B3_TRACE, B3_SPAN, "1", "0", GOOD "-1", 0},
     {"multi, 64 bits", NULL, "48485a3953bb6124", B3_SPAN, "1", NULL,
      "000000000000000048485a3953bb6124-" B3_SPAN "-1", 0},
+    {"multi, the single header's debug", NULL, B3_TRACE, B3_SPAN, "d", NULL, GOOD "-1", 0},
     {"multi, a bad decision", NULL, B3_TRACE, B3_SPAN, "2", NULL, NULL, 1},
     {"multi, no span ID", NULL, B3_TRACE, NULL, "1", NULL, NULL, 1},
     {"multi, no trace ID", NULL, NULL, B3_SPAN, "1", NULL, NULL, 0},
@@ -965,6 +970,10 @@ static void test_own(void) {
     is_str(tracestate_of(&context), "a=1", "CP-03 the first context keeps what it has");
     hotel_context_release(&context);
     hotel_context_put_span(NULL, NULL);
+    context = received(&trace, list, 3);
+    hotel_context_put_span(&context, NULL);
+    ok(!hotel_is_valid(&context.span.context), "CP-14 no span at all");
+    hotel_context_release(&context);
     is_int(chunks_free(), before, "CP-14 all room was given back");
     is_int(stale(), 0, "CP-14 nothing was used after its release");
     sink_close("a propagator of the application");
@@ -1333,6 +1342,22 @@ static void test_defaults(void) {
     }
     is_str(sent(c, "tracestate"), "a=1", "WC-05 and the tracestate");
     is_str(sent(c, "baggage"), "user=42", "WC-05 and the baggage");
+    {
+        hotel_context empty = empty_context(), around = with_header(&empty, "around=1");
+        hotel_key key = hotel_create_key("key");
+        hotel_context valued = hotel_context_with_value(&around, key, &key);
+        hotel_context_release(&around);
+        {
+            HOTEL_ATTACH(outer, &valued);
+            headers.count = 2;
+            request = hotel_extract_from(&getter, &headers);
+        }
+        hotel_context_release(&valued);
+        is_str(traceparent_of(&request), VALID, "CP-06 what comes goes into the current context");
+        is_str(baggage_of(&request), "around=1", "WB-10 which keeps what did not come");
+        ok(hotel_context_value(&request, key) == &key, "CP-03 values, too");
+        hotel_context_release(&request);
+    }
     headers.count = 0;
     request = hotel_extract_from(&getter, &headers);
     hotel_inject(&request, &carrier_setter, emptied());
