@@ -1320,7 +1320,8 @@ typedef struct hotel_propagator {
 
 /* The built-in ones: W3C trace context (CP-09); W3C baggage (BG-02); B3 in one header and in
    several (CP-10): both extract either form, the single header first. B3's debug flag implies
-   sampled and goes on to the spans below; no parent span ID is sent. */
+   sampled and goes on to the spans below; a decision that is missing reads as not sampled, one
+   without IDs is not taken; no parent span ID is sent. */
 HOTEL_API hotel_propagator hotel_tracecontext_propagator(void);
 HOTEL_API hotel_propagator hotel_baggage_propagator(void);
 HOTEL_API hotel_propagator hotel_b3_propagator(void);
