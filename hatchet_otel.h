@@ -674,6 +674,7 @@ typedef enum hotel_sampler_type {
     HOTEL_SAMPLER_CUSTOM                       /* sample_fn decides */
 } hotel_sampler_type;
 
+/* What a sampler decides (SM-01). */
 typedef enum hotel_decision {
     HOTEL_DROP = 0,             /* not recorded; the span still has an ID of its own (TR-56) */
     HOTEL_RECORD_ONLY = 1,      /* recorded for processors, not exported, not sampled */
@@ -713,9 +714,10 @@ typedef void (*hotel_sampler_fn)(const hotel_sampling *input, hotel_sampling_res
 typedef struct hotel_sampler {
     hotel_sampler_type type HOTEL_ZERO;
     double ratio HOTEL_ZERO;                              /* 0 keeps none, 1 keeps all */
-    const struct hotel_sampler *root HOTEL_ZERO;               /* PARENT_BASED, ALWAYS_RECORD */
-    const struct hotel_sampler *remote_sampled HOTEL_ZERO;     /* PARENT_BASED: by what the parent */
-    const struct hotel_sampler *remote_not_sampled HOTEL_ZERO; /* is; NULL: as the parent did      */
+    const struct hotel_sampler *root HOTEL_ZERO; /* PARENT_BASED, ALWAYS_RECORD */
+    /* PARENT_BASED: by what the parent is; NULL: as the parent did. */
+    const struct hotel_sampler *remote_sampled HOTEL_ZERO;
+    const struct hotel_sampler *remote_not_sampled HOTEL_ZERO;
     const struct hotel_sampler *local_sampled HOTEL_ZERO;
     const struct hotel_sampler *local_not_sampled HOTEL_ZERO;
     hotel_sampler_fn sample_fn HOTEL_ZERO;
@@ -898,10 +900,10 @@ typedef struct hotel_descriptor {
     short events;
 } hotel_descriptor;
 
-/* With no_threads: the descriptors whose events, and *timeout_ms the time after which, hotel_poll(0)
+/* With no_threads: the descriptors whose events, and *timeout_ms the time after which, hotel_poll
    has something to do; ask again after each hotel_poll, because both change. Returns how many
-   there are, at most 128, and writes up to `capacity` of them. Spans that end meanwhile may bring the
-   time forward: ask again after those, or let them wait for the delay that was given.
+   there are, at most 128, and writes up to `capacity` of them. Spans that end meanwhile may bring
+   the time forward: ask again after those, or let them wait for the delay that was given.
    threads: one at a time, as hotel_poll. */
 HOTEL_API size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
                                        uint32_t *timeout_ms);
@@ -3308,9 +3310,9 @@ typedef struct hoteli_field {
 static bool hoteli_varint_read(const uint8_t **cursor, const uint8_t *end, uint64_t *out) {
     uint64_t value = 0;
     int shift;
-    for (shift = 0; shift < 70 && *cursor != end; shift += 7) {
+    for (shift = 0; *cursor != end; shift += 7) {
         uint8_t byte = *(*cursor)++;
-        // The tenth byte has room for one bit.
+        // The tenth byte has room for one bit: it is the last.
         if (shift == 63 && byte > 1) return false;
         value |= (uint64_t)(byte & 0x7F) << shift;
         if (byte < 0x80) {
@@ -5374,8 +5376,7 @@ static hotel_value hoteli_element(const hotel_value *v, uint32_t i) {
     case HOTEL_TYPE_BOOLS: return hotel_of_bool(v->as.bools[i]);
     case HOTEL_TYPE_INTS: return hotel_of_int(v->as.ints[i]);
     case HOTEL_TYPE_DOUBLES: return hotel_of_double(v->as.doubles[i]);
-    case HOTEL_TYPE_ARRAY: return v->as.values[i];
-    default: return hotel_of_empty();
+    default: return v->as.values[i]; /* HOTEL_TYPE_ARRAY */
     }
 }
 
@@ -5877,7 +5878,8 @@ static void hoteli_entry_read(hoteli_cursor *c, hoteli_entry *e) {
 }
 
 /* Is the key at this place what a text becomes that is not UTF-8? Then it is the longer one. */
-static HOTELI_COLD bool hoteli_same_repaired(hoteli_cursor at, size_t size, const hoteli_cursor *key,
+static HOTELI_COLD bool hoteli_same_repaired(hoteli_cursor at, size_t size,
+                                             const hoteli_cursor *key,
                                              size_t key_size) {
     const char *text = (const char *)key->at, *piece;
     if (size <= key_size || key_size > (size_t)(key->end - key->at)) return false;
@@ -6414,7 +6416,8 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
         hoteli_splice(&w);
         hoteli_writer_save(&w);
     }
-    if (HOTELI_UNLIKELY((p->hooks & HOTELI_ON_END) || !(record->trace_flags & HOTEL_FLAG_SAMPLED)) &&
+    if (HOTELI_UNLIKELY((p->hooks & HOTELI_ON_END) ||
+                        !(record->trace_flags & HOTEL_FLAG_SAMPLED)) &&
         !hoteli_processed(p, record, index))
         return;
     further = HOTELI_UNLIKELY(record->more) ? record->size / HOTELI_MORE_ROOM : 0;
@@ -7822,8 +7825,9 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
     hoteli_view v;
     uint8_t *encoded = stage.encoded;
     size_t room = HOTELI_GET(hoteli_g.max_span_bytes);
+    uint32_t values = record->values.index;
     bool pooled = record->size > HOTELI_STAGE ||
-                  (record->values.index && hoteli_block_at(record->values.index)->size > HOTELI_STAGE);
+                  (values && hoteli_block_at(values)->size > HOTELI_STAGE);
     memset(&scratch, 0, sizeof scratch);
     hoteli_read(&c, stage.scope, scope_size);
     scratch.room = HOTELI_STAGE;
@@ -9043,7 +9047,7 @@ static int64_t hoteli_close_asked(int64_t now_ms);
 /* One turn of the exporter: everything that is due, then a wait of at most max_wait_ms. */
 static void hoteli_turn(int64_t max_wait_ms) {
     hoteli_watch w;
-    int64_t now_ms = hoteli_now_ms(), until = now_ms + max_wait_ms;
+    int64_t now_ms = hoteli_now_ms(), until = now_ms + 60000;
     uint32_t i;
     w.count = 0;
     if (!hoteli_g.no_threads) {
@@ -9064,6 +9068,7 @@ static void hoteli_turn(int64_t max_wait_ms) {
     until = HOTELI_MIN(until, hoteli_close_asked(now_ms));
     if (hoteli_flush_end()) until = now_ms; /* the next round, or the end */
     hoteli_g.next_ms = until;
+    until = HOTELI_MIN(until, now_ms + max_wait_ms);
     hoteli_wait(w.fds, w.count, until, now_ms);
     for (i = 0; i < w.count; i++) {
         hoteli_request *r = w.owners[i];
@@ -9651,10 +9656,11 @@ static hotel_result hoteli_memory_shutdown(uint32_t timeout_ms, void *user_data)
 HOTEL_API hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *exporter, void *memory,
                                                      size_t capacity) {
     hotel_exporter result;
+    memset((void *)&result, 0, sizeof result);
+    if (!exporter) return result;
     memset(exporter, 0, sizeof *exporter);
     exporter->memory = (uint8_t *)memory;
     exporter->capacity = memory ? capacity : 0;
-    memset((void *)&result, 0, sizeof result);
     result.export_fn = hoteli_memory_export;
     result.shutdown_fn = hoteli_memory_shutdown;
     result.user_data = exporter;
@@ -9662,6 +9668,7 @@ HOTEL_API hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *expo
 }
 
 HOTEL_API hotel_batch hotel_memory_exporter_batch(const hotel_memory_exporter *exporter) {
+    if (!exporter) return hotel_batch_of(NULL, 0);
     return hotel_batch_of(exporter->memory, __atomic_load_n(&exporter->used, __ATOMIC_ACQUIRE));
 }
 
@@ -9680,10 +9687,11 @@ HOTEL_API bool hotel_memory_exporter_at(const hotel_memory_exporter *exporter, s
 }
 
 HOTEL_API size_t hotel_memory_exporter_refused(const hotel_memory_exporter *exporter) {
-    return HOTELI_GET(exporter->refused);
+    return exporter ? HOTELI_GET(exporter->refused) : 0;
 }
 
 HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {
+    if (!exporter) return;
     hoteli_memory_enter(exporter);
     HOTELI_SET(exporter->refused, (size_t)0);
     __atomic_store_n(&exporter->used, (size_t)0, __ATOMIC_RELEASE);
@@ -9819,10 +9827,13 @@ static void hoteli_bad_endpoint(hoteli_setup *s, const char *source, const char 
 /* A boolean: "true" in any case is true, and all else false, with a word about it (EP-02). */
 static bool hoteli_boolean(const hoteli_setup *s, bool code, const char *name) {
     const char *value = code ? NULL : hoteli_env(s, name);
+    size_t size;
     if (code) return true;
     if (!value) return false;
-    if (hoteli_is_word(value, strlen(value), "true")) return true;
-    if (!hoteli_is_word(value, strlen(value), "false"))
+    size = strlen(value);
+    hoteli_trim(&value, &size);
+    if (hoteli_is_word(value, size, "true")) return true;
+    if (!hoteli_is_word(value, size, "false"))
         hoteli_bad_variable(name, value, "is neither true nor false", "false is used");
     return false;
 }
@@ -9830,11 +9841,13 @@ static bool hoteli_boolean(const hoteli_setup *s, bool code, const char *name) {
 /* One of some words in any case (EP-07): its place in the list; -1 when unset or unknown. */
 static int hoteli_choice(const hoteli_setup *s, const char *name, const char *const *words,
                          int count, const char *instead) {
-    const char *value = hoteli_env(s, name);
+    const char *value = hoteli_env(s, name), *word = value;
+    size_t size = value ? strlen(value) : 0;
     int i;
     if (!value) return -1;
+    hoteli_trim(&word, &size);
     for (i = 0; i < count; i++)
-        if (hoteli_is_word(value, strlen(value), words[i])) return i;
+        if (hoteli_is_word(word, size, words[i])) return i;
     hoteli_bad_variable(name, value, "is not a value that is known here", instead);
     return -1;
 }
@@ -10617,11 +10630,10 @@ static void hoteli_say_ratio(hoteli_text *text, double ratio) {
     uint64_t scale = 1000000, digits;
     unsigned decimals = 6, i;
     char zeros[20];
-    while (decimals < 17 && (double)(uint64_t)(ratio * (double)scale + 0.5) / (double)scale != ratio) {
-        scale *= 10;
-        decimals++;
+    for (;; scale *= 10, decimals++) {
+        digits = (uint64_t)(ratio * (double)scale + 0.5);
+        if (decimals == 17 || (double)digits / (double)scale == ratio) break;
     }
-    digits = (uint64_t)(ratio * (double)scale + 0.5);
     hoteli_say_uint(text, digits / scale);
     hoteli_say(text, ".");
     digits %= scale;
@@ -10801,8 +10813,8 @@ static bool hoteli_transport_sound(const hotel_transport *t) {
                   t->descriptor_fn && t->close_fn);
 }
 
-/* Which destinations there are when code names none: OTEL_TRACES_EXPORTER (EV-08). The console comes
-   with the simple processor (EX-03). */
+/* Which destinations there are when code names none: OTEL_TRACES_EXPORTER (EV-08). The console
+   comes with the simple processor (EX-03). */
 static size_t hoteli_destinations_by_environment(hoteli_setup *s) {
     static const char *const words[] = {"none", "otlp", "console"};
     const char *variable = "OTEL_TRACES_EXPORTER", *list = hoteli_env(s, variable), *end;
@@ -12518,8 +12530,8 @@ static uint32_t hoteli_flush_ask(uint32_t mask, bool deep) {
     return ticket;
 }
 
-/* Spans of these destinations that were settled by anything but acceptance, and what their exporters
-   could not flush. */
+/* Spans of these destinations that were settled by anything but acceptance, and what their
+   exporters could not flush. */
 static uint64_t hoteli_lost(uint32_t mask) {
     uint64_t lost = 0;
     uint32_t i;
@@ -12559,7 +12571,10 @@ static hotel_result hoteli_flush(uint32_t first, uint32_t end, uint32_t timeout_
     if (!hoteli_reading()) return HOTEL_ERR_NOT_RUNNING;
     running = hoteli_flag_load(&hoteli_g.running) != 0;
     pump = hoteli_g.no_threads;
-    for (i = first; i < end; i++) mask |= hoteli_mask_of(&hoteli_g.providers[i]);
+    for (i = first; i < end; i++) {
+        const hoteli_provider *p = &hoteli_g.providers[i];
+        if (hoteli_flag_load(&p->state) == HOTELI_RUNS) mask |= hoteli_mask_of(p);
+    }
     lost = hoteli_lost(mask);
     hoteli_reading_over();
     if (!running) return HOTEL_ERR_NOT_RUNNING;
