@@ -1553,11 +1553,11 @@ HOTEL_API bool hotel_next_span(hotel_spans *spans, hotel_span_view *out);
 /* An exporter of your own (EX-01, EX-02): three functions and what they are called with.
 
    They are called by one thread at a time, export_fn never before its last call has returned
-   (BSP-02): by the exporter's thread, with no_threads by the thread in hotel_poll, hotel_flush
-   or hotel_shutdown, and for a simple destination by the thread that ended the span. They may
-   take their time, and hold up this destination only if the exporter's thread is not theirs to
-   block: keep below the destination's timeout. Spans started inside them are not recorded;
-   hotel_init, hotel_flush, hotel_shutdown, hotel_release and hotel_poll answer HOTEL_ERR_CALLBACK.
+   (BSP-02): by the exporter's thread, for which hotel_end of a simple destination waits; with
+   no_threads by the thread in hotel_poll, hotel_flush, hotel_shutdown, or hotel_end of a simple
+   one. While they run no other destination moves: what takes long belongs on a thread of their
+   own. Spans started inside them are not recorded; hotel_init, hotel_flush, hotel_shutdown,
+   hotel_release and hotel_poll answer HOTEL_ERR_CALLBACK.
 
    export_fn   takes a batch, valid during the call only. HOTEL_OK: delivered; anything else: its
                spans count as failed, there is no second attempt (BSP-11). Required.
