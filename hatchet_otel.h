@@ -1815,10 +1815,10 @@ HOTEL_INLINE void hotel_log_to_stderr(hotel_log_level level, hotel_log_id id, co
 
 HOTEL_INLINE bool hotel_is_valid(const hotel_span_context *context) { return false; }
 HOTEL_INLINE void hotel_trace_id_hex(const hotel_span_context *context, char out[33]) {
-    __builtin_memcpy(out, "00000000000000000000000000000000", 33);
+    if (out) __builtin_memcpy(out, "00000000000000000000000000000000", 33);
 }
 HOTEL_INLINE void hotel_span_id_hex(const hotel_span_context *context, char out[17]) {
-    __builtin_memcpy(out, "0000000000000000", 17);
+    if (out) __builtin_memcpy(out, "0000000000000000", 17);
 }
 HOTEL_INLINE hotel_span hotel_wrap(const hotel_span_context *context) {
     return HOTEL_NOTHING(hotel_span);
@@ -1907,7 +1907,7 @@ HOTEL_INLINE hotel_context hotel_extract_n(const char *traceparent, size_t trace
     return HOTEL_NOTHING(hotel_context);
 }
 HOTEL_INLINE bool hotel_traceparent(const hotel_span *span, char out[HOTEL_TRACEPARENT_SIZE]) {
-    out[0] = 0;
+    if (out) out[0] = 0;
     return false;
 }
 HOTEL_INLINE size_t hotel_tracestate(const hotel_span *span, char *out, size_t capacity) {
@@ -1994,6 +1994,113 @@ HOTEL_INLINE hotel_detector hotel_resource_detector(const hotel_resource *resour
     return HOTEL_NOTHING(hotel_detector);
 }
 
+HOTEL_INLINE hotel_key hotel_create_key(const char *name) { return HOTEL_NOTHING(hotel_key); }
+HOTEL_INLINE hotel_context hotel_context_with_value(const hotel_context *context, hotel_key key,
+                                                    void *value) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE void *hotel_context_value(const hotel_context *context, hotel_key key) {
+    return NULL;
+}
+
+HOTEL_INLINE void hotel_baggage_start(hotel_baggage *baggage, void *memory, size_t capacity) {
+    if (baggage) *baggage = HOTEL_NOTHING(hotel_baggage);
+}
+HOTEL_INLINE bool hotel_baggage_set(hotel_baggage *baggage, const char *name, const char *value,
+                                    const char *metadata) {
+    return false;
+}
+HOTEL_INLINE bool hotel_baggage_set_n(hotel_baggage *baggage, hotel_string name,
+                                      hotel_string value, hotel_string metadata) {
+    return false;
+}
+HOTEL_INLINE const char *hotel_baggage_get(const hotel_baggage *baggage, const char *name) {
+    return NULL;
+}
+HOTEL_INLINE bool hotel_baggage_find(const hotel_baggage *baggage, hotel_string name,
+                                     hotel_baggage_entry *out) {
+    return false;
+}
+HOTEL_INLINE bool hotel_baggage_remove(hotel_baggage *baggage, const char *name) { return false; }
+HOTEL_INLINE bool hotel_baggage_remove_n(hotel_baggage *baggage, hotel_string name) {
+    return false;
+}
+HOTEL_INLINE void hotel_baggage_clear(hotel_baggage *baggage) {}
+HOTEL_INLINE bool hotel_baggage_next(const hotel_baggage *baggage, size_t *cursor,
+                                     hotel_baggage_entry *out) {
+    return false;
+}
+HOTEL_INLINE size_t hotel_baggage_parse(hotel_baggage *baggage, const char *header, size_t size) {
+    return 0;
+}
+HOTEL_INLINE size_t hotel_baggage_format(const hotel_baggage *baggage, char *out,
+                                         size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE hotel_context hotel_context_with_baggage(const hotel_context *context,
+                                                      const hotel_baggage *baggage) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out) {
+    return true;
+}
+
+HOTEL_INLINE hotel_propagator hotel_tracecontext_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE hotel_propagator hotel_baggage_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE hotel_propagator hotel_b3_propagator(void) { return HOTEL_NOTHING(hotel_propagator); }
+HOTEL_INLINE hotel_propagator hotel_b3multi_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE hotel_propagator hotel_composite_propagator(const hotel_propagator_list *list) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE void hotel_set_global_propagator(const hotel_propagator *propagator) {}
+HOTEL_INLINE hotel_propagator hotel_get_global_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE void hotel_inject(const hotel_context *context, const hotel_setter *setter,
+                               void *carrier) {}
+HOTEL_INLINE void hotel_inject_with(const hotel_propagator *propagator,
+                                    const hotel_context *context, const hotel_setter *setter,
+                                    void *carrier) {}
+HOTEL_INLINE hotel_context hotel_extract_from(const hotel_getter *getter, const void *carrier) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE hotel_context hotel_extract_with(const hotel_propagator *propagator,
+                                              const hotel_context *context,
+                                              const hotel_getter *getter, const void *carrier) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE const char *hotel_propagator_field(const hotel_propagator *propagator,
+                                                size_t index) {
+    return NULL;
+}
+HOTEL_INLINE void hotel_context_put_span(hotel_context *held, const hotel_span *span) {}
+HOTEL_INLINE hotel_getter hotel_header_getter(void) { return HOTEL_NOTHING(hotel_getter); }
+HOTEL_INLINE hotel_getter hotel_env_getter(void) { return HOTEL_NOTHING(hotel_getter); }
+HOTEL_INLINE hotel_setter hotel_env_setter(void) { return HOTEL_NOTHING(hotel_setter); }
+HOTEL_INLINE size_t hotel_env_name(const char *key, char *out, size_t capacity) {
+    return hotel_pass_on(key, hotel_text_size(key), out, capacity);
+}
+/* The child still gets the variables to begin with. */
+HOTEL_INLINE void hotel_env_start(hotel_env *env, char **list, size_t capacity, char *memory,
+                                  size_t memory_bytes, char *const *base) {
+    if (!env) return;
+    *env = HOTEL_NOTHING(hotel_env);
+    if (!list || capacity == 0) return;
+    env->list = list;
+    env->capacity = capacity;
+    for (; base && *base; base++) {
+        if (env->count + 1 < capacity) list[env->count++] = *base;
+        else env->dropped++;
+    }
+    list[env->count] = NULL;
+}
+
 HOTEL_INLINE hotel_task hotel_start_step_run(const hotel_step_run *step_run) {
     return HOTEL_NOTHING(hotel_task);
 }
@@ -2015,6 +2122,90 @@ HOTEL_INLINE size_t hotel_inject_metadata(const hotel_span *span, const char *js
 }
 HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_size) {
     return HOTEL_NOTHING(hotel_context);
+}
+
+HOTEL_INLINE size_t hotel_sampler_description(const hotel_sampler *sampler, char *out,
+                                              size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE hotel_result hotel_provider_start(const hotel_config *config, hotel_provider *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_provider);
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_provider_flush(hotel_provider provider, uint32_t timeout_ms) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t timeout_ms) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
+                                          uint32_t *timeout_ms) {
+    if (timeout_ms) *timeout_ms = 60000; /* nothing is ever due */
+    return 0;
+}
+HOTEL_INLINE bool hotel_next_attr(hotel_list *list, hotel_attr_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_value(hotel_list *list, hotel_value_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_event(hotel_list *list, hotel_event_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_link(hotel_list *list, hotel_link_view *out) { return false; }
+HOTEL_INLINE bool hotel_find_attr(hotel_list attributes, const char *key, hotel_value_view *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_value_view);
+    return false;
+}
+HOTEL_INLINE hotel_batch hotel_batch_of(const void *request, size_t request_size) {
+    return HOTEL_NOTHING(hotel_batch);
+}
+HOTEL_INLINE hotel_spans hotel_batch_spans(const hotel_batch *batch) {
+    return HOTEL_NOTHING(hotel_spans);
+}
+HOTEL_INLINE bool hotel_next_span(hotel_spans *spans, hotel_span_view *out) { return false; }
+HOTEL_INLINE hotel_exporter hotel_console_exporter(int descriptor) {
+    return HOTEL_NOTHING(hotel_exporter);
+}
+HOTEL_INLINE hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *exporter,
+                                                        void *memory, size_t capacity) {
+    return HOTEL_NOTHING(hotel_exporter);
+}
+HOTEL_INLINE hotel_batch hotel_memory_exporter_batch(const hotel_memory_exporter *exporter) {
+    return HOTEL_NOTHING(hotel_batch);
+}
+HOTEL_INLINE size_t hotel_memory_exporter_count(const hotel_memory_exporter *exporter) {
+    return 0;
+}
+HOTEL_INLINE bool hotel_memory_exporter_at(const hotel_memory_exporter *exporter, size_t index,
+                                           hotel_span_view *out) {
+    return false;
+}
+HOTEL_INLINE size_t hotel_memory_exporter_refused(const hotel_memory_exporter *exporter) {
+    return 0;
+}
+HOTEL_INLINE void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {}
+HOTEL_INLINE hotel_result hotel_resource_start(hotel_resource *resource, void *memory,
+                                               size_t capacity, const char *schema_url) {
+    if (resource) *resource = HOTEL_NOTHING(hotel_resource);
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_add(hotel_resource *resource, hotel_attr attribute) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_set_schema(hotel_resource *resource,
+                                                    const char *schema_url) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_merge(hotel_resource *resource,
+                                               const hotel_resource *updating) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_resource_view hotel_resource_read(const hotel_resource *resource) {
+    return HOTEL_NOTHING(hotel_resource_view);
+}
+HOTEL_INLINE hotel_detector hotel_service_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_process_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_command_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_host_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_os_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_sdk_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_resource_detector(const hotel_resource *resource) {
+    return HOTEL_NOTHING(hotel_detector);
 }
 
 #pragma GCC diagnostic pop
