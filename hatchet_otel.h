@@ -30,12 +30,14 @@ Everywhere else include it without the macro. Link with -pthread. Then:
 sends one span to http://localhost:4318, or wherever OTEL_EXPORTER_OTLP_ENDPOINT points. Run
 "hatchet-otel serve" in another terminal to see it.
 
-OPTIONS (all for the file with the implementation, but for _STATIC: wherever it is included)
+OPTIONS (for the file with the implementation; _STATIC and _DISABLE wherever it is included)
 
 HATCHET_OTEL_IMPLEMENTATION   compile the implementation here
 HATCHET_OTEL_STATIC           a private copy: every function static, nothing for the linker to see
+HATCHET_OTEL_DISABLE          no tracing: every function is an empty inline one, no code remains
 HATCHET_OTEL_CHUNK_BYTES      bytes of an arena chunk, a power of two from 256; default 512
-HATCHET_OTEL_MAX_ATTACHED     contexts attached at once on a thread, 64 bytes each; default 32
+HATCHET_OTEL_MAX_ATTACHED     contexts attached at once on a thread, 80 bytes each; default 32
+HATCHET_OTEL_ZLIB             gzip for requests; link with -lz. Without it zlib.h is never included
 
 No option changes a public type; hotel_init checks that caller and implementation agree.
 
@@ -50,36 +52,45 @@ CONTENTS
     07  STATISTICS
     08  TRACERS AND SPANS
     09  CURRENT CONTEXT
-    10  PROPAGATION
-    11  HATCHET
-    12  MACROS FOR C
-    13  THE SAME FOR C++
-    14  PLATFORM
-    15  TEXT
-    16  LISTS OF PAIRS
-    17  URLS
-    18  W3C TRACE CONTEXT
-    19  HTTP RESPONSES
-    20  OTLP REPLIES
-    21  JSON METADATA
-    22  STRUCTURES
-    23  STATE
-    24  LOG
-    25  CLOCK AND RANDOM
-    26  ARENA
-    27  WRITING OTLP VALUES
-    28  INSIDE A SPAN
-    29  SCOPES AND RESOURCE
-    30  THREADS AND CURRENT CONTEXT
-    31  STARTING SPANS
-    32  OTLP ENCODING
-    33  SOCKETS
-    34  DESTINATIONS
-    35  EXPORTER
-    36  CONFIGURATION
-    37  FORK
-    38  HATCHET
-    39  PUBLIC FUNCTIONS
+    10  BAGGAGE
+    11  PROPAGATION
+    12  EXPORTERS AND FINISHED SPANS
+    13  RESOURCES AND DETECTORS
+    14  HATCHET
+    15  WITHOUT TRACING
+    16  MACROS FOR C
+    17  THE SAME FOR C++
+    18  PLATFORM
+    19  TEXT
+    20  LISTS OF PAIRS
+    21  URLS
+    22  W3C TRACE CONTEXT
+    23  HTTP RESPONSES
+    24  OTLP REPLIES
+    25  FINISHED SPANS
+    26  JSON METADATA
+    27  STRUCTURES
+    28  STATE
+    29  LOG
+    30  CLOCK AND RANDOM
+    31  ARENA
+    32  WRITING OTLP VALUES
+    33  INSIDE A SPAN
+    34  SCOPES AND RESOURCE
+    35  RESOURCES AND DETECTORS
+    36  THREADS AND CURRENT CONTEXT
+    37  STARTING SPANS
+    38  OTLP ENCODING
+    39  SOCKETS
+    40  DESTINATIONS
+    41  EXPORTER
+    42  CONSOLE AND MEMORY EXPORTERS
+    43  CONFIGURATION
+    44  FORK
+    45  HATCHET
+    46  BAGGAGE AND VALUES OF CONTEXTS
+    47  PROPAGATORS
+    48  PUBLIC FUNCTIONS
 
 CONCEPTS
 
@@ -97,6 +108,29 @@ hotel_traceparent to another process.
             hotel_add_event(&query, "retry");
             hotel_set_status(&query, HOTEL_STATUS_ERROR, "no such table");
         }
+    }
+    ---
+
+Beside the span a context carries baggage, which travels to other processes, and values of the
+application under keys, which do not. A context never changes: setting makes another one, which is
+given back once. Propagators write contexts into carriers and read them back; hotel_inject and
+hotel_extract_from use the one that OTEL_PROPAGATORS or the application chose.
+
+    --- code: carried.c
+    static void set_header(void *request, const char *name, const char *value) {
+        fprintf((FILE *)request, "%s: %s\r\n", name, value);
+    }
+
+    void send_request(FILE *request, const char *customer) {
+        char memory[HOTEL_BAGGAGE_BYTES];
+        hotel_baggage baggage;
+        hotel_setter setter = {set_header};
+        hotel_baggage_start(&baggage, memory, sizeof memory);
+        hotel_context_baggage(NULL, &baggage);
+        hotel_baggage_set(&baggage, "customer", customer, NULL);
+        hotel_context context = hotel_context_with_baggage(NULL, &baggage);
+        hotel_inject(&context, &setter, request);
+        hotel_context_release(&context);
     }
     ---
 
@@ -142,7 +176,7 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 #ifndef HATCHET_OTEL_H_INCLUDED
 #define HATCHET_OTEL_H_INCLUDED
 
-/* ==== [SECTION 01] VERSION AND LINKAGE ===================================================== */
+/* ==== [SECTION 01] VERSION AND LINKAGE ====================================================== */
 
 /* One source of truth for everything that is versioned with this file. */
 #define HOTEL_VERSION_MAJOR 0
@@ -162,8 +196,11 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 #endif
 
 /* HATCHET_OTEL_STATIC gives a file its own private copy: nothing is visible to the linker.
-   A library that embeds this header should define it. */
-#ifdef HATCHET_OTEL_STATIC
+   A library that embeds this header should define it. With HATCHET_OTEL_DISABLE the interface
+   stays and the bodies vanish: section WITHOUT TRACING has them. */
+#if defined(HATCHET_OTEL_DISABLE)
+#define HOTEL_API static inline __attribute__((unused))
+#elif defined(HATCHET_OTEL_STATIC)
 #define HOTEL_API static __attribute__((unused))
 #else
 #define HOTEL_API extern
@@ -188,7 +225,7 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 extern "C" {
 #endif
 
-/* ==== [SECTION 02] RESULTS AND LOG MESSAGES ================================================ */
+/* ==== [SECTION 02] RESULTS AND LOG MESSAGES ================================================= */
 
 /* What set-up, flush and shutdown return. Zero is success, errors are negative.
    Span calls return nothing: they never fail the host, they count (hotel_stats). */
@@ -235,6 +272,7 @@ typedef enum hotel_log_level {
     X(11, EXPORT_FAILED)      /* a request was given up: its spans are lost                     */ \
     X(12, PARTIAL_SUCCESS)    /* the server rejected some spans, or sent a warning              */ \
     X(13, EXPORT_RECOVERED)   /* the first success after failures                               */ \
+    X(14, REQUEST_TOO_LARGE)  /* a span dropped: it alone is larger than max_request_bytes      */ \
     X(20, QUEUE_FULL)         /* spans dropped: a destination's queue is full                   */ \
     X(21, ARENA_FULL)         /* spans not recorded: no chunk was free                          */ \
     X(22, SPAN_TOO_LARGE)     /* data dropped: a span reached max_span_bytes                    */ \
@@ -247,14 +285,16 @@ typedef enum hotel_log_level {
     X(29, TOO_MANY_SCOPES)    /* too many different tracers: the default one is used            */ \
     X(30, EMPTY_SCOPE_NAME)   /* a tracer was asked for without a name                          */ \
     X(31, BAD_METADATA)       /* additional_metadata is not a JSON object, or its traceparent   */ \
-    X(32, BAD_TRACEPARENT)    /* a traceparent was refused                                      */
+    X(32, BAD_TRACEPARENT)    /* a traceparent, tracestate or B3 header was refused             */ \
+    X(40, BAD_BAGGAGE)        /* entries of baggage were left out on their way in or out        */ \
+    X(41, CONTEXT_FULL)       /* a value or baggage found no room in a context                  */
 
 /* HOTEL_LOG_ID_STARTED and so on. */
 typedef enum hotel_log_id {
 #define HOTEL_LOG_ENUM(id, name) HOTEL_LOG_ID_##name = id,
     HOTEL_LOG_IDS(HOTEL_LOG_ENUM)
 #undef HOTEL_LOG_ENUM
-    HOTEL_LOG_ID_MAX = 32
+    HOTEL_LOG_ID_MAX = 41
 } hotel_log_id;
 
 /* Receives log messages. Called on the exporter's thread, or on the thread inside hotel_init, or
@@ -270,7 +310,7 @@ typedef void (*hotel_log_fn)(hotel_log_level level, hotel_log_id id, const char 
 HOTEL_API void hotel_log_to_stderr(hotel_log_level level, hotel_log_id id, const char *message,
                                    void *user_data);
 
-/* ==== [SECTION 03] ATTRIBUTES ============================================================== */
+/* ==== [SECTION 03] ATTRIBUTES =============================================================== */
 
 /* The kinds of attribute values (SP-31). */
 typedef enum hotel_type {
@@ -318,7 +358,7 @@ typedef struct hotel_attr {
     hotel_value value;
 } hotel_attr;
 
-/* Text that is read: UTF-8, not ended by a NUL, borrowed. */
+/* Text that is read: UTF-8, borrowed; it need not end in NUL. text NULL: none. */
 typedef struct hotel_string {
     const char *text;
     size_t size;
@@ -483,9 +523,9 @@ HOTEL_INLINE hotel_attr hotel_map(const char *key, const hotel_attr *entries, si
     return hotel_attrn(key, hotel_text_size(key), hotel_of_map(entries, count));
 }
 
-/* ==== [SECTION 04] SPAN CONTEXT, SPAN, CONTEXT ============================================= */
+/* ==== [SECTION 04] SPAN CONTEXT, SPAN, CONTEXT ============================================== */
 
-/* A reference to a shared immutable block in the arena (tracestate, a task's attributes).
+/* A reference to a shared immutable block in the arena (tracestate, a task's attributes, baggage).
    Counted; index 0 is none; a reference that outlived its block reads as empty. Opaque. */
 typedef struct hotel_block {
     uint32_t index;
@@ -516,11 +556,14 @@ typedef struct hotel_span {
     uint32_t epoch;
 } hotel_span;
 
-/* What flows from caller to callee: the current span and shared values (a Hatchet task's
-   attributes). Plain data; see hotel_context_hold for carrying one to another thread. */
+/* What flows from caller to callee: the current span and what is shared beside it. Plain data,
+   never changed but by who made it (SP-05); see hotel_context_hold for carrying one to another
+   thread. Only span is meant to be looked at. */
 typedef struct hotel_context {
     hotel_span span;
-    hotel_block values;
+    hotel_block values;  /* a Hatchet task's attributes    */
+    hotel_block baggage; /* see hotel_context_with_baggage */
+    hotel_block entries; /* see hotel_context_with_value   */
 } hotel_context;
 
 /* True when both IDs are non-zero (TR-16). threads: any. */
@@ -533,7 +576,7 @@ HOTEL_API void hotel_span_id_hex(const hotel_span_context *context, char out[17]
 /* A span that only carries this context: not recording, every call ignored (SP-02). */
 HOTEL_API hotel_span hotel_wrap(const hotel_span_context *context);
 
-/* ==== [SECTION 05] CONFIGURATION =========================================================== */
+/* ==== [SECTION 05] CONFIGURATION ============================================================ */
 
 /* In every configuration struct a zeroed member means its default. Where zero itself is a
    useful setting, this constant says it: a limit that keeps none, a delay of 0 ms. */
@@ -556,7 +599,9 @@ typedef enum hotel_io {
 
 /* How bytes travel. The built-in one is TCP and Unix sockets; an application brings its own
    for another TLS library, lwIP or a serial line. All functions are called by one thread at
-   a time (the exporter's, or the one in hotel_poll) and must not block. */
+   a time (the exporter's, or the one in hotel_poll) and must not block. receive_fn is also called
+   while a request is still being sent, because a server may answer early, and before one, to see
+   whether a kept connection is still good. Up to max_inflight connections are open at once. */
 typedef struct hotel_transport {
     /* Starts a connection; the result is handed to all the others. NULL: failed at once. */
     void *(*open_fn)(const char *host, uint16_t port, void *user_data)HOTEL_ZERO;
@@ -572,6 +617,14 @@ typedef struct hotel_transport {
     void *user_data HOTEL_ZERO;
 } hotel_transport;
 
+/* How requests are packed (OX-08, OT-02). */
+typedef enum hotel_compression {
+    HOTEL_COMPRESSION_DEFAULT = 0, /* OTEL_EXPORTER_OTLP_(TRACES_)COMPRESSION, else none */
+    HOTEL_COMPRESSION_NONE,
+    HOTEL_COMPRESSION_GZIP /* needs HATCHET_OTEL_ZLIB. What would not shrink goes out plain. zlib
+                              takes its 270 KiB for each destination by malloc, in hotel_init */
+} hotel_compression;
+
 /* Where spans go: OTLP over HTTP, protobuf. Copied by hotel_init. */
 typedef struct hotel_destination {
     /* http://host:port[/path] or unix:/path/to/socket[:/path]. Without a path /v1/traces is
@@ -583,8 +636,23 @@ typedef struct hotel_destination {
     uint32_t schedule_delay_ms HOTEL_ZERO;     /* longest wait of an ended span; 5000             */
     uint32_t max_queue_size HOTEL_ZERO;        /* ended spans that wait; 2048                     */
     uint32_t max_export_batch_size HOTEL_ZERO; /* spans in a request; 512                         */
-    uint32_t max_request_bytes HOTEL_ZERO;     /* 512 KiB, smaller in a small arena               */
+    /* Largest request, before compression (OX-11). 512 KiB, smaller in a small arena; at most
+       64 MiB, the specification's limit. A span that alone is larger is dropped and counted. */
+    uint32_t max_request_bytes HOTEL_ZERO;
+    uint32_t max_response_bytes HOTEL_ZERO; /* a larger one is a failure, final (OX-12); 4 MiB    */
+    /* Requests under way at once, each on a connection of its own and with a buffer of
+       max_request_bytes, or two of them with gzip (OC-01). 1, at most 8. With more than one,
+       batches may arrive in another order. While the server fails one of them tries alone. */
+    uint32_t max_inflight HOTEL_ZERO;
+    hotel_compression compression HOTEL_ZERO;
     const hotel_transport *transport HOTEL_ZERO; /* table is copied; NULL: sockets               */
+    /* Spans go to this exporter instead, in batches (EX-01); endpoint, headers, compression,
+       max_inflight and transport have no meaning then. Copied. NULL: OTLP over HTTP. */
+    const struct hotel_exporter *exporter HOTEL_ZERO;
+    /* The simple processor (BSP-29): each span is exported by itself, and hotel_end returns when
+       that is over, after 30 s at the latest. For tests and the console: it makes the span path
+       wait, and hotel_end must not be called in signal handlers. */
+    bool simple HOTEL_ZERO;
 } hotel_destination;
 
 /* Samplers (SM-01, SM-05 to SM-08). */
@@ -601,6 +669,7 @@ typedef enum hotel_sampler_type {
     HOTEL_SAMPLER_CUSTOM                       /* sample_fn decides */
 } hotel_sampler_type;
 
+/* What a sampler decides (SM-01). */
 typedef enum hotel_decision {
     HOTEL_DROP = 0,             /* not recorded; the span still has an ID of its own (TR-56) */
     HOTEL_RECORD_ONLY = 1,      /* recorded for processors, not exported, not sampled */
@@ -640,9 +709,10 @@ typedef void (*hotel_sampler_fn)(const hotel_sampling *input, hotel_sampling_res
 typedef struct hotel_sampler {
     hotel_sampler_type type HOTEL_ZERO;
     double ratio HOTEL_ZERO;                              /* 0 keeps none, 1 keeps all */
-    const struct hotel_sampler *root HOTEL_ZERO;               /* PARENT_BASED, ALWAYS_RECORD */
-    const struct hotel_sampler *remote_sampled HOTEL_ZERO;     /* PARENT_BASED: by what the parent */
-    const struct hotel_sampler *remote_not_sampled HOTEL_ZERO; /* is; NULL: as the parent did      */
+    const struct hotel_sampler *root HOTEL_ZERO; /* PARENT_BASED, ALWAYS_RECORD */
+    /* PARENT_BASED: by what the parent is; NULL: as the parent did. */
+    const struct hotel_sampler *remote_sampled HOTEL_ZERO;
+    const struct hotel_sampler *remote_not_sampled HOTEL_ZERO;
     const struct hotel_sampler *local_sampled HOTEL_ZERO;
     const struct hotel_sampler *local_not_sampled HOTEL_ZERO;
     hotel_sampler_fn sample_fn HOTEL_ZERO;
@@ -730,6 +800,7 @@ typedef struct hotel_tracer_config {
 } hotel_tracer_config;
 
 struct hotel_detector;
+struct hotel_propagator; /* section PROPAGATION */
 
 /* Everything hotel_init takes. Zeroed is a working default. Code beats environment beats
    default (SP-95). Nothing is kept by reference but the functions, their user data, and memory. */
@@ -747,6 +818,9 @@ typedef struct hotel_config {
     size_t num_destinations HOTEL_ZERO;               /* at most 4; OTEL_TRACES_EXPORTER       */
     hotel_tracer_config tracer HOTEL_ZERO; /* scope of spans that name no tracer               */
     hotel_sampler sampler HOTEL_ZERO;
+    /* Becomes the global one; the struct is copied. NULL: OTEL_PROPAGATORS, else
+       tracecontext,baggage. */
+    const struct hotel_propagator *propagator HOTEL_ZERO;
     hotel_limits limits HOTEL_ZERO; /* OTEL_*_LIMIT                                            */
     const hotel_processor *processors HOTEL_ZERO; /* copied                                    */
     size_t num_processors HOTEL_ZERO;             /* at most 4                                 */
@@ -766,7 +840,7 @@ typedef struct hotel_config {
     hotel_id_generator id_generator HOTEL_ZERO;
 } hotel_config;
 
-/* ==== [SECTION 06] LIFE CYCLE ============================================================== */
+/* ==== [SECTION 06] LIFE CYCLE =============================================================== */
 
 /* Starts the library: reads configuration and environment, sets up the arena, the destinations
    and (unless no_threads) the exporter's thread. config NULL: all defaults. Copies what it is
@@ -815,17 +889,33 @@ HOTEL_API hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t
    makes no spans. */
 HOTEL_API hotel_result hotel_poll(uint32_t timeout_ms);
 
+/* What a loop of your own has to wait for: <poll.h>'s events on a descriptor. */
+typedef struct hotel_descriptor {
+    int fd;
+    short events;
+} hotel_descriptor;
+
+/* With no_threads: the descriptors whose events, and *timeout_ms the time after which, hotel_poll
+   has something to do; ask again after each hotel_poll, because both change. Returns how many
+   there are, at most 128, and writes up to `capacity` of them. Spans that end meanwhile may bring
+   the time forward: ask again after those, or let them wait for the delay that was given.
+   threads: one at a time, as hotel_poll. */
+HOTEL_API size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
+                                       uint32_t *timeout_ms);
+
 /* The version this implementation was compiled from, "0.1.0". */
 HOTEL_API const char *hotel_version(void);
 
-/* ==== [SECTION 07] STATISTICS ============================================================== */
+/* ==== [SECTION 07] STATISTICS =============================================================== */
 
 /* The books since hotel_init (a fork child starts at zero). On 32-bit machines the counters come
    round at 2^32. Once no call is in progress
        started = unsampled + not_admitted + live + record_only + ended
-   and for each destination, after hotel_shutdown,
-       ended = accepted + rejected + failed + dropped_queue_full + dropped_too_large
-               + dropped_shutdown. */
+   and for each destination
+       offered = queued + accepted + rejected + failed + dropped_queue_full + dropped_too_large
+                 + dropped_shutdown,
+   where queued is 0 after hotel_shutdown and offered then is the number of its
+   provider's spans that ended. */
 typedef struct hotel_stats {
     uint64_t started;      /* spans asked for while running                      */
     uint64_t unsampled;    /* the sampler said no                                */
@@ -833,11 +923,12 @@ typedef struct hotel_stats {
     uint64_t live;         /* recording, not ended                               */
     uint64_t record_only;  /* ended, but not sampled: processors saw them        */
     uint64_t ended;        /* sampled, for the destinations                      */
-    uint64_t limited;      /* attributes, events, links dropped by limits or lack of space */
+    uint64_t limited;      /* attributes, events, links, baggage, context values dropped by */
+                           /* limits or lack of space                                      */
     uint64_t repaired;            /* texts that were not UTF-8 and were repaired   */
     uint64_t stale_references;    /* contexts used after their release             */
     uint64_t bad_arguments;       /* calls with unusable arguments                 */
-    uint64_t rejected_parents;    /* traceparents and metadata that were refused   */
+    uint64_t rejected_parents;    /* traceparents, B3, baggage, metadata refused   */
     uint64_t chunks_total;        /* size of the arena in chunks                   */
     uint64_t chunks_free;
     size_t num_destinations;
@@ -845,13 +936,14 @@ typedef struct hotel_stats {
 
 /* What became of the spans that were handed to a destination. */
 typedef struct hotel_destination_stats {
+    uint64_t offered;  /* spans handed to it                                             */
     uint64_t accepted; /* by the server                                                  */
     uint64_t rejected; /* by the server: partial success                                 */
     uint64_t failed;   /* sent without success; the outcome may be unknown               */
     uint64_t dropped_queue_full;
     uint64_t dropped_too_large; /* one span larger than max_request_bytes                */
     uint64_t dropped_shutdown;  /* not delivered when shutdown's time was over           */
-    uint64_t queued;            /* waiting now, the request in flight included           */
+    uint64_t queued;            /* waiting now, the requests in flight included          */
     uint64_t requests;          /* sent, repeats included                                */
     uint64_t retries;
     uint64_t connections;
@@ -869,7 +961,7 @@ HOTEL_API hotel_result hotel_get_destination_stats(size_t index, hotel_destinati
    manners: returns the size needed without the NUL. threads: any. */
 HOTEL_API size_t hotel_describe(char *out, size_t capacity);
 
-/* ==== [SECTION 08] TRACERS AND SPANS ======================================================= */
+/* ==== [SECTION 08] TRACERS AND SPANS ======================================================== */
 
 /* A tracer: an instrumentation scope. {0} is the default one of hotel_config. */
 typedef struct hotel_tracer {
@@ -1035,7 +1127,7 @@ HOTEL_API void hotel_record_exception(const hotel_span *span, const char *type,
                                       const char *message, const char *stacktrace,
                                       const hotel_attr *attributes, size_t num_attributes);
 
-/* ==== [SECTION 09] CURRENT CONTEXT ========================================================= */
+/* ==== [SECTION 09] CURRENT CONTEXT ========================================================== */
 
 /* The thread's current context and span; zero when nothing is attached. Borrowed: valid while
    it stays attached. threads: each sees its own. */
@@ -1063,6 +1155,25 @@ HOTEL_API hotel_result hotel_detach(hotel_token token);
 HOTEL_API hotel_context hotel_context_hold(const hotel_context *context);
 HOTEL_API void hotel_context_release(hotel_context *context);
 
+/* Values of the application in a context (CP-01 to CP-03). A key is told apart by identity, never
+   by its name, which is for the reader of the code. Make it once and keep it; {0} is no key.
+   threads: any; works before hotel_init. */
+typedef struct hotel_key {
+    uint32_t id;
+} hotel_key;
+HOTEL_API hotel_key hotel_create_key(const char *name);
+
+/* A new context with this value under the key, the old one stays as it is (NULL: the current one).
+   value is borrowed: it must live as long as the context; NULL takes the key out. Give the result
+   to hotel_context_release once. A context holds 32 keys: beyond that, without room in the arena,
+   or outside of hotel_init and hotel_release, the result is the old context, and that is counted
+   and logged. threads: any. */
+HOTEL_API hotel_context hotel_context_with_value(const hotel_context *context, hotel_key key,
+                                                 void *value);
+
+/* The value under a key, NULL if there is none. context NULL: the current one. threads: any. */
+HOTEL_API void *hotel_context_value(const hotel_context *context, hotel_key key);
+
 /* What HOTEL_SCOPE and HOTEL_ATTACH are made of: attach a span (and end it when leaving), or a
    context. A guard is left once, on the thread that made it. */
 typedef struct hotel_guard {
@@ -1074,7 +1185,81 @@ HOTEL_API hotel_guard hotel_guard_span(const hotel_span *span);
 HOTEL_API hotel_guard hotel_guard_context(const hotel_context *context);
 HOTEL_API void hotel_guard_leave(hotel_guard *guard);
 
-/* ==== [SECTION 10] PROPAGATION ============================================================= */
+/* ==== [SECTION 10] BAGGAGE ================================================================== */
+
+/* Names with values that travel beside a trace (BG-01). This is a working copy in memory of the
+   caller, made by hotel_baggage_start, for one thread at a time; it needs no hotel_init. A context
+   carries an immutable copy of one. */
+typedef struct hotel_baggage {
+    void *memory;
+    size_t capacity; /* bytes of memory                                              */
+    size_t size;     /* of them in use: 15 and its texts for each entry              */
+    size_t count;    /* entries                                                      */
+    size_t dropped;  /* entries, members of headers, without room or with a bad form */
+} hotel_baggage;
+
+/* Name and value are UTF-8, the value may be empty. metadata are the properties of the W3C format,
+   "key=value;key", as they travel; empty: none. Each text has a NUL behind it, too. */
+typedef struct hotel_baggage_entry {
+    hotel_string name;
+    hotel_string value;
+    hotel_string metadata;
+} hotel_baggage_entry;
+
+/* What must be carried (WB-06): 64 members in 8192 bytes. Memory of _BYTES has room for every
+   header of that size, a buffer of _HEADER_SIZE for the header with its NUL. */
+#define HOTEL_BAGGAGE_MEMBERS 64
+#define HOTEL_BAGGAGE_BYTES (8192 + 64 * 15)
+#define HOTEL_BAGGAGE_HEADER_SIZE (8192 + 1)
+
+/* Begins an empty one in this memory. */
+HOTEL_API void hotel_baggage_start(hotel_baggage *baggage, void *memory, size_t capacity);
+
+/* Sets a value, which replaces the one of that name; for a moment there must be room for both.
+   value NULL is empty; bytes that are not UTF-8 become U+FFFD. metadata NULL: none. false, nothing
+   is changed and dropped counts it: no room, a name that is empty or not UTF-8, metadata that is
+   not a list of properties. Any name may be set, one that is no HTTP token cannot be sent. */
+HOTEL_API bool hotel_baggage_set(hotel_baggage *baggage, const char *name, const char *value,
+                                 const char *metadata);
+HOTEL_API bool hotel_baggage_set_n(hotel_baggage *baggage, hotel_string name, hotel_string value,
+                                   hotel_string metadata);
+
+/* Looks a name up; upper and lower case differ. Texts are valid until the next change. get: the
+   value, NULL when there is none. find: the whole entry; *out stays as it is when there is none. */
+HOTEL_API const char *hotel_baggage_get(const hotel_baggage *baggage, const char *name);
+HOTEL_API bool hotel_baggage_find(const hotel_baggage *baggage, hotel_string name,
+                                  hotel_baggage_entry *out);
+
+/* Takes one entry out (false: there is none), or all. */
+HOTEL_API bool hotel_baggage_remove(hotel_baggage *baggage, const char *name);
+HOTEL_API bool hotel_baggage_remove_n(hotel_baggage *baggage, hotel_string name);
+HOTEL_API void hotel_baggage_clear(hotel_baggage *baggage);
+
+/* All entries, the oldest first: begin with *cursor 0, false is the end. */
+HOTEL_API bool hotel_baggage_next(const hotel_baggage *baggage, size_t *cursor,
+                                  hotel_baggage_entry *out);
+
+/* Adds the members of a baggage header (WB-02 to WB-09); of several headers one after the other
+   (WB-12). A malformed member is dropped, the rest is kept; at the first one without room, and
+   behind 64 entries, it ends. Returns how many were taken. */
+HOTEL_API size_t hotel_baggage_parse(hotel_baggage *baggage, const char *header, size_t size);
+
+/* The baggage header with snprintf's manners: the size needed without NUL, 0 when there is nothing
+   to send. Whole members only, at most 64 and 8192 bytes; what is left out is counted and logged
+   (WB-01, WB-06, WB-08). */
+HOTEL_API size_t hotel_baggage_format(const hotel_baggage *baggage, char *out, size_t capacity);
+
+/* A new context with a copy of this baggage; NULL or empty: without any (WB-11). context NULL: the
+   current one. Give the result to hotel_context_release once. What is beyond max_span_bytes, or
+   finds no room in the arena, is left out, counted and logged. Needs hotel_init. threads: any. */
+HOTEL_API hotel_context hotel_context_with_baggage(const hotel_context *context,
+                                                   const hotel_baggage *baggage);
+
+/* Replaces the content of a working copy by the baggage of a context (NULL: the current one).
+   false: some entries found no room, out->dropped says how many. threads: any. */
+HOTEL_API bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out);
+
+/* ==== [SECTION 11] PROPAGATION ============================================================== */
 
 /* The current context with the remote parent that a request brought: W3C traceparent and, if
    there is one, tracestate (NULL: none). A traceparent that is absent or malformed leaves the
@@ -1101,7 +1286,119 @@ HOTEL_API ptrdiff_t hotel_tracestate_get(const char *state, const char *key, cha
 HOTEL_API size_t hotel_tracestate_set(const char *state, const char *key, const char *value,
                                       char *out, size_t capacity);
 
-/* ==== [SECTION 00] EXPORTERS AND FINISHED SPANS ============================================ */
+/* How a carrier is read: the headers of a request, properties of a message, an environment. What
+   get_fn and keys_fn return stays valid until the extraction is over. */
+typedef struct hotel_getter {
+    /* The index-th value under a name, from 0 on: a header that was sent twice has two (WC-01).
+       text NULL: there are no more. For HTTP, upper and lower case of names are the same. */
+    hotel_string (*get_fn)(const void *carrier, const char *key, size_t index) HOTEL_ZERO;
+    /* The index-th name in the carrier, text NULL: there are no more (WC-02). Optional: none of
+       the built-in propagators asks. */
+    hotel_string (*keys_fn)(const void *carrier, size_t index) HOTEL_ZERO;
+} hotel_getter;
+
+/* How a carrier is written: the value replaces what is under that name (WC-03). Both end in NUL
+   and are valid during the call only; names are lower-case ASCII. */
+typedef struct hotel_setter {
+    void (*set_fn)(void *carrier, const char *key, const char *value) HOTEL_ZERO;
+} hotel_setter;
+
+/* Writes part of a context into carriers and reads it back (CP-14). Any function may be missing.
+   Called by the thread that injects or extracts, several at once. */
+typedef struct hotel_propagator {
+    void (*inject_fn)(const hotel_context *context, const hotel_setter *setter, void *carrier,
+                      void *user_data) HOTEL_ZERO;
+    /* Changes a held context, or leaves it as it is where the carrier has nothing usable: by
+       hotel_context_put_span, or as in
+       next = hotel_context_with_value(context, key, value); hotel_context_release(context);
+       *context = next; */
+    void (*extract_fn)(hotel_context *context, const hotel_getter *getter, const void *carrier,
+                       void *user_data) HOTEL_ZERO;
+    /* The index-th name that inject_fn may set; NULL: there are no more (CP-15). */
+    const char *(*field_fn)(size_t index, void *user_data)HOTEL_ZERO;
+    void *user_data HOTEL_ZERO;
+} hotel_propagator;
+
+/* The built-in ones: W3C trace context (CP-09); W3C baggage (BG-02); B3 in one header and in
+   several (CP-10): both extract either form, the single header first. B3's debug flag implies
+   sampled and goes on to the spans below; no parent span ID is sent. */
+HOTEL_API hotel_propagator hotel_tracecontext_propagator(void);
+HOTEL_API hotel_propagator hotel_baggage_propagator(void);
+HOTEL_API hotel_propagator hotel_b3_propagator(void);
+HOTEL_API hotel_propagator hotel_b3multi_propagator(void);
+
+/* Several that act as one, in this order (CP-07). The list and what it points to are kept by
+   reference. */
+typedef struct hotel_propagator_list {
+    const hotel_propagator *parts HOTEL_ZERO;
+    size_t count HOTEL_ZERO;
+} hotel_propagator_list;
+HOTEL_API hotel_propagator hotel_composite_propagator(const hotel_propagator_list *list);
+
+/* The global propagator: none until hotel_init or this sets it (CP-08). One that was set by hand
+   stays when hotel_init is given none; NULL: propagate nothing. The struct is copied. threads:
+   any. */
+HOTEL_API void hotel_set_global_propagator(const hotel_propagator *propagator);
+HOTEL_API hotel_propagator hotel_get_global_propagator(void);
+
+/* Writes what the global propagator carries into a request that is about to be sent. context NULL:
+   the current one. Nothing is written without a valid span context or baggage (WP-18, WB-10).
+   threads: any. */
+HOTEL_API void hotel_inject(const hotel_context *context, const hotel_setter *setter,
+                            void *carrier);
+
+/* The current context with what a request brought. What is absent or malformed leaves that part as
+   it is. Give the result to hotel_context_release when the request is done. threads: any. */
+HOTEL_API hotel_context hotel_extract_from(const hotel_getter *getter, const void *carrier);
+
+/* The same by a propagator of choice (NULL: the global one), and into any context (NULL: the
+   current one). */
+HOTEL_API void hotel_inject_with(const hotel_propagator *propagator, const hotel_context *context,
+                                 const hotel_setter *setter, void *carrier);
+HOTEL_API hotel_context hotel_extract_with(const hotel_propagator *propagator,
+                                           const hotel_context *context,
+                                           const hotel_getter *getter, const void *carrier);
+
+/* The index-th name that a propagator (NULL: the global one) may set, NULL behind the last: what
+   has to be taken out of a request before it is sent again (CP-15). */
+HOTEL_API const char *hotel_propagator_field(const hotel_propagator *propagator, size_t index);
+
+/* For propagators: puts a span into a context that is held, in place. */
+HOTEL_API void hotel_context_put_span(hotel_context *held, const hotel_span *span);
+
+/* A ready-made getter for HTTP: the carrier is a hotel_headers, names in any case (CP-17). */
+typedef struct hotel_headers {
+    const hotel_header *list HOTEL_ZERO;
+    size_t count HOTEL_ZERO;
+} hotel_headers;
+HOTEL_API hotel_getter hotel_header_getter(void);
+
+/* Environment variables as carrier (CP-19, WC-06). The name under which a key travels, with
+   snprintf's manners: upper-case, _ for what is neither letter nor digit and before a leading
+   digit; TRACEPARENT, TRACESTATE, BAGGAGE. */
+HOTEL_API size_t hotel_env_name(const char *key, char *out, size_t capacity);
+
+/* Reads an array like envp, "NAME=value" up to a NULL; carrier NULL: this process' environment.
+   Keys are those names that are in that form. */
+HOTEL_API hotel_getter hotel_env_getter(void);
+
+/* An environment for execve: pointers in `list`, ended by NULL, and what was set in `memory`, both
+   the caller's. base: variables to begin with, by reference (environ, or NULL). What finds no room
+   is counted in dropped. hotel_env_setter writes into one. */
+typedef struct hotel_env {
+    char **list;
+    size_t capacity; /* pointers in list, that of the NULL included */
+    size_t count;
+    char *memory;
+    size_t memory_bytes;
+    size_t used_bytes;
+    size_t dropped;
+} hotel_env;
+HOTEL_API void hotel_env_start(hotel_env *env, char **list, size_t capacity, char *memory,
+                               size_t memory_bytes, char *const *base);
+HOTEL_API hotel_setter hotel_env_setter(void);
+
+/* ==== [SECTION 12] EXPORTERS AND FINISHED SPANS ============================================= */
 
 /* A list inside something finished: attributes, elements of an array, events, links. It is walked
    with the hotel_next_* function of its members; walking uses it up, so walk a copy to come
@@ -1307,7 +1604,7 @@ HOTEL_API size_t hotel_memory_exporter_refused(const hotel_memory_exporter *expo
    reading. */
 HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter);
 
-/* ==== [SECTION 00] RESOURCES AND DETECTORS ================================================= */
+/* ==== [SECTION 13] RESOURCES AND DETECTORS ================================================== */
 
 /* The schema URL of the semantic conventions whose names this library's detectors use (RS-07). */
 #define HOTEL_SCHEMA_URL "https://opentelemetry.io/schemas/1.44.0"
@@ -1375,7 +1672,7 @@ HOTEL_API hotel_detector hotel_os_detector(void);
 HOTEL_API hotel_detector hotel_sdk_detector(void);
 HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource);
 
-/* ==== [SECTION 11] HATCHET ================================================================= */
+/* ==== [SECTION 14] HATCHET ================================================================== */
 
 /* A task run as a worker receives it: the members are those of Hatchet's AssignedAction. What
    is NULL or empty is left out of the span; numbers are always sent, zero included. A string
@@ -1481,11 +1778,369 @@ HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *jso
 /* The current context with the parent that a run's metadata names, as hotel_extract. */
 HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_size);
 
+/* ==== [SECTION 15] WITHOUT TRACING ========================================================== */
+
+#ifdef HATCHET_OTEL_DISABLE
+
+/* One body for every HOTEL_API function above. Set-up, flush and shutdown succeed, spans and
+   contexts are zero, texts are empty. What a program passes on is passed on as it was: metadata
+   and tracestate come out unchanged. hotel_poll returns at once. */
+#ifdef __cplusplus
+#define HOTEL_NOTHING(type) type()
+#else
+#define HOTEL_NOTHING(type) ((type){0})
+#endif
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+
+/* Copies text with snprintf's manners. */
+HOTEL_INLINE size_t hotel_pass_on(const char *text, size_t size, char *out, size_t capacity) {
+    size_t kept = size < capacity ? size : capacity - 1;
+    if (!out || capacity == 0) return size;
+    if (kept > 0) __builtin_memcpy(out, text, kept);
+    out[kept] = 0;
+    return size;
+}
+
+HOTEL_INLINE const char *hotel_result_text(int result) {
+    return result == HOTEL_OK ? "success" : "tracing is compiled out";
+}
+HOTEL_INLINE void hotel_log_to_stderr(hotel_log_level level, hotel_log_id id, const char *message,
+                                      void *user_data) {}
+
+HOTEL_INLINE bool hotel_is_valid(const hotel_span_context *context) { return false; }
+HOTEL_INLINE void hotel_trace_id_hex(const hotel_span_context *context, char out[33]) {
+    if (out) __builtin_memcpy(out, "00000000000000000000000000000000", 33);
+}
+HOTEL_INLINE void hotel_span_id_hex(const hotel_span_context *context, char out[17]) {
+    if (out) __builtin_memcpy(out, "0000000000000000", 17);
+}
+HOTEL_INLINE hotel_span hotel_wrap(const hotel_span_context *context) {
+    return HOTEL_NOTHING(hotel_span);
+}
+
+HOTEL_INLINE hotel_result hotel_init_checked(const hotel_config *config, size_t config_size,
+                                             int version) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_flush(uint32_t timeout_ms) { return HOTEL_OK; }
+HOTEL_INLINE hotel_result hotel_shutdown(uint32_t timeout_ms) { return HOTEL_OK; }
+HOTEL_INLINE hotel_result hotel_release(void) { return HOTEL_OK; }
+HOTEL_INLINE hotel_result hotel_poll(uint32_t timeout_ms) { return HOTEL_OK; }
+HOTEL_INLINE const char *hotel_version(void) { return HOTEL_VERSION_STRING; }
+
+HOTEL_INLINE void hotel_get_stats(hotel_stats *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_stats);
+}
+HOTEL_INLINE hotel_result hotel_get_destination_stats(size_t index, hotel_destination_stats *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_destination_stats);
+    return HOTEL_ERR_ARGUMENT; /* there is none */
+}
+HOTEL_INLINE size_t hotel_describe(char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+
+HOTEL_INLINE hotel_tracer hotel_get_tracer(const hotel_tracer_config *config) {
+    return HOTEL_NOTHING(hotel_tracer);
+}
+HOTEL_INLINE bool hotel_is_enabled(hotel_tracer tracer) { return false; }
+HOTEL_INLINE hotel_span hotel_start_with(const char *name, const hotel_start_options *options) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE hotel_span hotel_start(const char *name) { return HOTEL_NOTHING(hotel_span); }
+HOTEL_INLINE hotel_span hotel_start_as(const char *name, hotel_kind kind) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE hotel_span hotel_start_in(const hotel_context *parent, const char *name,
+                                       hotel_kind kind) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE void hotel_end(const hotel_span *span) {}
+HOTEL_INLINE void hotel_end_at(const hotel_span *span, uint64_t end_time_ns) {}
+HOTEL_INLINE bool hotel_is_recording(const hotel_span *span) { return false; }
+HOTEL_INLINE void hotel_set_attrs(const hotel_span *span, const hotel_attr *attributes,
+                                  size_t num_attributes) {}
+HOTEL_INLINE void hotel_set_name(const hotel_span *span, const char *name) {}
+HOTEL_INLINE void hotel_set_name_n(const hotel_span *span, const char *name, size_t size) {}
+HOTEL_INLINE void hotel_set_status(const hotel_span *span, hotel_status status,
+                                   const char *description) {}
+HOTEL_INLINE void hotel_set_status_n(const hotel_span *span, hotel_status status,
+                                     const char *description, size_t size) {}
+HOTEL_INLINE void hotel_add_event_as(const hotel_span *span, const hotel_event *event) {}
+HOTEL_INLINE void hotel_add_event(const hotel_span *span, const char *name) {}
+HOTEL_INLINE void hotel_add_link(const hotel_span *span, const hotel_link *link) {}
+HOTEL_INLINE void hotel_record_exception(const hotel_span *span, const char *type,
+                                         const char *message, const char *stacktrace,
+                                         const hotel_attr *attributes, size_t num_attributes) {}
+
+HOTEL_INLINE hotel_context hotel_current(void) { return HOTEL_NOTHING(hotel_context); }
+HOTEL_INLINE hotel_span hotel_current_span(void) { return HOTEL_NOTHING(hotel_span); }
+HOTEL_INLINE hotel_context hotel_context_with(const hotel_span *span) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE hotel_token hotel_attach(const hotel_context *context) {
+    return HOTEL_NOTHING(hotel_token);
+}
+HOTEL_INLINE hotel_result hotel_detach(hotel_token token) { return HOTEL_OK; }
+HOTEL_INLINE hotel_context hotel_context_hold(const hotel_context *context) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE void hotel_context_release(hotel_context *context) {}
+HOTEL_INLINE hotel_guard hotel_guard_span(const hotel_span *span) {
+    return HOTEL_NOTHING(hotel_guard);
+}
+HOTEL_INLINE hotel_guard hotel_guard_context(const hotel_context *context) {
+    return HOTEL_NOTHING(hotel_guard);
+}
+HOTEL_INLINE void hotel_guard_leave(hotel_guard *guard) {}
+
+HOTEL_INLINE hotel_context hotel_extract(const char *traceparent, const char *tracestate) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE hotel_context hotel_extract_n(const char *traceparent, size_t traceparent_size,
+                                           const char *tracestate, size_t tracestate_size) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE bool hotel_traceparent(const hotel_span *span, char out[HOTEL_TRACEPARENT_SIZE]) {
+    if (out) out[0] = 0;
+    return false;
+}
+HOTEL_INLINE size_t hotel_tracestate(const hotel_span *span, char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE ptrdiff_t hotel_tracestate_get(const char *state, const char *key, char *out,
+                                            size_t capacity) {
+    (void)hotel_pass_on("", 0, out, capacity);
+    return -1;
+}
+HOTEL_INLINE size_t hotel_tracestate_set(const char *state, const char *key, const char *value,
+                                         char *out, size_t capacity) {
+    return hotel_pass_on(state, hotel_text_size(state), out, capacity);
+}
+
+HOTEL_INLINE hotel_key hotel_create_key(const char *name) { return HOTEL_NOTHING(hotel_key); }
+HOTEL_INLINE hotel_context hotel_context_with_value(const hotel_context *context, hotel_key key,
+                                                    void *value) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE void *hotel_context_value(const hotel_context *context, hotel_key key) {
+    return NULL;
+}
+
+HOTEL_INLINE void hotel_baggage_start(hotel_baggage *baggage, void *memory, size_t capacity) {
+    if (baggage) *baggage = HOTEL_NOTHING(hotel_baggage);
+}
+HOTEL_INLINE bool hotel_baggage_set(hotel_baggage *baggage, const char *name, const char *value,
+                                    const char *metadata) {
+    return false;
+}
+HOTEL_INLINE bool hotel_baggage_set_n(hotel_baggage *baggage, hotel_string name,
+                                      hotel_string value, hotel_string metadata) {
+    return false;
+}
+HOTEL_INLINE const char *hotel_baggage_get(const hotel_baggage *baggage, const char *name) {
+    return NULL;
+}
+HOTEL_INLINE bool hotel_baggage_find(const hotel_baggage *baggage, hotel_string name,
+                                     hotel_baggage_entry *out) {
+    return false;
+}
+HOTEL_INLINE bool hotel_baggage_remove(hotel_baggage *baggage, const char *name) { return false; }
+HOTEL_INLINE bool hotel_baggage_remove_n(hotel_baggage *baggage, hotel_string name) {
+    return false;
+}
+HOTEL_INLINE void hotel_baggage_clear(hotel_baggage *baggage) {}
+HOTEL_INLINE bool hotel_baggage_next(const hotel_baggage *baggage, size_t *cursor,
+                                     hotel_baggage_entry *out) {
+    return false;
+}
+HOTEL_INLINE size_t hotel_baggage_parse(hotel_baggage *baggage, const char *header, size_t size) {
+    return 0;
+}
+HOTEL_INLINE size_t hotel_baggage_format(const hotel_baggage *baggage, char *out,
+                                         size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE hotel_context hotel_context_with_baggage(const hotel_context *context,
+                                                      const hotel_baggage *baggage) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out) {
+    return true;
+}
+
+HOTEL_INLINE hotel_propagator hotel_tracecontext_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE hotel_propagator hotel_baggage_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE hotel_propagator hotel_b3_propagator(void) { return HOTEL_NOTHING(hotel_propagator); }
+HOTEL_INLINE hotel_propagator hotel_b3multi_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE hotel_propagator hotel_composite_propagator(const hotel_propagator_list *list) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE void hotel_set_global_propagator(const hotel_propagator *propagator) {}
+HOTEL_INLINE hotel_propagator hotel_get_global_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE void hotel_inject(const hotel_context *context, const hotel_setter *setter,
+                               void *carrier) {}
+HOTEL_INLINE void hotel_inject_with(const hotel_propagator *propagator,
+                                    const hotel_context *context, const hotel_setter *setter,
+                                    void *carrier) {}
+HOTEL_INLINE hotel_context hotel_extract_from(const hotel_getter *getter, const void *carrier) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE hotel_context hotel_extract_with(const hotel_propagator *propagator,
+                                              const hotel_context *context,
+                                              const hotel_getter *getter, const void *carrier) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE const char *hotel_propagator_field(const hotel_propagator *propagator,
+                                                size_t index) {
+    return NULL;
+}
+HOTEL_INLINE void hotel_context_put_span(hotel_context *held, const hotel_span *span) {}
+HOTEL_INLINE hotel_getter hotel_header_getter(void) { return HOTEL_NOTHING(hotel_getter); }
+HOTEL_INLINE hotel_getter hotel_env_getter(void) { return HOTEL_NOTHING(hotel_getter); }
+HOTEL_INLINE hotel_setter hotel_env_setter(void) { return HOTEL_NOTHING(hotel_setter); }
+HOTEL_INLINE size_t hotel_env_name(const char *key, char *out, size_t capacity) {
+    return hotel_pass_on(key, hotel_text_size(key), out, capacity);
+}
+/* The child still gets the variables to begin with. */
+HOTEL_INLINE void hotel_env_start(hotel_env *env, char **list, size_t capacity, char *memory,
+                                  size_t memory_bytes, char *const *base) {
+    if (!env) return;
+    *env = HOTEL_NOTHING(hotel_env);
+    if (!list || capacity == 0) return;
+    env->list = list;
+    env->capacity = capacity;
+    for (; base && *base; base++) {
+        if (env->count + 1 < capacity) list[env->count++] = *base;
+        else env->dropped++;
+    }
+    list[env->count] = NULL;
+}
+
+HOTEL_INLINE hotel_task hotel_start_step_run(const hotel_step_run *step_run) {
+    return HOTEL_NOTHING(hotel_task);
+}
+HOTEL_INLINE void hotel_task_succeed(hotel_task *task) {}
+HOTEL_INLINE void hotel_task_fail(hotel_task *task, const char *message) {}
+HOTEL_INLINE void hotel_task_fail_as(hotel_task *task, const char *type, const char *message,
+                                     const char *stacktrace) {}
+HOTEL_INLINE hotel_span hotel_start_run_workflow(const hotel_trigger *trigger) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE size_t hotel_inject_metadata_n(const hotel_span *span, const char *json,
+                                            size_t json_size, char *out, size_t capacity) {
+    bool empty = !json || json_size == 0;
+    return hotel_pass_on(empty ? "{}" : json, empty ? 2 : json_size, out, capacity);
+}
+HOTEL_INLINE size_t hotel_inject_metadata(const hotel_span *span, const char *json, char *out,
+                                          size_t capacity) {
+    return hotel_inject_metadata_n(span, json, hotel_text_size(json), out, capacity);
+}
+HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_size) {
+    return HOTEL_NOTHING(hotel_context);
+}
+
+HOTEL_INLINE size_t hotel_sampler_description(const hotel_sampler *sampler, char *out,
+                                              size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE hotel_result hotel_provider_start(const hotel_config *config, hotel_provider *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_provider);
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_provider_flush(hotel_provider provider, uint32_t timeout_ms) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t timeout_ms) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
+                                          uint32_t *timeout_ms) {
+    if (timeout_ms) *timeout_ms = 60000; /* nothing is ever due */
+    return 0;
+}
+HOTEL_INLINE bool hotel_next_attr(hotel_list *list, hotel_attr_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_value(hotel_list *list, hotel_value_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_event(hotel_list *list, hotel_event_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_link(hotel_list *list, hotel_link_view *out) { return false; }
+HOTEL_INLINE bool hotel_find_attr(hotel_list attributes, const char *key, hotel_value_view *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_value_view);
+    return false;
+}
+HOTEL_INLINE hotel_batch hotel_batch_of(const void *request, size_t request_size) {
+    return HOTEL_NOTHING(hotel_batch);
+}
+HOTEL_INLINE hotel_spans hotel_batch_spans(const hotel_batch *batch) {
+    return HOTEL_NOTHING(hotel_spans);
+}
+HOTEL_INLINE bool hotel_next_span(hotel_spans *spans, hotel_span_view *out) { return false; }
+HOTEL_INLINE hotel_exporter hotel_console_exporter(int descriptor) {
+    return HOTEL_NOTHING(hotel_exporter);
+}
+HOTEL_INLINE hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *exporter,
+                                                        void *memory, size_t capacity) {
+    return HOTEL_NOTHING(hotel_exporter);
+}
+HOTEL_INLINE hotel_batch hotel_memory_exporter_batch(const hotel_memory_exporter *exporter) {
+    return HOTEL_NOTHING(hotel_batch);
+}
+HOTEL_INLINE size_t hotel_memory_exporter_count(const hotel_memory_exporter *exporter) {
+    return 0;
+}
+HOTEL_INLINE bool hotel_memory_exporter_at(const hotel_memory_exporter *exporter, size_t index,
+                                           hotel_span_view *out) {
+    return false;
+}
+HOTEL_INLINE size_t hotel_memory_exporter_refused(const hotel_memory_exporter *exporter) {
+    return 0;
+}
+HOTEL_INLINE void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {}
+HOTEL_INLINE hotel_result hotel_resource_start(hotel_resource *resource, void *memory,
+                                               size_t capacity, const char *schema_url) {
+    if (resource) *resource = HOTEL_NOTHING(hotel_resource);
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_add(hotel_resource *resource, hotel_attr attribute) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_set_schema(hotel_resource *resource,
+                                                    const char *schema_url) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_merge(hotel_resource *resource,
+                                               const hotel_resource *updating) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_resource_view hotel_resource_read(const hotel_resource *resource) {
+    return HOTEL_NOTHING(hotel_resource_view);
+}
+HOTEL_INLINE hotel_detector hotel_service_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_process_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_command_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_host_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_os_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_sdk_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_resource_detector(const hotel_resource *resource) {
+    return HOTEL_NOTHING(hotel_detector);
+}
+
+#pragma GCC diagnostic pop
+#undef HOTEL_NOTHING
+#endif /* HATCHET_OTEL_DISABLE */
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif
 
-/* ==== [SECTION 12] MACROS FOR C ============================================================ */
+/* ==== [SECTION 16] MACROS FOR C ============================================================= */
 
 #ifndef __cplusplus
 
@@ -1515,7 +2170,7 @@ HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_siz
 
 #else
 
-/* ==== [SECTION 13] THE SAME FOR C++ ======================================================== */
+/* ==== [SECTION 17] THE SAME FOR C++ ========================================================= */
 
 /* Several attributes at once. */
 template <typename... Attributes>
@@ -1555,6 +2210,16 @@ inline hotel_task hotel_start_step_run(const hotel_step_run &step_run) {
 inline hotel_span hotel_start_run_workflow(const hotel_trigger &trigger) {
     return hotel_start_run_workflow(&trigger);
 }
+inline void hotel_inject(const hotel_context *context, const hotel_setter &setter,
+                         void *carrier) {
+    hotel_inject(context, &setter, carrier);
+}
+inline hotel_context hotel_extract_from(const hotel_getter &getter, const void *carrier) {
+    return hotel_extract_from(&getter, carrier);
+}
+inline void hotel_set_global_propagator(const hotel_propagator &propagator) {
+    hotel_set_global_propagator(&propagator);
+}
 inline hotel_result hotel_init_checked(const hotel_config &config, size_t size, int version) {
     return hotel_init_checked(&config, size, version);
 }
@@ -1585,10 +2250,11 @@ private:
 
 /* ==== IMPLEMENTATION ======================================================================== */
 
-#if defined(HATCHET_OTEL_IMPLEMENTATION) && !defined(HATCHET_OTEL_IMPLEMENTATION_INCLUDED)
+#if defined(HATCHET_OTEL_IMPLEMENTATION) && !defined(HATCHET_OTEL_DISABLE) && \
+    !defined(HATCHET_OTEL_IMPLEMENTATION_INCLUDED)
 #define HATCHET_OTEL_IMPLEMENTATION_INCLUDED
 
-/* ==== [SECTION 14] PLATFORM ================================================================ */
+/* ==== [SECTION 18] PLATFORM ================================================================= */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -1610,6 +2276,9 @@ private:
 #include <unistd.h>
 #if defined(__linux__)
 #include <sys/random.h>
+#endif
+#if defined(HATCHET_OTEL_ZLIB)
+#include <zlib.h>
 #endif
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
@@ -1635,7 +2304,7 @@ extern "C" {
 #error "HATCHET_OTEL_CHUNK_BYTES must be a power of two from 256 to 32768"
 #endif
 
-/* Contexts attached at the same time on one thread: 64 bytes of thread-local memory each. */
+/* Contexts attached at the same time on one thread: 80 bytes of thread-local memory each. */
 #ifndef HATCHET_OTEL_MAX_ATTACHED
 #define HATCHET_OTEL_MAX_ATTACHED 32
 #endif
@@ -1731,7 +2400,7 @@ static void hoteli_cancel_back(int state) {
     (void)state;
 }
 
-/* ==== [SECTION 15] TEXT ==================================================================== */
+/* ==== [SECTION 19] TEXT ===================================================================== */
 
 /* One byte value in all eight bytes of a word. */
 #define HOTELI_BYTES(x) (UINT64_C(0x0101010101010101) * (x))
@@ -1917,7 +2586,7 @@ static size_t hoteli_percent_decode(char *out, const char *text, size_t size, bo
     return used;
 }
 
-/* ==== [SECTION 16] LISTS OF PAIRS ========================================================== */
+/* ==== [SECTION 20] LISTS OF PAIRS =========================================================== */
 
 typedef struct hoteli_pair {
     const char *key;
@@ -1967,7 +2636,7 @@ static bool hoteli_is_token(const char *text, size_t size) {
     return size > 0;
 }
 
-/* ==== [SECTION 17] URLS ==================================================================== */
+/* ==== [SECTION 21] URLS ===================================================================== */
 
 typedef struct hoteli_url {
     bool tls;
@@ -2029,6 +2698,9 @@ static const char *hoteli_url_authority(const char *text, size_t size, hoteli_ur
                          : "the host name has a character that cannot be in one";
         }
     }
+    if (is_v6 && memchr(url->host, ':', host_size) == NULL) {
+        return "what is in the brackets is not an IPv6 address";
+    }
     if (port_size > 0) {
         const char *colon = text + name_size;
         if (!is_v6 && memchr(colon + 1, ':', port_size - 1) != NULL) {
@@ -2074,7 +2746,7 @@ static const char *hoteli_url_parse(const char *text, size_t size, hoteli_url *u
     return reason != NULL ? reason : hoteli_url_path(text + stop, size - stop, url);
 }
 
-/* ==== [SECTION 18] W3C TRACE CONTEXT ======================================================= */
+/* ==== [SECTION 22] W3C TRACE CONTEXT ======================================================== */
 
 /* Between a word as it lies in memory and one whose lowest byte is the first. */
 static uint64_t hoteli_le64(uint64_t v) {
@@ -2331,7 +3003,7 @@ static size_t hoteli_tracestate_shrink(char *state, size_t size, size_t max_size
     return size;
 }
 
-/* ==== [SECTION 19] HTTP RESPONSES ========================================================== */
+/* ==== [SECTION 23] HTTP RESPONSES =========================================================== */
 
 enum {
     HOTELI_HTTP_STATUS,
@@ -2728,7 +3400,7 @@ static int64_t hoteli_http_retry_after_ms(const char *text, int64_t now_unix_s) 
     return (int64_t)(seconds < 86400 ? seconds : 86400) * 1000;
 }
 
-/* ==== [SECTION 20] OTLP REPLIES ============================================================ */
+/* ==== [SECTION 24] OTLP REPLIES ============================================================= */
 
 typedef struct hoteli_reply {
     bool has_partial_success;
@@ -2747,9 +3419,9 @@ typedef struct hoteli_field {
 static bool hoteli_varint_read(const uint8_t **cursor, const uint8_t *end, uint64_t *out) {
     uint64_t value = 0;
     int shift;
-    for (shift = 0; shift < 70 && *cursor != end; shift += 7) {
+    for (shift = 0; *cursor != end; shift += 7) {
         uint8_t byte = *(*cursor)++;
-        // The tenth byte has room for one bit.
+        // The tenth byte has room for one bit: it is the last.
         if (shift == 63 && byte > 1) return false;
         value |= (uint64_t)(byte & 0x7F) << shift;
         if (byte < 0x80) {
@@ -2842,7 +3514,7 @@ static bool hoteli_status_parse(const uint8_t *bytes, size_t size, hoteli_reply 
     return ok;
 }
 
-/* ==== [SECTION 00] FINISHED SPANS ========================================================== */
+/* ==== [SECTION 25] FINISHED SPANS =========================================================== */
 
 /* What the members of a hotel_list are. */
 enum {
@@ -3223,7 +3895,7 @@ HOTEL_API hotel_batch hotel_batch_of(const void *request, size_t request_size) {
     return batch;
 }
 
-/* ==== [SECTION 21] JSON METADATA =========================================================== */
+/* ==== [SECTION 26] JSON METADATA ============================================================ */
 
 static const char *hoteli_json_blanks(const char *p, const char *end) {
     while (p != end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')) p++;
@@ -3560,7 +4232,7 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
     return sink.size;
 }
 
-/* ==== [SECTION 22] STRUCTURES ============================================================== */
+/* ==== [SECTION 27] STRUCTURES =============================================================== */
 
 /* A state word, {generation, owned, ended, count}. In a span record count is the number of
    threads inside, owned says that one of them has the chain to itself. In a block count is the
@@ -3588,6 +4260,9 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
 #define HOTELI_MAX_PROVIDERS 4       /* a power of two */
 #define HOTELI_MAX_SAMPLERS 12       /* in the tree of one provider */
 #define HOTELI_SIMPLE_WAIT_MS 30000u /* longest that hotel_end waits for a simple destination */
+#define HOTELI_MAX_INFLIGHT 8
+/* Of the request's head behind the digits of Content-Length, and these. */
+#define HOTELI_HEAD_TAIL 64
 #define HOTELI_LINE 64
 /* What is carried of a tracestate: whole members up to this size (WT-12 asks for 512). */
 #define HOTELI_STATE_SIZE 1024u
@@ -3741,6 +4416,13 @@ typedef struct hoteli_lookup {
     char host[256];
 } hoteli_lookup;
 
+/* What a connection keeps of an address; of a Unix socket only the family. */
+typedef union hoteli_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+} hoteli_address;
+
 /* The built-in transport's connection. */
 typedef struct hoteli_socket {
     int fd;
@@ -3750,7 +4432,8 @@ typedef struct hoteli_socket {
     size_t count;
     size_t next;
     int64_t started_ms;
-    struct sockaddr_storage addresses[8];
+    const char *path; /* of a Unix socket */
+    hoteli_address addresses[8];
 } hoteli_socket;
 
 enum {
@@ -3763,6 +4446,7 @@ enum {
 
 /* hotel_destination_stats, in words that any thread may read. */
 typedef struct hoteli_books {
+    hoteli_word offered;
     hoteli_word accepted;
     hoteli_word rejected;
     hoteli_word failed;
@@ -3774,7 +4458,41 @@ typedef struct hoteli_books {
     hoteli_word retries;
     hoteli_word connections;
     hoteli_word bytes_sent;
+    hoteli_word flush_failures; /* of an exporter */
 } hoteli_books;
+
+/* A request and its connection. The bytes are kept unchanged until it is settled. */
+typedef struct hoteli_request {
+    struct hoteli_destination *to;
+    uint8_t *buffer;
+    uint8_t *packed;     /* NULL without gzip */
+    const uint8_t *bytes; /* what is sent, in one of the two */
+    size_t size;
+    size_t sent;
+    uint32_t spans;
+    uint64_t first;      /* its first span, counted like taken below */
+    int state;
+    short events;        /* that its connection waits for */
+    void *connection;
+    hoteli_socket socket;
+    bool reused;         /* the connection served a request before */
+    uint32_t attempts;
+    uint32_t step_ms;
+    int64_t retry_ms;
+    int64_t deadline_ms;
+    hoteli_http http;
+    char reply[1024];
+    const char *trouble; /* why the last attempt failed */
+    char said[80];       /* ... in the server's words, fit to be logged */
+    size_t said_size;
+} hoteli_request;
+
+/* What a turn of the exporter waits for: the wake-up pipe, without an owner, and connections. */
+typedef struct hoteli_watch {
+    struct pollfd fds[HOTELI_MAX_DESTINATIONS * HOTELI_MAX_INFLIGHT + 1];
+    hoteli_request *owners[HOTELI_MAX_DESTINATIONS * HOTELI_MAX_INFLIGHT + 1];
+    uint32_t count;
+} hoteli_watch;
 
 typedef struct hoteli_destination {
     const struct hoteli_provider *provider;
@@ -3789,9 +4507,18 @@ typedef struct hoteli_destination {
     uint32_t max_queue;
     uint32_t max_batch;
     uint32_t max_bytes;
+    uint32_t max_response;
+    uint32_t max_inflight;
     hotel_transport transport;
-    hoteli_socket socket;
     bool builtin;
+    bool exports;        /* batches go to exporter, not over a connection */
+    bool shut;           /* its shutdown_fn was called */
+    bool gzip;
+    hotel_exporter exporter;
+#if defined(HATCHET_OTEL_ZLIB)
+    z_stream zlib;
+    bool has_zlib;       /* zlib holds memory */
+#endif
     /* ended spans that wait */
     uint32_t *queue;
     uint32_t first;
@@ -3799,32 +4526,22 @@ typedef struct hoteli_destination {
     uint32_t chunks;     /* they take */
     uint32_t max_chunks;
     int64_t due_ms;      /* when the oldest must go */
-    bool urge;           /* a flush wants them now */
-    /* the request: kept unchanged until it is settled */
-    uint8_t *buffer;
-    size_t capacity;
-    size_t start;
-    size_t end;
-    size_t sent;
-    uint32_t spans;
-    int state;
-    void *connection;
-    bool reused;         /* the connection served a request before */
-    bool failing;        /* the last request was given up */
-    uint32_t attempts;
-    uint32_t step_ms;
-    int64_t retry_ms;
-    int64_t deadline_ms;
-    hoteli_http http;
-    char reply[1024];
-    const char *trouble; /* why the last attempt failed */
+    uint64_t taken;      /* spans that left the queue so far */
+    uint64_t target;     /* a flush wants that many to have left, and to be settled */
+    uint32_t flush_begun; /* the round that is on; under the lock, as is the next */
+    uint32_t flush_done;
+    bool flush_deep;     /* it ends with the exporter's flush */
+    /* on their way */
+    hoteli_request *requests; /* max_inflight of them; NULL until the set-up is complete */
+    size_t capacity;     /* of each buffer */
+    bool failing;        /* the last request that ended, or was put off, had no success */
+    int64_t probe_ms;    /* while failing: no repeat before */
     int64_t logged_retry_ms;
     int64_t logged_failed_ms;
     int64_t logged_partial_ms;
     int64_t logged_full_ms;
+    int64_t logged_large_ms;
     hoteli_books books;
-    uint64_t settled;    /* spans that left, whatever their fate */
-    uint64_t target;     /* settled must reach this for the flush in progress */
 } hoteli_destination;
 
 typedef struct hoteli_scope {
@@ -3891,7 +4608,7 @@ enum { HOTELI_REMOTE_SAMPLED, HOTELI_REMOTE_NOT, HOTELI_LOCAL_SAMPLED, HOTELI_LO
 enum { HOTELI_ON_START = 1, HOTELI_ON_ENDING = 2, HOTELI_ON_END = 4 };
 enum { HOTELI_RUNS = 0, HOTELI_ASKED, HOTELI_OVER };
 
-/* ==== [SECTION 23] STATE =================================================================== */
+/* ==== [SECTION 28] STATE ==================================================================== */
 
 /* The one mutable object of the library beside thread-local memory. */
 static struct hoteli_state {
@@ -3923,6 +4640,12 @@ static struct hoteli_state {
     hoteli_word record_only; /* ended spans that no destination sees */
     hoteli_word repaired;
     uint8_t pad[HOTELI_LINE];
+    /* the global propagator: readers copy slot propagator_turn % 2, a writer fills the other */
+    hotel_propagator propagators[2];
+    hoteli_flag propagator_turn;
+    hoteli_flag propagator_lock; /* of writers */
+    bool propagator_chosen;      /* set by hand */
+    hoteli_word last_key;        /* hotel_create_key */
     /* set-up */
     pthread_mutex_t lock; /* life cycle, flush, statistics; never taken by spans */
     pthread_cond_t settled;
@@ -3973,12 +4696,13 @@ static struct hoteli_state {
     uint32_t num_destinations; /* of all providers, that were valid; read while it grows */
     uint32_t num_configured;
     hoteli_destination *destinations[HOTELI_MAX_DESTINATIONS];
-    uint32_t flush_asked;   /* rounds of flush; all under lock */
-    uint32_t flush_begun;
-    uint32_t flush_done;
-    uint32_t flush_mask;    /* destinations that the next round is for, as bits */
+    uint32_t flush_asked;   /* number of the last flush that was asked for; all under lock */
+    uint32_t flush_mask;    /* destinations that have not begun with it, as bits */
+    uint32_t flush_deep;    /* ... whose exporter is to be flushed too */
+    int64_t next_ms;        /* the last turn: when the next one is due */
     bool stopping;
     int64_t stop_ms;
+    uint32_t stop_mask;     /* destinations that its last flush is for */
 } hoteli_g;
 
 static __thread hoteli_thread hoteli_t;
@@ -3997,12 +4721,18 @@ static inline const hoteli_provider *hoteli_provider_of(const hoteli_record *rec
     return &hoteli_g.providers[record->provider & (HOTELI_MAX_PROVIDERS - 1)];
 }
 
+/* Its destinations as bits. */
+static uint32_t hoteli_mask_of(const hoteli_provider *p) {
+    return (((uint32_t)1 << p->num_destinations) - 1) << p->first;
+}
+
 /* The exporter sees those that were there when it looked; further ones only come behind. */
 static inline uint32_t hoteli_num_destinations(void) {
     return __atomic_load_n(&hoteli_g.num_destinations, __ATOMIC_ACQUIRE);
 }
 
-/* ==== [SECTION 24] LOG ===================================================================== */
+
+/* ==== [SECTION 29] LOG ====================================================================== */
 
 static void hoteli_text_start(hoteli_text *text, char *out, size_t capacity) {
     text->at = out;
@@ -4104,7 +4834,13 @@ static const char *hoteli_log_sentence(int id) {
     case HOTEL_LOG_ID_BAD_METADATA:
         return "additional_metadata is not a JSON object, or its traceparent is not a string";
     case HOTEL_LOG_ID_BAD_TRACEPARENT:
-        return "a malformed traceparent or tracestate was ignored";
+        return "a malformed traceparent, tracestate or B3 header was ignored";
+    case HOTEL_LOG_ID_BAD_BAGGAGE:
+        return "baggage was left out: a malformed member of a header, a name that cannot be sent, "
+               "more than 64 members or 8192 bytes, or no room";
+    case HOTEL_LOG_ID_CONTEXT_FULL:
+        return "a context was not given a value or baggage: more than 32 keys, more than "
+               "max_span_bytes, no free chunk, or no hotel_init";
     default:
         return "";
     }
@@ -4123,7 +4859,7 @@ static void hoteli_log_pending(int64_t now_ms) {
     }
 }
 
-/* ==== [SECTION 25] CLOCK AND RANDOM ======================================================== */
+/* ==== [SECTION 30] CLOCK AND RANDOM ========================================================= */
 
 static uint64_t hoteli_clock_ns(clockid_t clock) {
     struct timespec t;
@@ -4136,6 +4872,11 @@ static int64_t hoteli_now_ms(void) {
     return (int64_t)(hoteli_clock_ns(CLOCK_MONOTONIC) / 1000000u) + 1;
 }
 
+static uint32_t hoteli_time_left(int64_t until_ms) {
+    int64_t left = until_ms - hoteli_now_ms();
+    return left > 0 ? (uint32_t)HOTELI_MIN(left, (int64_t)UINT32_MAX) : 0;
+}
+
 static void hoteli_nap(int ms) {
     int cancel = hoteli_cancel_hold();
     struct timespec pause;
@@ -4143,6 +4884,11 @@ static void hoteli_nap(int ms) {
     pause.tv_nsec = (long)ms * 1000000;
     (void)nanosleep(&pause, NULL);
     hoteli_cancel_back(cancel);
+}
+
+/* Waits for its turn. */
+static void hoteli_flag_enter(hoteli_flag *flag) {
+    while (!hoteli_flag_cas(flag, 0, 1)) hoteli_nap(1);
 }
 
 static inline uint64_t hoteli_counter(void) {
@@ -4309,7 +5055,7 @@ static inline uint64_t hoteli_random(hoteli_thread *t) {
     return value;
 }
 
-/* ==== [SECTION 26] ARENA =================================================================== */
+/* ==== [SECTION 31] ARENA ==================================================================== */
 
 static inline hoteli_chunk *hoteli_chunk_at(uint32_t index) {
     return (hoteli_chunk *)(void *)(hoteli_g.arena +
@@ -4524,7 +5270,8 @@ static hotel_block hoteli_block_new(size_t size, hoteli_cursor *out) {
     hotel_block block = {0, 0};
     hoteli_block_head *head;
     uint32_t index;
-    if (size > HOTELI_GET(hoteli_g.max_span_bytes)) return block;
+    /* After hotel_release there is no arena. */
+    if (!hoteli_g.arena || size > HOTELI_GET(hoteli_g.max_span_bytes)) return block;
     index = hoteli_take_extra();
     if (!index) return block;
     head = hoteli_block_at(index);
@@ -4607,7 +5354,19 @@ static HOTELI_COLD void hoteli_stale(void) {
     hoteli_log_later(HOTEL_LOG_ID_STALE_REFERENCE);
 }
 
-/* ==== [SECTION 27] WRITING OTLP VALUES ===================================================== */
+/* Takes a reference for a handle that is to be kept; what is gone by now reads as empty. */
+static void hoteli_keep(hotel_block *block) {
+    if (!block->index || hoteli_block_hold(*block)) return;
+    memset(block, 0, sizeof *block);
+    hoteli_stale();
+}
+
+static void hoteli_give_back(hotel_block *block) {
+    if (block->index && !hoteli_block_drop(*block)) hoteli_stale();
+    memset(block, 0, sizeof *block);
+}
+
+/* ==== [SECTION 32] WRITING OTLP VALUES ====================================================== */
 
 /* Payload entries use the tags of the Span message, plus two of our own with wire types that
    never go out. */
@@ -4683,18 +5442,26 @@ static HOTELI_COLD void hoteli_repaired(void) {
     hoteli_log_later(HOTEL_LOG_ID_INVALID_UTF8);
 }
 
+/* The next piece of a text as it is on the wire: a character, or what stands for a bad byte. */
+static size_t hoteli_text_piece(const char **text, size_t *left, const char **piece) {
+    size_t n = hoteli_utf8_sequence(*text, *left);
+    *piece = n ? *text : "\xef\xbf\xbd";
+    *text += n ? n : 1;
+    *left -= n ? n : 1;
+    return n ? n : 3;
+}
+
 static void hoteli_write_text(hoteli_cursor *c, uint8_t tag, const char *text, size_t size) {
-    const char *end = text + size;
     if (hoteli_utf8_valid(text, size)) {
         hoteli_write_field(c, tag, text, size);
         return;
     }
     hoteli_repaired();
     hoteli_write_head(c, tag, hoteli_utf8_repaired_size(text, size));
-    while (text < end) {
-        size_t n = hoteli_utf8_sequence(text, (size_t)(end - text));
-        hoteli_write(c, n ? text : "\xef\xbf\xbd", n ? n : 3);
-        text += n ? n : 1;
+    while (size) {
+        const char *piece;
+        size_t n = hoteli_text_piece(&text, &size, &piece);
+        hoteli_write(c, piece, n);
     }
 }
 
@@ -4718,8 +5485,7 @@ static hotel_value hoteli_element(const hotel_value *v, uint32_t i) {
     case HOTEL_TYPE_BOOLS: return hotel_of_bool(v->as.bools[i]);
     case HOTEL_TYPE_INTS: return hotel_of_int(v->as.ints[i]);
     case HOTEL_TYPE_DOUBLES: return hotel_of_double(v->as.doubles[i]);
-    case HOTEL_TYPE_ARRAY: return v->as.values[i];
-    default: return hotel_of_empty();
+    default: return v->as.values[i]; /* HOTEL_TYPE_ARRAY */
     }
 }
 
@@ -4735,19 +5501,23 @@ static bool hoteli_is_ascii(const uint8_t *bytes, size_t size) {
     return true;
 }
 
-/* Will the two keys be the same on the wire? Those that are not UTF-8 are repaired there, and
-   different ones may become equal; only keys up to this size are looked at so closely. */
-#define HOTELI_REPAIRED_KEY 256u
+/* Compares two keys as they will be on the wire: those that are not UTF-8 are repaired there, and
+   different ones may become equal. */
+static int hoteli_text_order(const char *a, size_t a_size, const char *b, size_t b_size) {
+    while (a_size && b_size) {
+        const char *x, *y;
+        size_t m = hoteli_text_piece(&a, &a_size, &x), n = hoteli_text_piece(&b, &b_size, &y);
+        int order = memcmp(x, y, HOTELI_MIN(m, n));
+        if (order) return order;
+    }
+    return (a_size > 0) - (b_size > 0);
+}
 
 static bool hoteli_same_text(const char *a, size_t a_size, const char *b, size_t b_size) {
-    char x[3 * HOTELI_REPAIRED_KEY], y[3 * HOTELI_REPAIRED_KEY];
-    if (a_size == b_size && (a_size == 0 || memcmp(a, b, a_size) == 0)) return true;
-    if (a_size > HOTELI_REPAIRED_KEY || b_size > HOTELI_REPAIRED_KEY) return false;
+    if (!a || !b) return false;
+    if (a_size == b_size && memcmp(a, b, a_size) == 0) return true;
     if (hoteli_utf8_valid(a, a_size) && hoteli_utf8_valid(b, b_size)) return false;
-    if (hoteli_utf8_repaired_size(a, a_size) != hoteli_utf8_repaired_size(b, b_size)) return false;
-    a_size = hoteli_utf8_repair(x, a, a_size);
-    (void)hoteli_utf8_repair(y, b, b_size);
-    return memcmp(x, y, a_size) == 0;
+    return hoteli_text_order(a, a_size, b, b_size) == 0;
 }
 
 static bool hoteli_same_key(const hotel_attr *a, const hotel_attr *b) {
@@ -4821,6 +5591,11 @@ static inline void hoteli_filter_add(hoteli_filter *f, unsigned hash) {
 /* Finding repeated keys takes time by the square: longer lists are cut. */
 #define HOTELI_MAX_ENTRIES 1024u
 
+/* Not NULL, not empty (SP-30), and of a type that there is. */
+static inline bool hoteli_attr_sound(const hotel_attr *a) {
+    return a->key && a->key_size && a->value.type <= HOTEL_TYPE_MAP;
+}
+
 /* Goes over a list of attributes so that each key comes once, with its last value (SP-33). */
 typedef struct hoteli_unique {
     const hotel_attr *list;
@@ -4841,7 +5616,7 @@ static void hoteli_unique_start(hoteli_unique *u, const hotel_attr *list, size_t
 static const hotel_attr *hoteli_last_of(const hotel_attr *list, size_t count, size_t first) {
     size_t i = count;
     while (--i > first)
-        if (hoteli_same_key(&list[i], &list[first])) return &list[i];
+        if (hoteli_attr_sound(&list[i]) && hoteli_same_key(&list[i], &list[first])) return &list[i];
     return &list[first];
 }
 
@@ -4850,10 +5625,14 @@ static const hotel_attr *hoteli_unique_next(hoteli_unique *u) {
         size_t i = u->at++, j;
         const hotel_attr *a = &u->list[i];
         unsigned hash;
-        if (!a->key || !a->key_size) continue;
+        if (!hoteli_attr_sound(a)) {
+            hoteli_log_later(HOTEL_LOG_ID_BAD_ARGUMENT);
+            continue;
+        }
         hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
         if (hoteli_filter_has(&u->seen, hash)) {
-            for (j = 0; j < i && !hoteli_same_key(&u->list[j], a); j++) continue;
+            for (j = 0; j < i; j++)
+                if (hoteli_attr_sound(&u->list[j]) && hoteli_same_key(&u->list[j], a)) break;
             if (j < i) continue;
         }
         hoteli_filter_add(&u->seen, hash);
@@ -4982,7 +5761,7 @@ static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a
 }
 
 /* A list of attributes as fields with that tag; out NULL only measures. limit counts unique
-   keys, what is over it is added to *dropped. */
+   keys, what is over it or cut off is added to *dropped. */
 static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_attr *list,
                                  size_t count, const hotel_limits *l, uint32_t limit,
                                  uint32_t *dropped) {
@@ -4991,6 +5770,7 @@ static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_at
     size_t size = 0;
     uint32_t kept = 0;
     hoteli_unique_start(&u, list, count);
+    if (list && count > u.count) *dropped += hotel_size32(count - u.count);
     while ((a = hoteli_unique_next(&u)) != NULL) {
         if (kept >= limit) {
             ++*dropped;
@@ -5027,11 +5807,18 @@ static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
     return block;
 }
 
-/* ==== [SECTION 28] INSIDE A SPAN =========================================================== */
+/* ==== [SECTION 33] INSIDE A SPAN ============================================================ */
 
 static HOTELI_COLD void hoteli_bad_argument(void) {
     hoteli_count(&hoteli_g.bad_arguments, 1);
     hoteli_log_later(HOTEL_LOG_ID_BAD_ARGUMENT);
+}
+
+/* Counts a call with attributes that are left out (SP-30). */
+static void hoteli_check_attrs(const hotel_attr *list, size_t count) {
+    size_t i;
+    for (i = 0; list && i < count && hoteli_attr_sound(&list[i]); i++) continue;
+    if (list && i < count) hoteli_bad_argument();
 }
 
 /* A dropped count may be raised by the owner and by threads beside it. */
@@ -5199,7 +5986,24 @@ static void hoteli_entry_read(hoteli_cursor *c, hoteli_entry *e) {
     hoteli_read(c, NULL, e->body_size);
 }
 
-/* Finds the entry with that tag, and for attributes that key (a place of key_size bytes). */
+/* Is the key at this place what a text becomes that is not UTF-8? Then it is the longer one. */
+static HOTELI_COLD bool hoteli_same_repaired(hoteli_cursor at, size_t size,
+                                             const hoteli_cursor *key,
+                                             size_t key_size) {
+    const char *text = (const char *)key->at, *piece;
+    if (size <= key_size || key_size > (size_t)(key->end - key->at)) return false;
+    while (key_size) {
+        size_t n = hoteli_text_piece(&text, &key_size, &piece);
+        if (n > size || !hoteli_same(at, hoteli_cursor_flat((const uint8_t *)piece, n), n))
+            return false;
+        hoteli_read(&at, NULL, n);
+        size -= n;
+    }
+    return size == 0;
+}
+
+/* Finds the entry with that tag, and for attributes that key (a place of key_size bytes). A key
+   that is in several chunks is UTF-8 already. */
 static HOTELI_COLD bool hoteli_find(hoteli_record *record, uint8_t tag, const hoteli_cursor *key,
                                     size_t key_size, hoteli_entry *e) {
     hoteli_cursor c = hoteli_record_cursor(record);
@@ -5215,6 +6019,7 @@ static HOTELI_COLD bool hoteli_find(hoteli_record *record, uint8_t tag, const ho
             (void)hoteli_read_byte(&at);
             size = (size_t)hoteli_read_varint(&at);
             if (size == key_size && hoteli_same(at, *key, key_size)) return true;
+            if (hoteli_same_repaired(at, size, key, key_size)) return true;
         }
     }
     return false;
@@ -5405,33 +6210,18 @@ static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsig
     return true;
 }
 
-static void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a);
-
-/* Under a key that is not UTF-8: repaired here, so that it replaces an equal one. */
-static HOTELI_COLD bool hoteli_put_repaired(hoteli_writer *w, const hotel_attr *a) {
-    char key[3 * HOTELI_REPAIRED_KEY];
-    hotel_attr sound = *a;
-    if (a->key_size > HOTELI_REPAIRED_KEY || hoteli_utf8_valid(a->key, a->key_size)) return false;
-    hoteli_repaired();
-    sound.key = key;
-    sound.key_size = hoteli_utf8_repair(key, a->key, a->key_size);
-    hoteli_put_attribute(w, &sound);
-    return true;
-}
-
 static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
     const hotel_limits *l;
     hoteli_cursor c, key;
     size_t size;
     unsigned hash;
-    if (HOTELI_UNLIKELY(!a->key || !a->key_size || a->value.type > HOTEL_TYPE_MAP)) {
+    if (HOTELI_UNLIKELY(!hoteli_attr_sound(a))) {
         hoteli_bad_argument();
         return;
     }
     hash = hoteli_ascii_hash((const uint8_t *)a->key, a->key_size);
     if (HOTELI_LIKELY(hoteli_put_short(w, a, hash))) return;
     hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
-    if (hash == HOTELI_OTHER_KEY && hoteli_put_repaired(w, a)) return;
     l = &hoteli_provider_of(w->record)->limits;
     size = hoteli_field_size(hoteli_attr_size(a, l, 1));
     key = hoteli_cursor_flat((const uint8_t *)a->key, a->key_size);
@@ -5539,6 +6329,7 @@ static void hoteli_put_event(hoteli_writer *w, const hotel_event *event, const h
     hoteli_cursor c;
     uint8_t tag;
     if (!time) time = hoteli_now_stamp(p, &given);
+    hoteli_check_attrs(event->attributes, event->num_attributes);
     own_size = hoteli_write_attrs(NULL, 0, own, num_own, l, limit, &dropped);
     limit -= HOTELI_MIN(limit, (uint32_t)num_own);
     size = 9 + (name ? hoteli_field_size(hoteli_text_bytes(event->name, name)) : 0) + own_size +
@@ -5579,6 +6370,7 @@ static void hoteli_put_link(hoteli_writer *w, const hotel_link *link) {
     size_t state_size = state ? hoteli_block_at(to->trace_state.index)->size : 0, size;
     hoteli_cursor c, from;
     if (to->trace_state.index && !state) hoteli_stale();
+    hoteli_check_attrs(link->attributes, link->num_attributes);
     if (!hoteli_valid_ids(to) && !state && (!link->attributes || !link->num_attributes)) return;
     size = 18 + 10 + (state ? hoteli_field_size(state_size) : 0) + 5 +
            hoteli_write_attrs(NULL, 0, link->attributes, link->num_attributes, l, limit,
@@ -5733,7 +6525,8 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
         hoteli_splice(&w);
         hoteli_writer_save(&w);
     }
-    if (HOTELI_UNLIKELY((p->hooks & HOTELI_ON_END) || !(record->trace_flags & HOTEL_FLAG_SAMPLED)) &&
+    if (HOTELI_UNLIKELY((p->hooks & HOTELI_ON_END) ||
+                        !(record->trace_flags & HOTEL_FLAG_SAMPLED)) &&
         !hoteli_processed(p, record, index))
         return;
     further = HOTELI_UNLIKELY(record->more) ? record->size / HOTELI_MORE_ROOM : 0;
@@ -5821,7 +6614,7 @@ static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
     hoteli_publish(record, span->record);
 }
 
-/* ==== [SECTION 29] SCOPES AND RESOURCE ===================================================== */
+/* ==== [SECTION 34] SCOPES AND RESOURCE ====================================================== */
 
 /* A text field that is left out when empty; out NULL measures. */
 static size_t hoteli_optional_text(hoteli_cursor *out, uint8_t tag, const char *text) {
@@ -5863,9 +6656,9 @@ static void hoteli_scope_sort(hotel_tracer_config *t, hotel_attr *sorted, size_t
         const hotel_attr *a = &t->attributes[i];
         for (k = i; k > 0; k--) {
             const hotel_attr *b = &sorted[k - 1];
-            size_t n = a->key && b->key ? HOTELI_MIN(a->key_size, b->key_size) : 0;
-            int order = n ? memcmp(b->key, a->key, n) : 0;
-            if (order < 0 || (order == 0 && b->key_size <= a->key_size)) break;
+            if (!a->key || !b->key ||
+                hoteli_text_order(b->key, b->key_size, a->key, a->key_size) <= 0)
+                break;
             sorted[k] = *b;
         }
         sorted[k] = *a;
@@ -5946,7 +6739,7 @@ static void *hoteli_carve(size_t size) {
     return at;
 }
 
-/* ==== [SECTION 00] RESOURCES AND DETECTORS ================================================= */
+/* ==== [SECTION 35] RESOURCES AND DETECTORS ================================================== */
 
 /* Encoded attributes of Resource (fields 1) from the front of the memory, the schema URL at its
    end, what is between is free. */
@@ -6071,13 +6864,20 @@ HOTEL_API hotel_result hotel_resource_merge(hotel_resource *resource,
 typedef struct hoteli_finder {
     hotel_resource *out;
     hotel_result result;
+    int cancel;
 } hoteli_finder;
 
 static hoteli_finder hoteli_finder_start(hotel_resource *out) {
     hoteli_finder f;
     f.out = out;
     f.result = hotel_resource_set_schema(out, HOTEL_SCHEMA_URL);
+    f.cancel = hoteli_cancel_hold();
     return f;
+}
+
+static hotel_result hoteli_finder_end(hoteli_finder *f) {
+    hoteli_cancel_back(f->cancel);
+    return f->result;
 }
 
 static void hoteli_found(hoteli_finder *f, hotel_attr attribute) {
@@ -6156,7 +6956,7 @@ static hotel_result hoteli_detect_service(hotel_resource *out, void *user_data) 
     if (name) hoteli_found(&f, hotel_str("service.name", name));
     hoteli_instance_id(id);
     hoteli_found(&f, hotel_str("service.instance.id", id));
-    return f.result;
+    return hoteli_finder_end(&f);
 }
 
 static hotel_result hoteli_detect_sdk(hotel_resource *out, void *user_data) {
@@ -6165,7 +6965,7 @@ static hotel_result hoteli_detect_sdk(hotel_resource *out, void *user_data) {
     hoteli_found(&f, hotel_str("telemetry.sdk.name", "hatchet_otel"));
     hoteli_found(&f, hotel_str("telemetry.sdk.language", "c"));
     hoteli_found(&f, hotel_str("telemetry.sdk.version", HOTEL_VERSION_STRING));
-    return f.result;
+    return hoteli_finder_end(&f);
 }
 
 /* The name of a user by /etc/passwd: "name:password:uid:...", nothing asked of the network. */
@@ -6242,7 +7042,7 @@ static hotel_result hoteli_detect_process(hotel_resource *out, void *user_data) 
         hoteli_found(&f, hotel_str("process.runtime.version", text + 6));
     }
 #endif
-    return f.result;
+    return hoteli_finder_end(&f);
 }
 
 /* As many whole arguments as there is room for here. */
@@ -6259,7 +7059,7 @@ static hotel_result hoteli_detect_command(hotel_resource *out, void *user_data) 
         at = (size_t)(end - text) + 1;
     }
     if (count) hoteli_found(&f, hotel_strs("process.command_args", arguments, count));
-    return f.result;
+    return hoteli_finder_end(&f);
 }
 
 /* The machine as the semantic conventions call it; an unknown one keeps its name. */
@@ -6291,7 +7091,7 @@ static hotel_result hoteli_detect_host(hotel_resource *out, void *user_data) {
     for (i = 0; i < sizeof files / sizeof files[0] && !id.size; i++)
         id = hoteli_first_line(text, hoteli_file_read(files[i], text, sizeof text));
     hoteli_found(&f, hotel_strn("host.id", id.text, id.size));
-    return f.result;
+    return hoteli_finder_end(&f);
 }
 
 /* The value of a name in an os-release file, quotes and backslashes taken off in place. */
@@ -6342,7 +7142,7 @@ static hotel_result hoteli_detect_os(hotel_resource *out, void *user_data) {
     size_t size = hoteli_file_read("/etc/os-release", file, sizeof file);
     hoteli_text text;
     (void)user_data;
-    if (uname(&system) < 0) return f.result;
+    if (uname(&system) < 0) return hoteli_finder_end(&f);
     if (!size) size = hoteli_file_read("/usr/lib/os-release", file, sizeof file);
     name = hoteli_release_value(file, size, "NAME");
     version = hoteli_release_value(file, size, "VERSION_ID");
@@ -6365,7 +7165,7 @@ static hotel_result hoteli_detect_os(hotel_resource *out, void *user_data) {
     hoteli_say(&text, system.version);
     hoteli_say(&text, pretty.size ? ")" : "");
     hoteli_found(&f, hotel_str("os.description", words));
-    return f.result;
+    return hoteli_finder_end(&f);
 }
 
 static hotel_result hoteli_detect_given(hotel_resource *out, void *user_data) {
@@ -6411,7 +7211,7 @@ HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource)
     return detector;
 }
 
-/* ==== [SECTION 30] THREADS AND CURRENT CONTEXT ============================================= */
+/* ==== [SECTION 36] THREADS AND CURRENT CONTEXT ============================================== */
 
 static bool hoteli_rebuild(void);
 static HOTELI_COLD hotel_block hoteli_extract_state(const char *state, size_t state_size);
@@ -6487,7 +7287,7 @@ static hotel_result hoteli_detach(hotel_token token) {
     return HOTEL_ERR_ORDER;
 }
 
-/* ==== [SECTION 31] STARTING SPANS ========================================================== */
+/* ==== [SECTION 37] STARTING SPANS =========================================================== */
 
 /* A ratio looks at the low-order bits, which are random in every kind of trace ID (SM-08). */
 static bool hoteli_ratio_keeps(uint64_t threshold, const uint8_t trace_id[16]) {
@@ -6796,7 +7596,7 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     return span;
 }
 
-/* ==== [SECTION 32] OTLP ENCODING =========================================================== */
+/* ==== [SECTION 38] OTLP ENCODING ============================================================ */
 
 /* A payload in one piece: in place where it is one chunk, else copied to a scratch buffer. */
 static const uint8_t *hoteli_flat(hoteli_cursor c, size_t size, const hoteli_scratch *scratch) {
@@ -7134,8 +7934,9 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
     hoteli_view v;
     uint8_t *encoded = stage.encoded;
     size_t room = HOTELI_GET(hoteli_g.max_span_bytes);
+    uint32_t values = record->values.index;
     bool pooled = record->size > HOTELI_STAGE ||
-                  (record->values.index && hoteli_block_at(record->values.index)->size > HOTELI_STAGE);
+                  (values && hoteli_block_at(values)->size > HOTELI_STAGE);
     memset(&scratch, 0, sizeof scratch);
     hoteli_read(&c, stage.scope, scope_size);
     scratch.room = HOTELI_STAGE;
@@ -7160,7 +7961,7 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
     if (pooled) hoteli_pool_leave(p);
 }
 
-/* ==== [SECTION 33] SOCKETS ================================================================= */
+/* ==== [SECTION 39] SOCKETS ================================================================== */
 
 /* The one call that cannot be bounded, on a thread of its own. */
 static void *hoteli_lookup_run(void *argument) {
@@ -7234,12 +8035,12 @@ static int hoteli_thread_start(pthread_t *thread, void *(*run)(void *), void *ar
 }
 
 static void hoteli_socket_add(hoteli_socket *s, const struct sockaddr_storage *address) {
-    struct sockaddr_storage a = *address;
+    hoteli_address a;
     if (s->count >= sizeof s->addresses / sizeof s->addresses[0]) return;
-    if (a.ss_family == AF_INET) ((struct sockaddr_in *)(void *)&a)->sin_port = htons(s->port);
-    else if (a.ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)(void *)&a)->sin6_port = htons(s->port);
-    else if (a.ss_family != AF_UNIX) return;
+    memcpy(&a, address, sizeof a);
+    if (a.any.sa_family == AF_INET) a.v4.sin_port = htons(s->port);
+    else if (a.any.sa_family == AF_INET6) a.v6.sin6_port = htons(s->port);
+    else if (a.any.sa_family != AF_UNIX) return;
     s->addresses[s->count++] = a;
 }
 
@@ -7251,9 +8052,8 @@ static bool hoteli_socket_literal(hoteli_socket *s, const char *host) {
     bool local = hoteli_is_word(host, strlen(host), "localhost");
     memset(&a, 0, sizeof a);
     if (host[0] == '/') {
-        struct sockaddr_un *un = (struct sockaddr_un *)(void *)&a;
         a.ss_family = AF_UNIX;
-        memcpy(un->sun_path, host, HOTELI_MIN(strlen(host), sizeof un->sun_path - 1));
+        s->path = host; /* the destination's, which outlives the connection */
         hoteli_socket_add(s, &a);
         return true;
     }
@@ -7306,18 +8106,25 @@ static bool hoteli_set_flags(int fd) {
 
 /* Starts to connect to the next address. */
 static int hoteli_socket_try(hoteli_socket *s) {
-    const struct sockaddr_storage *a = &s->addresses[s->next++];
-    socklen_t size = a->ss_family == AF_INET    ? (socklen_t)sizeof(struct sockaddr_in)
-                     : a->ss_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
+    const struct sockaddr *a = &s->addresses[s->next++].any;
+    socklen_t size = a->sa_family == AF_INET    ? (socklen_t)sizeof(struct sockaddr_in)
+                     : a->sa_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
                                                 : (socklen_t)sizeof(struct sockaddr_un);
-    int one = 1;
-    s->fd = socket(a->ss_family, SOCK_STREAM | HOTELI_CLOEXEC, 0);
+    struct sockaddr_un un;
+    int one = 1, family = a->sa_family;
+    if (family == AF_UNIX) {
+        memset(&un, 0, sizeof un);
+        un.sun_family = AF_UNIX;
+        memcpy(un.sun_path, s->path, HOTELI_MIN(strlen(s->path), sizeof un.sun_path - 1));
+        a = (const struct sockaddr *)(const void *)&un;
+    }
+    s->fd = socket(family, SOCK_STREAM | HOTELI_CLOEXEC, 0);
     if (s->fd < 0) return HOTEL_IO_REFUSED;
     if (!hoteli_set_flags(s->fd)) return HOTEL_IO_REFUSED;
-    if (a->ss_family != AF_UNIX)
+    if (family != AF_UNIX)
         (void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     s->started_ms = hoteli_now_ms();
-    if (connect(s->fd, (const struct sockaddr *)(const void *)a, size) == 0) {
+    if (connect(s->fd, a, size) == 0) {
         s->connected = true;
         return HOTEL_IO_DONE;
     }
@@ -7407,9 +8214,13 @@ static void hoteli_socket_close(void *connection, bool inherited) {
     s->lookup = NULL;
 }
 
-/* ==== [SECTION 34] DESTINATIONS ============================================================ */
+/* ==== [SECTION 40] DESTINATIONS ============================================================= */
 
 static void hoteli_destination_name(hoteli_text *text, const hoteli_destination *d) {
+    if (d->exports) {
+        hoteli_say(text, "an exporter");
+        return;
+    }
     hoteli_say(text, d->url.is_unix ? "unix:" : d->url.tls ? "https://" : "http://");
     hoteli_say(text, d->url.is_unix ? d->url.host : d->url.authority);
     if (d->url.is_unix) hoteli_say(text, ":");
@@ -7434,6 +8245,7 @@ static void hoteli_release_span(uint32_t index) {
 /* Takes count spans off the front of the queue. Those that end one behind the other in the
    arena's order are few; giving them back one by one costs one swap each. */
 static void hoteli_queue_pop(hoteli_destination *d, uint32_t count) {
+    d->taken += count;
     while (count--) {
         uint32_t index = hoteli_queue_at(d, 0);
         d->chunks -= hoteli_record_chunks(hoteli_record_at(index));
@@ -7447,11 +8259,11 @@ static void hoteli_queue_pop(hoteli_destination *d, uint32_t count) {
 static void hoteli_settle(hoteli_destination *d, hoteli_word *reason, uint32_t count) {
     hoteli_count(reason, count);
     (void)hoteli_sub(&d->books.queued, count);
-    d->settled += count;
 }
 
 static void hoteli_enqueue(hoteli_destination *d, uint32_t index) {
     uint32_t chunks = hoteli_record_chunks(hoteli_record_at(index));
+    hoteli_count(&d->books.offered, 1);
     hoteli_count(&d->books.queued, 1);
     if (d->count >= d->max_queue || d->chunks + chunks > d->max_chunks) {
         hoteli_settle(d, &d->books.dropped_queue_full, 1);
@@ -7466,127 +8278,370 @@ static void hoteli_enqueue(hoteli_destination *d, uint32_t index) {
     d->chunks += chunks;
 }
 
-static void hoteli_disconnect(hoteli_destination *d, bool inherited) {
-    if (d->connection) d->transport.close_fn(d->connection, inherited);
-    d->connection = NULL;
-    d->reused = false;
+/* ---- the requests of a destination as a whole ---- */
+
+static uint32_t hoteli_num_requests(const hoteli_destination *d) {
+    return d->requests ? d->max_inflight : 0;
 }
+
+/* Requests between their start and their settlement; or only those not put off. */
+static uint32_t hoteli_num_busy(const hoteli_destination *d, bool under_way) {
+    uint32_t i, count = 0;
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        int state = d->requests[i].state;
+        count += state != HOTELI_IDLE && !(under_way && state == HOTELI_WAITING);
+    }
+    return count;
+}
+
+static bool hoteli_destination_idle(const hoteli_destination *d) {
+    return !d->count && !hoteli_num_busy(d, false);
+}
+
+/* A flush wants what is here to be settled; what comes later may take its time. */
+static void hoteli_destination_flush(hoteli_destination *d) { d->target = d->taken + d->count; }
+
+static bool hoteli_destination_flushed(const hoteli_destination *d) {
+    uint32_t i;
+    if (d->taken < d->target) return false;
+    for (i = 0; i < hoteli_num_requests(d); i++)
+        if (d->requests[i].state != HOTELI_IDLE && d->requests[i].first < d->target) return false;
+    return true;
+}
+
+static void hoteli_disconnect(hoteli_request *r, bool inherited) {
+    if (r->connection) r->to->transport.close_fn(r->connection, inherited);
+    r->connection = NULL;
+    r->reused = false;
+}
+
+/* In a fork child, before it uses the library: sockets are given back, the transport of an
+   application is left alone until then. */
+static void hoteli_destination_forked(hoteli_destination *d) {
+    uint32_t i;
+    for (i = 0; d->builtin && i < hoteli_num_requests(d); i++)
+        hoteli_disconnect(&d->requests[i], true);
+}
+
+/* As after hotel_init, but for the configuration. */
+static void hoteli_destination_clear(hoteli_destination *d) {
+    uint32_t i;
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        hoteli_disconnect(&d->requests[i], true);
+        d->requests[i].state = HOTELI_IDLE;
+        d->requests[i].spans = 0;
+    }
+    d->failing = false;
+    d->first = d->count = d->chunks = 0;
+    d->taken = d->target = 0;
+    d->flush_begun = d->flush_done = 0;
+    d->logged_retry_ms = d->logged_failed_ms = d->logged_partial_ms = 0;
+    d->logged_full_ms = d->logged_large_ms = 0;
+    memset(&d->books, 0, sizeof d->books);
+}
+
+/* ---- gzip ---- */
+
+/* zlib takes its memory here and nowhere else: for good, until hoteli_pack_release. */
+static void hoteli_pack_make(hoteli_destination *d) {
+#if defined(HATCHET_OTEL_ZLIB)
+    if (!d->gzip) return;
+    /* 15 + 16: the largest window, in the gzip format. Level 1: a collector is not far away. */
+    d->has_zlib = deflateInit2(&d->zlib, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK;
+    if (d->has_zlib) return;
+    hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
+               "compression: zlib found no memory; requests are sent uncompressed");
+#endif
+    d->gzip = false;
+}
+
+static void hoteli_pack_release(hoteli_destination *d) {
+#if defined(HATCHET_OTEL_ZLIB)
+    if (d->has_zlib) (void)deflateEnd(&d->zlib);
+    d->has_zlib = false;
+#endif
+    d->gzip = false;
+}
+
+/* Size of the packed bytes; 0 when there are none: no gzip, an error, or nothing gained. */
+static size_t hoteli_pack(hoteli_destination *d, uint8_t *from, size_t size, uint8_t *out) {
+#if defined(HATCHET_OTEL_ZLIB)
+    z_stream *z = &d->zlib;
+    size_t room = size > HOTELI_HEAD_TAIL ? size - HOTELI_HEAD_TAIL : 0;
+    if (!d->gzip || !room || deflateReset(z) != Z_OK) return 0;
+    z->next_in = from;
+    z->avail_in = (uInt)size;
+    z->next_out = out;
+    z->avail_out = (uInt)room;
+    return deflate(z, Z_FINISH) == Z_STREAM_END ? room - z->avail_out : 0;
+#else
+    (void)d;
+    (void)from;
+    (void)size;
+    (void)out;
+    return 0;
+#endif
+}
+
+/* ---- one request ---- */
 
 /* The head goes right in front of the body, so that a request is one piece. */
-static void hoteli_write_request_head(hoteli_destination *d, size_t body, size_t size) {
-    char digits[32];
+static void hoteli_write_request_head(hoteli_request *r, uint8_t *buffer, size_t size) {
+    const hoteli_destination *d = r->to;
+    uint8_t *body = buffer + d->head_size + HOTELI_HEAD_TAIL;
+    char tail[HOTELI_HEAD_TAIL];
     hoteli_text text;
-    hoteli_text_start(&text, digits, sizeof digits);
+    hoteli_text_start(&text, tail, sizeof tail);
     hoteli_say_uint(&text, size);
-    hoteli_say(&text, "\r\n\r\n");
-    d->start = body - d->head_size - text.size;
-    memcpy(d->buffer + d->start, d->head, d->head_size);
-    memcpy(d->buffer + d->start + d->head_size, digits, text.size);
-    d->end = body + size;
+    hoteli_say(&text, buffer == r->packed ? "\r\nContent-Encoding: gzip\r\n\r\n" : "\r\n\r\n");
+    r->bytes = body - d->head_size - text.size;
+    r->size = d->head_size + text.size + size;
+    memcpy(body - d->head_size - text.size, d->head, d->head_size);
+    memcpy(body - text.size, tail, text.size);
 }
 
-/* Encodes the next batch and begins to send it. */
-static void hoteli_request_start(hoteli_destination *d, int64_t now_ms) {
-    size_t body = d->head_size + 32, room = d->capacity - body;
-    hoteli_batch batch;
-    hoteli_batch_choose(&batch, d, HOTELI_MIN(room, (size_t)d->max_bytes));
-    if (!batch.count) {
-        hoteli_settle(d, &d->books.dropped_too_large, 1);
-        hoteli_log_later(HOTEL_LOG_ID_SPAN_TOO_LARGE);
-        hoteli_queue_pop(d, 1);
-        return;
-    }
-    hoteli_batch_write(&batch, d, d->buffer + body);
-    hoteli_write_request_head(d, body, batch.size);
-    hoteli_queue_pop(d, batch.count);
-    d->urge = d->urge && d->count;
-    d->due_ms = now_ms + d->delay_ms;
-    d->spans = batch.count;
-    d->attempts = 0;
-    d->step_ms = 1000;
-    d->deadline_ms = d->timeout_ms ? now_ms + (int64_t)d->timeout_ms : INT64_MAX;
-    d->trouble = "no attempt was made";
-    d->state = HOTELI_CONNECTING;
-}
-
-static bool hoteli_request_due(const hoteli_destination *d, int64_t now_ms) {
-    return d->state == HOTELI_IDLE && d->count &&
-           (d->count >= d->max_batch || d->urge || now_ms >= d->due_ms ||
-            d->chunks >= d->max_bytes / HATCHET_OTEL_CHUNK_BYTES);
-}
-
-/* The request is over; its spans count under that reason. */
-static void hoteli_request_end(hoteli_destination *d, hoteli_word *reason) {
-    hoteli_settle(d, reason, d->spans);
-    d->spans = 0;
-    d->state = HOTELI_IDLE;
-}
-
-static void hoteli_request_fail(hoteli_destination *d, const char *why, const char *detail,
-                                size_t detail_size) {
-    uint32_t lost = d->spans;
-    hoteli_disconnect(d, false);
-    hoteli_request_end(d, &d->books.failed);
-    if (hoteli_log_due(&d->logged_failed_ms, hoteli_now_ms())) {
+/* One span alone is more than a request may be (OX-11). */
+static void hoteli_span_too_large(hoteli_destination *d) {
+    uint32_t size = hoteli_record_at(hoteli_queue_at(d, 0))->wire_size;
+    hoteli_settle(d, &d->books.dropped_too_large, 1);
+    hoteli_queue_pop(d, 1);
+    if (hoteli_log_due(&d->logged_large_ms, hoteli_now_ms())) {
         char words[512];
         hoteli_text text;
         hoteli_text_start(&text, words, sizeof words);
         hoteli_destination_name(&text, d);
-        hoteli_say(&text, ": ");
+        hoteli_say(&text, ": a span of ");
+        hoteli_say_uint(&text, size);
+        hoteli_say(&text, " bytes was dropped: with its resource and scope it is larger than "
+                          "max_request_bytes (");
+        hoteli_say_uint(&text, d->max_bytes);
+        hoteli_say(&text, ")");
+        hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_REQUEST_TOO_LARGE, &text);
+    }
+}
+
+static void hoteli_hand_over(hoteli_request *r, const hoteli_batch *from, const uint8_t *bytes,
+                             int64_t now_ms);
+
+/* Encodes the next batch and begins to send it. */
+static void hoteli_request_start(hoteli_request *r, int64_t now_ms) {
+    hoteli_destination *d = r->to;
+    size_t body = d->head_size + HOTELI_HEAD_TAIL, packed = 0;
+    hoteli_batch batch;
+    hoteli_batch_choose(&batch, d, d->max_bytes);
+    if (!batch.count) {
+        hoteli_span_too_large(d);
+        return;
+    }
+    hoteli_batch_write(&batch, d, r->buffer + body);
+    if (d->exports) {
+        hoteli_hand_over(r, &batch, r->buffer + body, now_ms);
+        return;
+    }
+    if (r->packed) packed = hoteli_pack(d, r->buffer + body, batch.size, r->packed + body);
+    if (packed) hoteli_write_request_head(r, r->packed, packed);
+    else hoteli_write_request_head(r, r->buffer, batch.size);
+    r->first = d->taken;
+    r->spans = batch.count;
+    hoteli_queue_pop(d, batch.count);
+    d->due_ms = now_ms + d->delay_ms;
+    if (!hoteli_num_busy(d, false)) d->probe_ms = 0;
+    r->attempts = 0;
+    r->step_ms = 1000;
+    r->deadline_ms = d->timeout_ms ? now_ms + (int64_t)d->timeout_ms : INT64_MAX;
+    r->trouble = "no attempt was made";
+    r->said_size = 0;
+    r->state = HOTELI_CONNECTING;
+}
+
+/* Is it time for another request, given that one is free? While the server fails they go one
+   after another. */
+static bool hoteli_request_allowed(const hoteli_destination *d) {
+    return d->count && (!d->failing || !hoteli_num_busy(d, false));
+}
+
+static bool hoteli_request_due(const hoteli_destination *d, int64_t now_ms) {
+    return hoteli_request_allowed(d) &&
+           (d->count >= d->max_batch || d->taken < d->target || now_ms >= d->due_ms ||
+            d->chunks >= d->max_bytes / HATCHET_OTEL_CHUNK_BYTES);
+}
+
+/* The request is over; its spans count under that reason. */
+static void hoteli_request_end(hoteli_request *r, hoteli_word *reason) {
+    hoteli_settle(r->to, reason, r->spans);
+    r->spans = 0;
+    r->state = HOTELI_IDLE;
+}
+
+/* Keeps what the server said (OR-14) so that it can stand in a log line: control characters, and
+   bytes above ASCII if they are not UTF-8, become dots. */
+static void hoteli_request_hear(hoteli_request *r, const char *words, size_t size) {
+    bool sound = hoteli_utf8_valid(words, size);
+    size_t i, n = HOTELI_MIN(size, sizeof r->said);
+    while (n && n < size && ((unsigned char)words[n] & 0xc0) == 0x80) n--;
+    for (i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)words[i];
+        r->said[i] = c < 0x20 || c == 0x7f || (c >= 0x80 && !sound) ? '.' : words[i];
+    }
+    r->said_size = n;
+}
+
+/* The message of a google.rpc.Status, or the first line of what proxies send instead. */
+static void hoteli_request_hear_body(hoteli_request *r) {
+    const char *line = r->reply;
+    size_t size = r->http.body_kept, i;
+    hoteli_reply reply;
+    if (r->http.is_protobuf) {
+        if (hoteli_status_parse((const uint8_t *)r->reply, size, &reply) && reply.message_size)
+            hoteli_request_hear(r, reply.message, reply.message_size);
+        return;
+    }
+    if (r->http.encoded) return;
+    while (size && (hoteli_is_blank(*line) || *line == '\r' || *line == '\n')) line++, size--;
+    for (i = 0; i < size && line[i] != '\r' && line[i] != '\n'; i++)
+        if ((unsigned char)line[i] < 0x20 && line[i] != '\t') return; /* no text */
+    hoteli_request_hear(r, line, i);
+}
+
+/* "http://host:4318/v1/traces: " and so on: the beginning of a message about a request. */
+static void hoteli_request_text(hoteli_text *text, char *words, size_t capacity,
+                                const hoteli_request *r) {
+    hoteli_text_start(text, words, capacity);
+    hoteli_destination_name(text, r->to);
+    hoteli_say(text, ": ");
+}
+
+static void hoteli_say_said(hoteli_text *text, const hoteli_request *r) {
+    if (!r->said_size) return;
+    hoteli_say(text, ": ");
+    hoteli_say_quoted(text, r->said, r->said_size);
+}
+
+static void hoteli_request_fail(hoteli_request *r, const char *why) {
+    hoteli_destination *d = r->to;
+    uint32_t lost = r->spans;
+    hoteli_disconnect(r, false);
+    hoteli_request_end(r, &d->books.failed);
+    if (hoteli_log_due(&d->logged_failed_ms, hoteli_now_ms())) {
+        char words[512];
+        hoteli_text text;
+        hoteli_request_text(&text, words, sizeof words, r);
         hoteli_say_spans(&text, lost);
         hoteli_say(&text, " lost: ");
         hoteli_say(&text, why);
-        if (detail_size) {
-            hoteli_say(&text, ": ");
-            hoteli_say_quoted(&text, detail, detail_size);
-        }
+        hoteli_say_said(&text, r);
         hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_EXPORT_FAILED, &text);
     }
     d->failing = true;
 }
 
+/* ---- exporters of the user's ---- */
+
+/* Gives a batch to an exporter instead. There is no second attempt (BSP-11). */
+static void hoteli_hand_over(hoteli_request *r, const hoteli_batch *from, const uint8_t *bytes,
+                             int64_t now_ms) {
+    hoteli_destination *d = r->to;
+    hotel_batch batch;
+    hotel_result result;
+    batch.request = bytes;
+    batch.request_size = from->size;
+    batch.num_spans = from->count;
+    r->first = d->taken;
+    r->spans = from->count;
+    hoteli_queue_pop(d, from->count);
+    d->due_ms = now_ms + d->delay_ms;
+    hoteli_count(&d->books.requests, 1);
+    hoteli_count(&d->books.bytes_sent, from->size);
+    hoteli_t.quiet++;
+    result = d->exporter.export_fn(&batch, d->exporter.user_data);
+    hoteli_loud();
+    if (result == HOTEL_OK) hoteli_request_end(r, &d->books.accepted);
+    else hoteli_request_fail(r, "the exporter did not take them");
+    d->failing = false; /* the next batch has its chance at once */
+}
+
+static void hoteli_exporter_flush(hoteli_destination *d, uint32_t timeout_ms) {
+    hotel_result result = HOTEL_OK;
+    hoteli_t.quiet++;
+    if (d->exporter.flush_fn) result = d->exporter.flush_fn(timeout_ms, d->exporter.user_data);
+    hoteli_loud();
+    if (result != HOTEL_OK) hoteli_count(&d->books.flush_failures, 1);
+}
+
+/* Its last call of all (BSP-18). */
+static void hoteli_exporter_shutdown(hoteli_destination *d, uint32_t timeout_ms) {
+    hotel_result result = HOTEL_OK;
+    if (d->shut || !d->exporter.shutdown_fn) return;
+    d->shut = true;
+    hoteli_t.quiet++;
+    result = d->exporter.shutdown_fn(timeout_ms, d->exporter.user_data);
+    hoteli_loud();
+    if (result != HOTEL_OK) hoteli_count(&d->books.flush_failures, 1);
+}
+
 /* Sends the same bytes again after a wait: what the server asked for, else a growing step with
    jitter (OR-01, OR-07, OR-09, OR-10). A wait past the deadline ends it now. */
-static void hoteli_request_retry(hoteli_destination *d, const char *why, int64_t wait_ms) {
+static void hoteli_request_retry(hoteli_request *r, const char *why, int64_t wait_ms) {
+    hoteli_destination *d = r->to;
     int64_t now_ms = hoteli_now_ms();
-    d->trouble = why;
-    hoteli_disconnect(d, false);
+    r->trouble = why;
+    hoteli_disconnect(r, false);
     if (wait_ms < 0) {
-        uint64_t jitter = hoteli_random_aside() % (d->step_ms / 2 + 1);
-        wait_ms = (int64_t)(d->step_ms / 2 + jitter);
-        d->step_ms = HOTELI_MIN(d->step_ms + d->step_ms / 2, 5000u);
+        uint64_t jitter = hoteli_random_aside() % (r->step_ms / 2 + 1);
+        wait_ms = (int64_t)(r->step_ms / 2 + jitter);
+        r->step_ms = HOTELI_MIN(r->step_ms + r->step_ms / 2, 5000u);
     }
     wait_ms = HOTELI_MAX(wait_ms, (int64_t)100);
-    if (d->deadline_ms != INT64_MAX && now_ms + wait_ms >= d->deadline_ms) {
-        hoteli_request_fail(d, why, NULL, 0);
+    r->retry_ms = now_ms + wait_ms;
+    d->probe_ms = d->failing ? HOTELI_MAX(d->probe_ms, r->retry_ms) : r->retry_ms;
+    if (r->deadline_ms != INT64_MAX && now_ms + wait_ms >= r->deadline_ms) {
+        hoteli_request_fail(r, why);
         return;
     }
     if (hoteli_log_due(&d->logged_retry_ms, now_ms)) {
         char words[512];
         hoteli_text text;
-        hoteli_text_start(&text, words, sizeof words);
-        hoteli_destination_name(&text, d);
-        hoteli_say(&text, ": ");
+        hoteli_request_text(&text, words, sizeof words, r);
         hoteli_say(&text, why);
+        hoteli_say_said(&text, r);
         hoteli_say(&text, "; trying again in ");
         hoteli_say_uint(&text, (uint64_t)wait_ms);
         hoteli_say(&text, " ms");
         hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_EXPORT_RETRY, &text);
     }
     d->failing = true;
-    d->retry_ms = now_ms + wait_ms;
-    d->state = HOTELI_WAITING;
+    r->state = HOTELI_WAITING;
+}
+
+/* When a request that was put off goes again. While the destination fails they take turns, and
+   the wait of the last one counts for all. */
+static int64_t hoteli_retry_at(const hoteli_request *r) {
+    const hoteli_destination *d = r->to;
+    if (!d->failing) return r->retry_ms;
+    return hoteli_num_busy(d, true) ? INT64_MAX : HOTELI_MAX(r->retry_ms, d->probe_ms);
+}
+
+static bool hoteli_step_wait(hoteli_request *r, int64_t now_ms) {
+    int64_t at = hoteli_retry_at(r);
+    if (now_ms >= at) {
+        r->state = HOTELI_CONNECTING;
+        return true;
+    }
+    if (at == INT64_MAX || at < r->deadline_ms) return false;
+    /* Others have put off what this one waits for until it is too late. */
+    hoteli_request_fail(r, r->trouble);
+    return true;
 }
 
 /* The connection broke. One that had served before and gave no byte back was stale: once more at
    once (OR-18). Else a retry, which covers what may have reached the server too (OR-16). */
-static void hoteli_connection_lost(hoteli_destination *d, const char *why) {
-    if (d->reused && !d->http.any_byte) {
-        hoteli_disconnect(d, false);
-        d->state = HOTELI_CONNECTING;
+static void hoteli_connection_lost(hoteli_request *r, const char *why) {
+    if (r->reused && !r->http.any_byte) {
+        hoteli_disconnect(r, false);
+        r->state = HOTELI_CONNECTING;
         return;
     }
-    hoteli_request_retry(d, why, -1);
+    hoteli_request_retry(r, why, -1);
 }
 
 /* Says what the server had to say beside success (OR-12, OR-13). */
@@ -7620,24 +8675,25 @@ static void hoteli_reply_start(const uint8_t *bytes, size_t size, hoteli_reply *
     reply->rejected = (int64_t)rejected;
 }
 
-static void hoteli_request_success(hoteli_destination *d) {
+static void hoteli_request_success(hoteli_request *r) {
+    hoteli_destination *d = r->to;
     hoteli_reply reply;
     uint32_t rejected = 0;
     memset(&reply, 0, sizeof reply);
-    if (d->http.body_kept < d->http.body_size)
-        hoteli_reply_start((const uint8_t *)d->reply, d->http.body_kept, &reply);
-    else if (!hoteli_reply_parse((const uint8_t *)d->reply, d->http.body_kept, &reply))
+    if (r->http.body_kept < r->http.body_size)
+        hoteli_reply_start((const uint8_t *)r->reply, r->http.body_kept, &reply);
+    else if (!hoteli_reply_parse((const uint8_t *)r->reply, r->http.body_kept, &reply))
         memset(&reply, 0, sizeof reply);
     if (reply.has_partial_success && (reply.rejected > 0 || reply.message_size)) {
         if (reply.rejected > 0)
-            rejected = (uint32_t)HOTELI_MIN(reply.rejected, (int64_t)d->spans);
+            rejected = (uint32_t)HOTELI_MIN(reply.rejected, (int64_t)r->spans);
         hoteli_reply_log(d, &reply);
     }
     if (rejected) {
         hoteli_settle(d, &d->books.rejected, rejected);
-        d->spans -= rejected;
+        r->spans -= rejected;
     }
-    hoteli_request_end(d, &d->books.accepted);
+    hoteli_request_end(r, &d->books.accepted);
     if (d->failing) {
         char words[512];
         hoteli_text text;
@@ -7650,184 +8706,240 @@ static void hoteli_request_success(hoteli_destination *d) {
     }
 }
 
-static void hoteli_http_status_words(hoteli_text *text, int status) {
-    hoteli_say(text, "HTTP status ");
-    hoteli_say_uint(text, (uint64_t)status);
-}
-
 /* A complete response (OR-02, OR-11, OR-14, OR-15, OT-03, OT-06). */
-static void hoteli_response(hoteli_destination *d) {
+static void hoteli_response(hoteli_request *r) {
     static const char *const retried[] = {"HTTP status 429", "HTTP status 502", "HTTP status 503",
                                           "HTTP status 504"};
-    int status = d->http.status;
+    int status = r->http.status;
     int which = status == 429 ? 0 : status >= 502 && status <= 504 ? status - 501 : -1;
-    if (!d->http.keep_alive) hoteli_disconnect(d, false);
-    else d->reused = true;
+    if (!r->http.keep_alive) hoteli_disconnect(r, false);
+    else r->reused = true;
     if (status >= 200 && status < 300) {
-        hoteli_request_success(d);
-    } else if (which >= 0) {
+        hoteli_request_success(r);
+        return;
+    }
+    hoteli_request_hear_body(r);
+    if (which >= 0) {
         int64_t unix_s = (int64_t)(hoteli_clock_ns(CLOCK_REALTIME) / 1000000000u);
-        hoteli_request_retry(d, retried[which],
-                             hoteli_http_retry_after_ms(d->http.retry_after, unix_s));
+        hoteli_request_retry(r, retried[which],
+                             hoteli_http_retry_after_ms(r->http.retry_after, unix_s));
     } else {
-        char words[64];
+        char words[80];
         hoteli_text text;
-        hoteli_reply reply;
-        memset(&reply, 0, sizeof reply);
-        if (d->http.is_protobuf &&
-            hoteli_status_parse((const uint8_t *)d->reply, d->http.body_kept, &reply) &&
-            reply.message_size == 0)
-            reply.message = NULL;
         hoteli_text_start(&text, words, sizeof words);
-        hoteli_http_status_words(&text, status);
-        hoteli_request_fail(d, words, reply.message, reply.message ? reply.message_size : 0);
+        hoteli_say(&text, "HTTP status ");
+        hoteli_say_uint(&text, (uint64_t)status);
+        if (status >= 300 && status < 400 && status != 304)
+            hoteli_say(&text, ", a redirect, which is not followed");
+        hoteli_request_fail(r, words);
+    }
+}
+
+/* A kept connection on which something arrives while idle was closed by the server. */
+static void hoteli_check_idle(hoteli_request *r) {
+    char byte;
+    ptrdiff_t n = r->to->transport.receive_fn(r->connection, &byte, 1);
+    if (n != HOTEL_IO_WANT_READ && n != HOTEL_IO_WANT_WRITE) hoteli_disconnect(r, false);
+}
+
+static short hoteli_want(ptrdiff_t result) {
+    return result == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
+}
+
+static const char *hoteli_connect_trouble(const hoteli_destination *d, int error) {
+    switch (error) {
+    case ECONNREFUSED: return "connection refused";
+    case EHOSTUNREACH: return "no route to the host";
+    case ENETUNREACH: return "the network is unreachable";
+    case ENOENT: return "there is no such socket";
+    case EMFILE:
+    case ENFILE: return "no file descriptor is left";
+    case 0: return d->builtin ? "the name was not found" : "no connection could be made";
+    default: return "no connection could be made";
     }
 }
 
 /* One step of the connection: true when something moved, else *events says what to wait for. */
-static bool hoteli_step_connect(hoteli_destination *d, short *events) {
+static bool hoteli_step_connect(hoteli_request *r, short *events) {
+    hoteli_destination *d = r->to;
     int result;
-    if (!d->connection) {
-        d->connection = d->transport.open_fn(d->url.host, d->url.port, d->transport.user_data);
-        d->reused = false;
-        if (!d->connection) {
-            hoteli_request_retry(d, "the name was not found", -1);
+    r->said_size = 0;
+    if (r->connection && r->reused) hoteli_check_idle(r);
+    if (!r->connection) {
+        void *user_data = d->builtin ? (void *)&r->socket : d->transport.user_data;
+        r->connection = d->transport.open_fn(d->url.host, d->url.port, user_data);
+        r->reused = false;
+        if (!r->connection) {
+            hoteli_request_retry(r, "the name was not found", -1);
             return true;
         }
     }
     errno = 0;
-    result = d->reused ? (int)HOTEL_IO_DONE : d->transport.connect_fn(d->connection);
+    result = r->reused ? (int)HOTEL_IO_DONE : d->transport.connect_fn(r->connection);
     if (result == HOTEL_IO_WANT_READ || result == HOTEL_IO_WANT_WRITE) {
-        *events = result == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
-        d->trouble = "no connection was made in time";
+        *events = hoteli_want(result);
+        r->trouble = "no connection was made in time";
         return false;
     }
     if (result != HOTEL_IO_DONE) {
-        int error = errno;
-        hoteli_request_retry(d, error == ECONNREFUSED   ? "connection refused"
-                                : error == EHOSTUNREACH ? "no route to the host"
-                                : error == ENETUNREACH  ? "the network is unreachable"
-                                : error == ENOENT       ? "there is no such socket"
-                                : error == EMFILE || error == ENFILE
-                                    ? "no file descriptor is left"
-                                : error == 0 && d->builtin ? "the name was not found"
-                                             : "no connection could be made", -1);
+        hoteli_request_retry(r, hoteli_connect_trouble(d, errno), -1);
         return true;
     }
-    if (!d->reused) hoteli_count(&d->books.connections, 1);
-    d->sent = d->start;
+    if (!r->reused) hoteli_count(&d->books.connections, 1);
+    r->sent = 0;
     hoteli_count(&d->books.requests, 1);
-    if (d->attempts++) hoteli_count(&d->books.retries, 1);
-    hoteli_http_start(&d->http, d->reply, sizeof d->reply, 4u << 20);
-    d->trouble = "the server did not answer in time";
-    d->state = HOTELI_SENDING;
+    if (r->attempts++) hoteli_count(&d->books.retries, 1);
+    hoteli_http_start(&r->http, r->reply, sizeof r->reply, d->max_response);
+    r->trouble = "the server did not answer in time";
+    r->state = HOTELI_SENDING;
     return true;
 }
 
-static bool hoteli_step_send(hoteli_destination *d, short *events) {
-    ptrdiff_t n = d->transport.send_fn(d->connection, d->buffer + d->sent, d->end - d->sent);
-    if (n > 0) {
-        d->sent += (size_t)n;
-        hoteli_count(&d->books.bytes_sent, (uintptr_t)n);
-        if (d->sent == d->end) d->state = HOTELI_RECEIVING;
-        return true;
-    }
-    if (n == HOTEL_IO_WANT_WRITE || n == HOTEL_IO_WANT_READ) {
-        *events = n == HOTEL_IO_WANT_WRITE ? POLLOUT : POLLIN;
-        return false;
-    }
-    /* A server may answer and close before it has read everything. */
-    d->state = HOTELI_RECEIVING;
-    return true;
-}
-
-static bool hoteli_step_receive(hoteli_destination *d, short *events) {
+/* More bytes of the response, however early it came. */
+static bool hoteli_step_receive(hoteli_request *r, short *events) {
     char bytes[4096];
     size_t consumed = 0;
     int result;
-    ptrdiff_t n = d->transport.receive_fn(d->connection, bytes, sizeof bytes);
+    ptrdiff_t n = r->to->transport.receive_fn(r->connection, bytes, sizeof bytes);
     if (n == HOTEL_IO_WANT_READ || n == HOTEL_IO_WANT_WRITE) {
-        *events = n == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
+        *events = (short)(*events | hoteli_want(n));
         return false;
     }
-    result = n > 0 ? hoteli_http_feed(&d->http, bytes, (size_t)n, &consumed)
-                   : n == HOTEL_IO_CLOSED ? hoteli_http_finish(&d->http) : -1;
+    result = n > 0 ? hoteli_http_feed(&r->http, bytes, (size_t)n, &consumed)
+                   : n == HOTEL_IO_CLOSED ? hoteli_http_finish(&r->http) : -1;
     if (result == 1) {
         /* Bytes behind the response, or a response before the request was out: not reusable. */
-        if ((n > 0 && consumed < (size_t)n) || n <= 0 || d->sent != d->end)
-            d->http.keep_alive = false;
-        hoteli_response(d);
+        if ((n > 0 && consumed < (size_t)n) || n <= 0 || r->sent != r->size)
+            r->http.keep_alive = false;
+        hoteli_response(r);
     } else if (result == -2) {
-        hoteli_request_fail(d, "the response is larger than 4 MiB", NULL, 0);
+        char words[80];
+        hoteli_text text;
+        hoteli_text_start(&text, words, sizeof words);
+        hoteli_say(&text, "the response is larger than max_response_bytes (");
+        hoteli_say_uint(&text, r->to->max_response);
+        hoteli_say(&text, ")");
+        hoteli_request_fail(r, words);
+    } else if (result == -1 && n <= 0) {
+        hoteli_connection_lost(r, r->http.any_byte
+                                      ? "the server closed in the middle of its response"
+                                      : "the server closed without a response");
     } else if (result == -1) {
-        if (n <= 0)
-            hoteli_connection_lost(d, d->http.any_byte
-                                          ? "the server closed in the middle of its response"
-                                          : "the server closed without a response");
-        else hoteli_request_fail(d, "the response is not HTTP", d->http.reason,
-                                 hotel_text_size(d->http.reason));
+        hoteli_request_hear(r, r->http.reason, hotel_text_size(r->http.reason));
+        hoteli_request_fail(r, "the response is not HTTP");
+    } else if (r->http.state > HOTELI_HTTP_HEADER && r->http.status >= 300) {
+        /* The rest of a request that was refused already is not sent. */
+        r->state = HOTELI_RECEIVING;
     }
     return true;
 }
 
-/* A kept connection on which something arrives while idle was closed by the server. */
-static void hoteli_check_idle(hoteli_destination *d) {
-    char byte;
-    ptrdiff_t n = d->transport.receive_fn(d->connection, &byte, 1);
-    if (n != HOTEL_IO_WANT_READ && n != HOTEL_IO_WANT_WRITE) hoteli_disconnect(d, false);
+static bool hoteli_step_send(hoteli_request *r, short *events) {
+    ptrdiff_t n = r->to->transport.send_fn(r->connection, r->bytes + r->sent, r->size - r->sent);
+    if (n > 0) {
+        r->sent += (size_t)n;
+        hoteli_count(&r->to->books.bytes_sent, (uintptr_t)n);
+        if (r->sent == r->size) r->state = HOTELI_RECEIVING;
+        return true;
+    }
+    if (n == HOTEL_IO_WANT_WRITE || n == HOTEL_IO_WANT_READ) {
+        /* A server that has had enough may answer now, and read no further. */
+        *events = hoteli_want(n);
+        return hoteli_step_receive(r, events);
+    }
+    /* ... or have answered and closed. */
+    r->state = HOTELI_RECEIVING;
+    return true;
+}
+
+/* When a request wants to be called again at the latest, and *fd to wait on, -1: none. */
+static int64_t hoteli_request_wait(const hoteli_request *r, int64_t now_ms, int *fd) {
+    const hoteli_destination *d = r->to;
+    *fd = r->connection && r->state != HOTELI_WAITING ? d->transport.descriptor_fn(r->connection)
+                                                      : -1;
+    if (r->state == HOTELI_IDLE) return hoteli_request_allowed(d) ? d->due_ms : INT64_MAX;
+    if (r->state == HOTELI_WAITING) return HOTELI_MIN(hoteli_retry_at(r), r->deadline_ms);
+    if (*fd < 0) return HOTELI_MIN(now_ms + 10, r->deadline_ms);
+    if (r->state == HOTELI_CONNECTING) return HOTELI_MIN(now_ms + 500, r->deadline_ms);
+    return r->deadline_ms;
+}
+
+/* Drives a request as far as it goes; true when it came to a halt because it has to wait. A bound
+   on the steps keeps one busy connection from starving the others. */
+static bool hoteli_request_step(hoteli_request *r, int64_t now_ms, short *events) {
+    int steps;
+    bool moved = true;
+    for (steps = 0; moved && steps < 16; steps++) {
+        *events = 0;
+        if (r->state == HOTELI_IDLE) {
+            if (!hoteli_request_due(r->to, now_ms)) {
+                *events = POLLIN;
+                return true;
+            }
+            hoteli_request_start(r, now_ms);
+            continue;
+        }
+        if (now_ms >= r->deadline_ms) {
+            hoteli_request_fail(r, r->trouble);
+            continue;
+        }
+        switch (r->state) {
+        case HOTELI_WAITING: moved = hoteli_step_wait(r, now_ms); break;
+        case HOTELI_CONNECTING: moved = hoteli_step_connect(r, events); break;
+        case HOTELI_SENDING: moved = hoteli_step_send(r, events); break;
+        default: moved = hoteli_step_receive(r, events); break;
+        }
+    }
+    return !moved;
 }
 
 /* Drives a destination as far as it goes. Returns when it wants to be called again, at the
-   latest; *fd and *events say what else it waits for. A bound on the steps keeps one busy
-   connection from starving the others. */
-static int64_t hoteli_destination_step(hoteli_destination *d, int64_t now_ms, int *fd,
-                                       short *events) {
-    int steps;
-    bool moved = true;
-    *fd = -1;
-    for (steps = 0; moved && steps < 16; steps++) {
-        *events = 0;
-        if (hoteli_request_due(d, now_ms)) {
-            hoteli_request_start(d, now_ms);
-            continue;
-        }
-        if (d->state == HOTELI_IDLE) break;
-        if (now_ms >= d->deadline_ms) {
-            hoteli_request_fail(d, d->trouble, NULL, 0);
-            continue;
-        }
-        switch (d->state) {
-        case HOTELI_WAITING:
-            moved = now_ms >= d->retry_ms;
-            if (moved) d->state = HOTELI_CONNECTING;
-            break;
-        case HOTELI_CONNECTING: moved = hoteli_step_connect(d, events); break;
-        case HOTELI_SENDING: moved = hoteli_step_send(d, events); break;
-        default: moved = hoteli_step_receive(d, events); break;
-        }
+   latest; what else it waits for is added to the watch. */
+static int64_t hoteli_destination_step(hoteli_destination *d, int64_t now_ms, hoteli_watch *w) {
+    int64_t until = INT64_MAX;
+    bool failing = d->failing;
+    uint32_t i, busy = hoteli_num_busy(d, true);
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        hoteli_request *r = &d->requests[i];
+        short events = 0;
+        bool halted = hoteli_request_step(r, now_ms, &events);
+        int fd;
+        int64_t due = hoteli_request_wait(r, now_ms, &fd);
+        r->events = events;
+        until = HOTELI_MIN(until, halted ? due : now_ms);
+        if (fd < 0) continue;
+        w->fds[w->count].fd = fd;
+        w->fds[w->count].events = events;
+        w->fds[w->count].revents = 0;
+        w->owners[w->count++] = r;
     }
-    if (moved && (d->state != HOTELI_IDLE || hoteli_request_due(d, now_ms))) return now_ms;
-    if (d->state == HOTELI_IDLE) {
-        if (d->connection) {
-            *fd = d->transport.descriptor_fn(d->connection);
-            *events = POLLIN;
-        }
-        return d->count ? d->due_ms : INT64_MAX;
-    }
-    if (d->state == HOTELI_WAITING) return HOTELI_MIN(d->retry_ms, d->deadline_ms);
-    if (d->connection) *fd = d->transport.descriptor_fn(d->connection);
-    if (*fd < 0) return HOTELI_MIN(now_ms + 10, d->deadline_ms);
-    if (d->state == HOTELI_CONNECTING) return HOTELI_MIN(now_ms + 500, d->deadline_ms);
-    return d->deadline_ms;
+    /* What one request came to may let others go that had their turn before it. */
+    if (failing != d->failing || (failing && busy && !hoteli_num_busy(d, true))) return now_ms;
+    return until;
 }
 
-/* ==== [SECTION 35] EXPORTER ================================================================ */
+/* Shutdown's time is over: what is still here is dropped; a request under way may or may not have
+   arrived. */
+static void hoteli_destination_close(hoteli_destination *d, uint32_t timeout_ms) {
+    uint32_t i, left = d->count;
+    hoteli_queue_pop(d, left);
+    if (left) hoteli_settle(d, &d->books.dropped_shutdown, left);
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        if (d->requests[i].state != HOTELI_IDLE)
+            hoteli_request_fail(&d->requests[i], "shutdown's time was over");
+        hoteli_disconnect(&d->requests[i], false);
+    }
+    hoteli_exporter_shutdown(d, timeout_ms);
+}
+
+/* ==== [SECTION 41] EXPORTER ================================================================= */
 
 /* An ended span that comes too late for its provider's destinations. */
 static void hoteli_drop_late(const hoteli_provider *p, uint32_t index) {
     uint32_t i;
     for (i = 0; i < p->num_destinations; i++) {
         hoteli_books *books = &hoteli_g.destinations[p->first + i]->books;
+        hoteli_count(&books->offered, 1);
         hoteli_count(&books->dropped_shutdown, 1);
     }
     hoteli_record_free(index);
@@ -7905,46 +9017,58 @@ static HOTELI_COLD void hoteli_late(void) {
     hoteli_cancel_back(cancel);
 }
 
-/* Flush goes in rounds. A round begins with a drain, so that everything that ended before it was
-   asked for is in the queues, and is over when every destination has settled what it had then
-   (BSP-17, BSP-24). Whoever asks while one is on waits for the next. */
+/* Flush goes in rounds, of each destination by itself. A round begins with a drain, so that
+   everything that ended before it was asked for is in the queue, and is over when the destination
+   has settled what it had then (BSP-17, BSP-24). Whoever asks while one is on waits for the
+   next. */
 static void hoteli_flush_begin(int64_t now_ms) {
-    uint32_t i, mask;
-    bool begin;
+    uint32_t i, asked, ready = 0, deep;
     (void)pthread_mutex_lock(&hoteli_g.lock);
-    begin = hoteli_g.flush_begun == hoteli_g.flush_done &&
-            hoteli_g.flush_asked != hoteli_g.flush_begun;
-    mask = hoteli_g.flush_mask;
-    if (begin) {
-        hoteli_g.flush_begun = hoteli_g.flush_asked;
-        hoteli_g.flush_mask = 0;
+    asked = hoteli_g.flush_asked;
+    for (i = 0; hoteli_g.flush_mask && i < hoteli_num_destinations(); i++) {
+        const hoteli_destination *d = hoteli_g.destinations[i];
+        if (d->flush_done == d->flush_begun) ready |= hoteli_g.flush_mask & d->bit;
     }
+    deep = hoteli_g.flush_deep & ready;
+    hoteli_g.flush_mask &= ~ready;
+    hoteli_g.flush_deep &= ~ready;
     (void)pthread_mutex_unlock(&hoteli_g.lock);
-    if (!begin) return;
+    if (!ready) return;
     hoteli_drain(now_ms);
     for (i = 0; i < hoteli_num_destinations(); i++) {
         hoteli_destination *d = hoteli_g.destinations[i];
-        if (!(mask & d->bit)) continue;
-        d->target = d->settled + d->count + d->spans;
-        d->urge = d->count > 0;
+        if (!(ready & d->bit)) continue;
+        hoteli_destination_flush(d);
+        d->flush_begun = asked;
+        d->flush_deep = (deep & d->bit) != 0;
     }
 }
 
 /* True when a round has come to its end. */
 static bool hoteli_flush_end(void) {
+    bool ended = false;
     uint32_t i;
-    if (hoteli_g.flush_begun == hoteli_g.flush_done) return false;
-    for (i = 0; i < hoteli_num_destinations(); i++)
-        if (hoteli_g.destinations[i]->settled < hoteli_g.destinations[i]->target) return false;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
-    hoteli_g.flush_done = hoteli_g.flush_begun;
-    (void)pthread_cond_broadcast(&hoteli_g.settled);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
-    return true;
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        hoteli_destination *d = hoteli_g.destinations[i];
+        if (d->flush_begun == d->flush_done || !hoteli_destination_flushed(d)) continue;
+        if (d->flush_deep) hoteli_exporter_flush(d, d->timeout_ms);
+        (void)pthread_mutex_lock(&hoteli_g.lock);
+        d->flush_done = d->flush_begun;
+        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        ended = true;
+    }
+    if (ended) (void)pthread_cond_broadcast(&hoteli_g.settled);
+    return ended;
 }
 
-static bool hoteli_destination_idle(const hoteli_destination *d) {
-    return !d->count && d->state == HOTELI_IDLE;
+/* Under the lock: have these destinations come to the end of that round? */
+static bool hoteli_flush_reached(uint32_t ticket, uint32_t mask) {
+    uint32_t i;
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        const hoteli_destination *d = hoteli_g.destinations[i];
+        if ((mask & d->bit) && (int32_t)(d->flush_done - ticket) < 0) return false;
+    }
+    return true;
 }
 
 static bool hoteli_all_idle(void) {
@@ -7952,11 +9076,6 @@ static bool hoteli_all_idle(void) {
     for (i = 0; i < hoteli_num_destinations(); i++)
         if (!hoteli_destination_idle(hoteli_g.destinations[i])) return false;
     return true;
-}
-
-/* Under the lock. */
-static bool hoteli_flush_reached(uint32_t ticket) {
-    return (int32_t)(hoteli_g.flush_done - ticket) >= 0;
 }
 
 static void hoteli_log_queue_full(int64_t now_ms) {
@@ -8036,38 +9155,33 @@ static int64_t hoteli_close_asked(int64_t now_ms);
 
 /* One turn of the exporter: everything that is due, then a wait of at most max_wait_ms. */
 static void hoteli_turn(int64_t max_wait_ms) {
-    struct pollfd fds[HOTELI_MAX_DESTINATIONS + 1];
-    int owner[HOTELI_MAX_DESTINATIONS + 1];
-    int64_t now_ms = hoteli_now_ms(), until = now_ms + max_wait_ms;
-    uint32_t i, count = 0;
+    hoteli_watch w;
+    int64_t now_ms = hoteli_now_ms(), until = now_ms + 60000;
+    uint32_t i;
+    w.count = 0;
     if (!hoteli_g.no_threads) {
         /* A host that closes every descriptor has taken the pipe too: look now and then. */
         bool lost = hoteli_g.pipe_lost || !hoteli_g.wake_pipe[1];
         if (lost) until = HOTELI_MIN(until, now_ms + 100);
-        fds[count].fd = lost ? -1 : hoteli_g.wake_pipe[0];
-        fds[count].events = POLLIN;
-        fds[count].revents = 0;
-        owner[count++] = -1;
+        w.fds[0].fd = lost ? -1 : hoteli_g.wake_pipe[0];
+        w.fds[0].events = POLLIN;
+        w.fds[0].revents = 0;
+        w.owners[w.count++] = NULL;
     }
     hoteli_housekeeping(now_ms);
     for (i = 0; i < hoteli_num_destinations(); i++) {
-        int fd;
-        short events;
-        int64_t due = hoteli_destination_step(hoteli_g.destinations[i], now_ms, &fd, &events);
+        int64_t due = hoteli_destination_step(hoteli_g.destinations[i], now_ms, &w);
         until = HOTELI_MIN(until, due);
-        if (fd < 0) continue;
-        fds[count].fd = fd;
-        fds[count].events = events;
-        fds[count].revents = 0;
-        owner[count++] = (int)i;
     }
     until = HOTELI_MIN(until, hoteli_g.drain_ms);
     until = HOTELI_MIN(until, hoteli_close_asked(now_ms));
     if (hoteli_flush_end()) until = now_ms; /* the next round, or the end */
-    hoteli_wait(fds, count, until, now_ms);
-    for (i = 0; i < count; i++) {
-        hoteli_destination *d = owner[i] >= 0 ? hoteli_g.destinations[owner[i]] : NULL;
-        if (d && fds[i].revents && d->state == HOTELI_IDLE && d->connection) hoteli_check_idle(d);
+    hoteli_g.next_ms = until;
+    until = HOTELI_MIN(until, now_ms + max_wait_ms);
+    hoteli_wait(w.fds, w.count, until, now_ms);
+    for (i = 0; i < w.count; i++) {
+        hoteli_request *r = w.owners[i];
+        if (r && w.fds[i].revents && r->state == HOTELI_IDLE && r->connection) hoteli_check_idle(r);
     }
 }
 
@@ -8078,25 +9192,16 @@ static bool hoteli_stop_now(void) {
     stop = hoteli_g.stopping;
     limit = hoteli_g.stop_ms;
     stop = stop && (hoteli_now_ms() >= limit ||
-                    (hoteli_g.flush_done == hoteli_g.flush_asked && hoteli_all_idle()));
+                    (hoteli_flush_reached(hoteli_g.flush_asked, hoteli_g.stop_mask) &&
+                     hoteli_all_idle()));
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     return stop;
 }
 
-/* A destination's end: what is still here is dropped; a request under way may or may not have
-   arrived. */
-static void hoteli_close_destination(hoteli_destination *d) {
-    uint32_t left = d->count;
-    hoteli_queue_pop(d, left);
-    if (left) hoteli_settle(d, &d->books.dropped_shutdown, left);
-    if (d->state != HOTELI_IDLE) hoteli_request_fail(d, "shutdown's time was over", NULL, 0);
-    hoteli_disconnect(d, false);
-}
-
-static void hoteli_close_provider(hoteli_provider *p) {
+static void hoteli_close_provider(hoteli_provider *p, int64_t until_ms) {
     uint32_t i;
     for (i = 0; i < p->num_destinations; i++)
-        hoteli_close_destination(hoteli_g.destinations[p->first + i]);
+        hoteli_destination_close(hoteli_g.destinations[p->first + i], hoteli_time_left(until_ms));
     (void)pthread_mutex_lock(&hoteli_g.lock);
     hoteli_flag_store(&p->state, HOTELI_OVER);
     (void)pthread_cond_broadcast(&hoteli_g.settled);
@@ -8115,11 +9220,11 @@ static int64_t hoteli_close_asked(int64_t now_ms) {
         if (hoteli_flag_load(&p->state) != HOTELI_ASKED) continue;
         (void)pthread_mutex_lock(&hoteli_g.lock);
         stop_ms = p->stop_ms;
-        over = hoteli_flush_reached(p->ticket);
+        over = hoteli_flush_reached(p->ticket, hoteli_mask_of(p));
         (void)pthread_mutex_unlock(&hoteli_g.lock);
         for (k = 0; over && k < p->num_destinations; k++)
             over = hoteli_destination_idle(hoteli_g.destinations[p->first + k]);
-        if (over || now_ms >= stop_ms) hoteli_close_provider(p);
+        if (over || now_ms >= stop_ms) hoteli_close_provider(p, stop_ms);
         else until = HOTELI_MIN(until, stop_ms);
     }
     return until;
@@ -8132,7 +9237,7 @@ static void hoteli_close_all(void) {
     hoteli_drain(now_ms);
     for (i = 0; i < HOTELI_MAX_PROVIDERS; i++)
         if (hoteli_flag_load(&hoteli_g.providers[i].state) != HOTELI_OVER)
-            hoteli_close_provider(&hoteli_g.providers[i]);
+            hoteli_close_provider(&hoteli_g.providers[i], hoteli_g.stop_ms);
     (void)__atomic_exchange_n(&hoteli_g.closed.bits, 1u, __ATOMIC_SEQ_CST);
     hoteli_late();
     hoteli_log_queue_full(now_ms);
@@ -8173,7 +9278,7 @@ static bool hoteli_exporter_start(void) {
     return error == 0;
 }
 
-/* ==== [SECTION 00] CONSOLE AND MEMORY EXPORTERS ============================================ */
+/* ==== [SECTION 42] CONSOLE AND MEMORY EXPORTERS ============================================= */
 
 /* Text on its way to a descriptor, in pieces. */
 typedef struct hoteli_printer {
@@ -8248,8 +9353,8 @@ static void hoteli_print_hex(hoteli_printer *p, const void *bytes, size_t size) 
     const uint8_t *b = (const uint8_t *)bytes;
     size_t i;
     for (i = 0; i < size; i++) {
-        hoteli_print_n(p, "0123456789abcdef" + (b[i] >> 4), 1);
-        hoteli_print_n(p, "0123456789abcdef" + (b[i] & 15), 1);
+        hoteli_print_n(p, &"0123456789abcdef"[b[i] >> 4], 1);
+        hoteli_print_n(p, &"0123456789abcdef"[b[i] & 15], 1);
     }
 }
 
@@ -8587,7 +9692,7 @@ static hotel_result hoteli_console_export(const hotel_batch *batch, void *user_d
     hoteli_printer p;
     sigset_t broken, before, pending;
     bool was_pending;
-    int error = errno, number;
+    int error = errno, number, cancel = hoteli_cancel_hold();
     p.fd = (int)(setting >> 1);
     p.color = setting & 1;
     p.failed = false;
@@ -8601,6 +9706,7 @@ static hotel_result hoteli_console_export(const hotel_batch *batch, void *user_d
         sigismember(&pending, SIGPIPE) == 1)
         (void)sigwait(&broken, &number);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    hoteli_cancel_back(cancel);
     errno = error;
     return p.failed ? HOTEL_ERR_FAILED : HOTEL_OK;
 }
@@ -8620,10 +9726,12 @@ HOTEL_API hotel_exporter hotel_console_exporter(int descriptor) {
 /* Batches are kept behind one another, which is one batch. What is below `used` never changes, so
    readers need only that; busy keeps a reset out of an export. */
 static void hoteli_memory_enter(hotel_memory_exporter *m) {
+    int cancel = hoteli_cancel_hold();
     while (__atomic_exchange_n(&m->busy, 1u, __ATOMIC_ACQUIRE) != 0) {
         struct timespec pause = {0, 100000};
         (void)nanosleep(&pause, NULL);
     }
+    hoteli_cancel_back(cancel);
 }
 
 static void hoteli_memory_leave(hotel_memory_exporter *m) {
@@ -8699,7 +9807,7 @@ HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {
     hoteli_memory_leave(exporter);
 }
 
-/* ==== [SECTION 36] CONFIGURATION =========================================================== */
+/* ==== [SECTION 43] CONFIGURATION ============================================================ */
 
 /* Where the settings of one destination come from. */
 typedef struct hoteli_plan {
@@ -8719,7 +9827,8 @@ typedef struct hoteli_setup {
     uint32_t num_drafts;
     uint32_t num_planned; /* valid or not */
     uint32_t drain_delay_ms;
-    hotel_destination by_environment;
+    hotel_destination by_environment[2];
+    hotel_exporter console;
     const char *service;
     const char *attributes; /* OTEL_RESOURCE_ATTRIBUTES */
     size_t num_attributes;
@@ -8827,10 +9936,13 @@ static void hoteli_bad_endpoint(hoteli_setup *s, const char *source, const char 
 /* A boolean: "true" in any case is true, and all else false, with a word about it (EP-02). */
 static bool hoteli_boolean(const hoteli_setup *s, bool code, const char *name) {
     const char *value = code ? NULL : hoteli_env(s, name);
+    size_t size;
     if (code) return true;
     if (!value) return false;
-    if (hoteli_is_word(value, strlen(value), "true")) return true;
-    if (!hoteli_is_word(value, strlen(value), "false"))
+    size = strlen(value);
+    hoteli_trim(&value, &size);
+    if (hoteli_is_word(value, size, "true")) return true;
+    if (!hoteli_is_word(value, size, "false"))
         hoteli_bad_variable(name, value, "is neither true nor false", "false is used");
     return false;
 }
@@ -8838,11 +9950,13 @@ static bool hoteli_boolean(const hoteli_setup *s, bool code, const char *name) {
 /* One of some words in any case (EP-07): its place in the list; -1 when unset or unknown. */
 static int hoteli_choice(const hoteli_setup *s, const char *name, const char *const *words,
                          int count, const char *instead) {
-    const char *value = hoteli_env(s, name);
+    const char *value = hoteli_env(s, name), *word = value;
+    size_t size = value ? strlen(value) : 0;
     int i;
     if (!value) return -1;
+    hoteli_trim(&word, &size);
     for (i = 0; i < count; i++)
-        if (hoteli_is_word(value, strlen(value), words[i])) return i;
+        if (hoteli_is_word(word, size, words[i])) return i;
     hoteli_bad_variable(name, value, "is not a value that is known here", instead);
     return -1;
 }
@@ -8865,15 +9979,6 @@ static void hoteli_unsupported(const hoteli_setup *s) {
                 hoteli_bad_variable(name, value, "needs TLS, which this version does not have",
                                     "it is ignored");
         }
-        hoteli_text_start(&text, name, sizeof name);
-        hoteli_say(&text, prefixes[k]);
-        hoteli_say(&text, "COMPRESSION");
-        value = hoteli_env(s, name);
-        if (value && !hoteli_is_word(value, strlen(value), "none"))
-            hoteli_bad_variable(name, value,
-                                hoteli_is_word(value, strlen(value), "gzip")
-                                    ? "is not supported by this version"
-                                    : "is neither none nor gzip", "none is used");
         hoteli_text_start(&text, name, sizeof name);
         hoteli_say(&text, prefixes[k]);
         hoteli_say(&text, "PROTOCOL");
@@ -9062,6 +10167,52 @@ static void hoteli_write_head_text(hoteli_text *text, const hoteli_plan *p,
     hoteli_say(text, "Content-Type: application/x-protobuf\r\nContent-Length: ");
 }
 
+#if defined(HATCHET_OTEL_ZLIB)
+#define HOTELI_ZLIB_HERE true
+#else
+#define HOTELI_ZLIB_HERE false
+#endif
+
+/* gzip or not: code, else the first variable that can be followed (OX-08). */
+static bool hoteli_plan_gzip(hoteli_setup *s, uint32_t asked) {
+    static const char *const names[] = {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+                                        "OTEL_EXPORTER_OTLP_COMPRESSION"};
+    int i;
+    if (asked > HOTEL_COMPRESSION_GZIP) {
+        hoteli_bad_config("compression", asked, HOTEL_COMPRESSION_NONE);
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+        return false;
+    }
+    if (asked == HOTEL_COMPRESSION_GZIP && !HOTELI_ZLIB_HERE)
+        hoteli_log(HOTEL_LOG_WARN, HOTEL_LOG_ID_BAD_CONFIG,
+                   "compression: gzip needs HATCHET_OTEL_ZLIB where the implementation is "
+                   "compiled; none is used");
+    if (asked != HOTEL_COMPRESSION_DEFAULT)
+        return asked == HOTEL_COMPRESSION_GZIP && HOTELI_ZLIB_HERE;
+    for (i = 0; i < 2; i++) {
+        const char *value = hoteli_env(s, names[i]);
+        if (!value) continue;
+        if (hoteli_is_word(value, strlen(value), "none")) return false;
+        if (!hoteli_is_word(value, strlen(value), "gzip")) {
+            hoteli_bad_variable(names[i], value, "is neither none nor gzip", "it is ignored");
+            continue;
+        }
+        if (!HOTELI_ZLIB_HERE)
+            hoteli_bad_variable(names[i], value, "needs a build with HATCHET_OTEL_ZLIB",
+                                "none is used");
+        return HOTELI_ZLIB_HERE;
+    }
+    return false;
+}
+
+/* A number of hotel_destination where 0 and HOTEL_NONE are the default. */
+static uint32_t hoteli_plan_number(const char *what, uint32_t asked, uint32_t usual,
+                                   uint32_t most) {
+    if (!asked || asked == HOTEL_NONE) return usual;
+    if (asked > most) hoteli_bad_config(what, asked, most);
+    return HOTELI_MIN(asked, most);
+}
+
 /* Bytes of the arena that is there, or to be made. */
 static size_t hoteli_plan_arena(const hotel_config *c) {
     size_t bytes = (size_t)2 << 20;
@@ -9077,6 +10228,7 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
     size_t arena = hoteli_plan_arena(s->config);
     uint32_t chunks = (uint32_t)(arena / HATCHET_OTEL_CHUNK_BYTES), most, bytes;
     hoteli_text text;
+    if (d->exports) d->exporter = *c->exporter;
     p->headers_variable = "headers";
     if (!c->headers || !c->num_headers) {
         p->headers_variable = "OTEL_EXPORTER_OTLP_TRACES_HEADERS";
@@ -9097,6 +10249,10 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
     d->max_queue = hoteli_number(s, c->max_queue_size, "OTEL_BSP_MAX_QUEUE_SIZE", NULL, 1, 2048);
     d->max_batch = hoteli_number(s, c->max_export_batch_size, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
                                  NULL, 1, 512);
+    if (c->simple) {
+        d->delay_ms = 0;
+        d->max_batch = 1;
+    }
     most = HOTELI_MAX(chunks / 4 * 3 / share, 1u);
     d->max_chunks = most;
     if (d->max_queue > most || !d->max_queue) {
@@ -9108,13 +10264,19 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
         if (d->max_batch != 512) hoteli_bad_config("max_export_batch_size", d->max_batch, used);
         d->max_batch = used;
     }
+    d->max_inflight = hoteli_plan_number("max_inflight", c->max_inflight, 1, HOTELI_MAX_INFLIGHT);
+    if (d->exports) d->max_inflight = 1;
+    d->gzip = !d->exports && hoteli_plan_gzip(s, (uint32_t)c->compression);
+    d->max_response = hoteli_plan_number("max_response_bytes", c->max_response_bytes, 4u << 20,
+                                         UINT32_MAX - 1);
+    /* Memory that is given has to do for all of them. */
+    if (s->config->memory) arena /= d->max_inflight * (d->gzip ? 2u : 1u);
     bytes = (uint32_t)HOTELI_MAX(HOTELI_MIN(arena / 2, (size_t)512 << 10), (size_t)1024);
-    d->max_bytes = c->max_request_bytes && c->max_request_bytes != HOTEL_NONE
-                       ? HOTELI_MIN(c->max_request_bytes, (uint32_t)64 << 20) : bytes;
+    d->max_bytes = hoteli_plan_number("max_request_bytes", c->max_request_bytes, bytes, 64u << 20);
     hoteli_text_start(&text, NULL, 0);
-    hoteli_write_head_text(&text, p, d);
+    if (!d->exports) hoteli_write_head_text(&text, p, d);
     d->head_size = text.size;
-    d->capacity = d->head_size + 32 + d->max_bytes;
+    d->capacity = d->head_size + HOTELI_HEAD_TAIL + d->max_bytes;
 }
 
 /* service.name when nobody gave one (SP-91). */
@@ -9135,39 +10297,44 @@ static void hoteli_program_name(char *out, size_t capacity) {
     }
 }
 
-/* OTEL_RESOURCE_ATTRIBUTES: one error and the whole of it is discarded (EV-02). */
 static void hoteli_plan_resource(hoteli_setup *s) {
-    const char *variable = "OTEL_RESOURCE_ATTRIBUTES", *cursor, *end;
-    hoteli_pair pair;
-    int result;
+    const char *cursor;
     s->service = s->config->service_name ? s->config->service_name
                                          : hoteli_env(s, "OTEL_SERVICE_NAME");
-    s->attributes = cursor = hoteli_env(s, variable);
+    s->attributes = cursor = hoteli_env(s, "OTEL_RESOURCE_ATTRIBUTES");
     hoteli_program_name(s->program, sizeof s->program);
     if (!cursor) return;
-    end = cursor + strlen(cursor);
-    s->attributes_size = (size_t)(end - cursor);
-    while ((result = hoteli_list_next(&cursor, end, &pair)) != 0) {
-        bool ok = result > 0, key_ok = true;
-        char byte[1024];
-        if (ok && pair.key_size <= sizeof byte && pair.value_size <= sizeof byte) {
-            size_t n = hoteli_percent_decode(byte, pair.key, pair.key_size, &key_ok);
-            key_ok = key_ok && hoteli_utf8_valid(byte, n);
-            n = hoteli_percent_decode(byte, pair.value, pair.value_size, &ok);
-            ok = ok && hoteli_utf8_valid(byte, n);
-        } else {
-            ok = false;
+    s->attributes_size = strlen(cursor);
+    for (s->num_attributes = 1; (cursor = strchr(cursor, ',')) != NULL; cursor++)
+        s->num_attributes++;
+}
+
+/* OTEL_RESOURCE_ATTRIBUTES, decoded into room that it fits: one error and the whole of it is
+   discarded (EV-02). Returns how many there are. */
+static size_t hoteli_decode_resource(const hoteli_setup *s, hotel_attr *list, char *room) {
+    const char *cursor = s->attributes, *end = cursor + s->attributes_size;
+    size_t n = 0;
+    hoteli_pair pair;
+    int found;
+    while ((found = hoteli_list_next(&cursor, end, &pair)) != 0) {
+        bool key_ok = false, value_ok = false;
+        if (found > 0) {
+            char *key = room, *value;
+            size_t key_size = hoteli_percent_decode(key, pair.key, pair.key_size, &key_ok);
+            size_t value_size;
+            value = key + key_size;
+            value_size = hoteli_percent_decode(value, pair.value, pair.value_size, &value_ok);
+            room = value + value_size;
+            key_ok = key_ok && hoteli_utf8_valid(key, key_size);
+            value_ok = value_ok && hoteli_utf8_valid(value, value_size);
+            list[n++] = hotel_attrn(key, key_size, hotel_of_strn(value, value_size));
         }
-        if (ok && key_ok) {
-            s->num_attributes++;
-            continue;
-        }
-        hoteli_bad_variable(variable, s->attributes, "is not a list of key=value, percent-encoded",
-                            "all of it is ignored");
-        s->attributes = NULL;
-        s->num_attributes = s->attributes_size = 0;
-        return;
+        if (key_ok && value_ok) continue;
+        hoteli_bad_variable("OTEL_RESOURCE_ATTRIBUTES", s->attributes,
+                            "is not a list of key=value, percent-encoded", "all of it is ignored");
+        return 0;
     }
+    return n;
 }
 
 static size_t hoteli_resource_count(const hoteli_setup *s) {
@@ -9269,19 +10436,7 @@ static bool hoteli_build_resource(hoteli_setup *s) {
     list[n++] = hotel_str("telemetry.sdk.language", "c");
     list[n++] = hotel_str("telemetry.sdk.version", HOTEL_VERSION_STRING);
     list[n++] = hotel_str("service.name", s->program);
-    if (s->attributes) {
-        const char *cursor = s->attributes, *end = cursor + s->attributes_size;
-        hoteli_pair pair;
-        bool ok;
-        while (hoteli_list_next(&cursor, end, &pair) > 0) {
-            char *key = text, *value;
-            size_t key_size = hoteli_percent_decode(key, pair.key, pair.key_size, &ok);
-            value = text += key_size;
-            pair.value_size = hoteli_percent_decode(value, pair.value, pair.value_size, &ok);
-            text += pair.value_size;
-            list[n++] = hotel_attrn(key, key_size, hotel_of_strn(value, pair.value_size));
-        }
-    }
+    if (s->attributes) n += hoteli_decode_resource(s, list + n, text);
     if (s->service && !s->config->service_name) list[n++] = hotel_str("service.name", s->service);
     for (i = 0; s->config->resource && i < s->config->num_resource; i++)
         list[n++] = s->config->resource[i];
@@ -9315,8 +10470,10 @@ static size_t hoteli_setup_bytes(const hoteli_setup *s) {
     if (s->provider->hooks & HOTELI_ON_END) total += hoteli_pool_size(hoteli_g.max_span_bytes) + 16;
     for (i = 0; i < s->num_drafts; i++) {
         const hoteli_destination *d = &s->drafts[i];
-        total += sizeof *d + d->capacity + d->head_size + d->max_queue * sizeof(uint32_t) +
-                 d->url.path_size + strlen(s->plans[i].suffix) + 96;
+        size_t request = sizeof(hoteli_request) + (d->capacity + 16) * (d->gzip ? 2 : 1) + 16;
+        total += sizeof *d + d->max_inflight * request + d->head_size +
+                 d->max_queue * sizeof(uint32_t) + d->url.path_size + strlen(s->plans[i].suffix) +
+                 96;
     }
     total += count * (sizeof(hotel_attr) + 32) + 2 * s->attributes_size + 512;
     total += 3 * hotel_text_size(s->service) + 3 * strlen(s->program);
@@ -9327,6 +10484,24 @@ static size_t hoteli_setup_bytes(const hoteli_setup *s) {
     return total + hoteli_optional_text(NULL, 0x1a, s->config->resource_schema_url);
 }
 
+static bool hoteli_build_requests(hoteli_destination *d) {
+    size_t size = d->max_inflight * sizeof(hoteli_request);
+    hoteli_request *list = (hoteli_request *)hoteli_carve(size);
+    uint32_t i;
+    if (!list) return false;
+    memset((void *)list, 0, size);
+    for (i = 0; i < d->max_inflight; i++) {
+        list[i].to = d;
+        list[i].socket.fd = -1;
+        list[i].buffer = (uint8_t *)hoteli_carve(d->capacity);
+        if (d->gzip) list[i].packed = (uint8_t *)hoteli_carve(d->capacity);
+        if (!list[i].buffer || (d->gzip && !list[i].packed)) return false;
+    }
+    hoteli_pack_make(d);
+    d->requests = list;
+    return true;
+}
+
 static hoteli_destination *hoteli_build_destination(const hoteli_destination *draft,
                                                     const hoteli_plan *p) {
     hoteli_destination *d = (hoteli_destination *)hoteli_carve(sizeof *d);
@@ -9334,16 +10509,15 @@ static hoteli_destination *hoteli_build_destination(const hoteli_destination *dr
     hoteli_text text;
     if (!d) return NULL;
     *d = *draft;
-    d->buffer = (uint8_t *)hoteli_carve(d->capacity);
     d->queue = (uint32_t *)hoteli_carve(d->max_queue * sizeof(uint32_t));
     d->head = (char *)hoteli_carve(d->head_size + 1);
-    if (!path || !d->buffer || !d->queue || !d->head) return NULL;
+    if (!path || !d->queue || !d->head) return NULL;
     hoteli_text_start(&text, path, d->url.path_size + strlen(p->suffix) + 1);
     hoteli_say_n(&text, d->url.path, d->url.path_size);
     hoteli_say(&text, p->suffix);
     d->path = path;
     hoteli_text_start(&text, d->head, d->head_size + 1);
-    hoteli_write_head_text(&text, p, d);
+    if (!d->exports) hoteli_write_head_text(&text, p, d);
     d->url.path = NULL;
     d->builtin = p->config->transport == NULL;
     if (!d->builtin) {
@@ -9355,10 +10529,8 @@ static hoteli_destination *hoteli_build_destination(const hoteli_destination *dr
         d->transport.receive_fn = hoteli_socket_receive;
         d->transport.descriptor_fn = hoteli_socket_descriptor;
         d->transport.close_fn = hoteli_socket_close;
-        d->transport.user_data = &d->socket;
-        d->socket.fd = -1;
     }
-    return d;
+    return hoteli_build_requests(d) ? d : NULL;
 }
 
 /* Memory of set-up, and who gave it. */
@@ -9369,11 +10541,18 @@ static bool hoteli_allocate(hoteli_memory *memory, size_t size) {
     return memory->at != NULL;
 }
 
-static void hoteli_give_back(hoteli_memory *memory) {
+static void hoteli_memory_free(hoteli_memory *memory) {
     if (!memory->at) return;
     if (memory->from.allocate_fn) memory->from.free_fn(memory->at, memory->from.user_data);
     else free(memory->at);
     memory->at = NULL;
+}
+
+/* What of the destinations is not in the set-up's memory is given back; none is left. */
+static void hoteli_drop_destinations(void) {
+    uint32_t i;
+    for (i = 0; i < hoteli_g.num_destinations; i++) hoteli_pack_release(hoteli_g.destinations[i]);
+    hoteli_g.num_destinations = 0;
 }
 
 /* Cuts the block into shards and chunks, all free. */
@@ -9441,7 +10620,7 @@ static bool hoteli_setup_make(const hoteli_setup *s) {
         if (hoteli_g.arena && hoteli_g.setup_at + bytes > (uint8_t *)hoteli_g.shards) return false;
         if (bytes + pad >= c->memory_bytes) return false;
     } else {
-        hoteli_give_back(&s->provider->memory);
+        hoteli_memory_free(&s->provider->memory);
         if (!hoteli_allocate(&s->provider->memory, bytes + 16)) return false;
         hoteli_g.setup_at = (uint8_t *)s->provider->memory.at;
     }
@@ -9560,11 +10739,10 @@ static void hoteli_say_ratio(hoteli_text *text, double ratio) {
     uint64_t scale = 1000000, digits;
     unsigned decimals = 6, i;
     char zeros[20];
-    while (decimals < 17 && (double)(uint64_t)(ratio * (double)scale + 0.5) / (double)scale != ratio) {
-        scale *= 10;
-        decimals++;
+    for (;; scale *= 10, decimals++) {
+        digits = (uint64_t)(ratio * (double)scale + 0.5);
+        if (decimals == 17 || (double)digits / (double)scale == ratio) break;
     }
-    digits = (uint64_t)(ratio * (double)scale + 0.5);
     hoteli_say_uint(text, digits / scale);
     hoteli_say(text, ".");
     digits %= scale;
@@ -9744,26 +10922,33 @@ static bool hoteli_transport_sound(const hotel_transport *t) {
                   t->descriptor_fn && t->close_fn);
 }
 
-/* Which destinations there are when code names none: OTEL_TRACES_EXPORTER (EV-08). */
+/* Which destinations there are when code names none: OTEL_TRACES_EXPORTER (EV-08). The console
+   comes with the simple processor (EX-03). */
 static size_t hoteli_destinations_by_environment(hoteli_setup *s) {
+    static const char *const words[] = {"none", "otlp", "console"};
     const char *variable = "OTEL_TRACES_EXPORTER", *list = hoteli_env(s, variable), *end;
-    bool otlp = !list, none = false;
+    bool named[3] = {false, false, false}, any = false;
+    size_t count = 0, size, i;
     if (s->config->no_destinations) return 0;
     while (list && *list) {
-        size_t size;
         for (end = list; *end && *end != ','; end++) continue;
         size = (size_t)(end - list);
         hoteli_trim(&list, &size);
-        if (hoteli_is_word(list, size, "otlp")) otlp = true;
-        else if (hoteli_is_word(list, size, "none")) none = true;
-        else if (size) {
+        for (i = 0; i < 3 && !hoteli_is_word(list, size, words[i]); i++) continue;
+        if (i < 3) named[i] = any = true;
+        else if (size)
             hoteli_bad_variable(variable, hoteli_env(s, variable),
-                                "names an exporter that is not known here", "it is left out");
-            otlp = otlp || !none;
-        }
+                                "names something beside otlp, console and none", "it is left out");
         list = *end ? end + 1 : end;
     }
-    return otlp && !none ? 1 : 0;
+    if (named[0]) return 0;
+    if (named[1] || !any) count++;
+    if (named[2]) {
+        s->console = hotel_console_exporter(1);
+        s->by_environment[count].exporter = &s->console;
+        s->by_environment[count++].simple = true;
+    }
+    return count;
 }
 
 /* Every destination that is valid gets a place. */
@@ -9773,7 +10958,7 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
     size_t count = list ? c->num_destinations : 0, i;
     uint32_t share, delay = HOTELI_GET(hoteli_g.drain_delay_ms);
     if (!count) {
-        list = &s->by_environment;
+        list = s->by_environment;
         count = hoteli_destinations_by_environment(s);
     }
     if (count > HOTELI_MAX_OF_PROVIDER) {
@@ -9795,7 +10980,15 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
             hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
             continue;
         }
-        if (!hoteli_plan_endpoint(s, p, d)) continue;
+        p->suffix = "";
+        d->exports = p->config->exporter != NULL;
+        if (d->exports && !p->config->exporter->export_fn) {
+            hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
+                       "an exporter has no export_fn; its destination is not started");
+            hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+            continue;
+        }
+        if (!d->exports && !hoteli_plan_endpoint(s, p, d)) continue;
         hoteli_plan_destination(s, p, d, share);
         delay = HOTELI_MIN(delay, d->delay_ms);
         s->num_drafts++;
@@ -9806,15 +10999,17 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
 
 /* Adds what was built to what the exporter drives. */
 static void hoteli_publish_destinations(hoteli_setup *s) {
-    uint32_t i, first = hoteli_g.num_destinations;
+    uint32_t i, first = hoteli_g.num_destinations, waits = 0;
     s->provider->first = first;
     s->provider->num_destinations = s->num_drafts;
     for (i = 0; i < s->num_drafts; i++) {
         s->built[i]->bit = (uint32_t)1 << (first + i);
+        if (s->plans[i].config->simple) waits |= s->built[i]->bit;
         hoteli_g.destinations[first + i] = s->built[i];
     }
     hoteli_g.num_configured += s->num_planned;
     HOTELI_SET(hoteli_g.drain_delay_ms, s->drain_delay_ms);
+    HOTELI_SET(s->provider->waits, waits);
     __atomic_store_n(&hoteli_g.num_destinations, first + s->num_drafts, __ATOMIC_RELEASE);
 }
 
@@ -9835,12 +11030,12 @@ static void hoteli_announce(const hoteli_destination *d) {
     char words[512];
     hoteli_text text;
     hoteli_text_start(&text, words, sizeof words);
-    hoteli_say(&text, "sending OTLP over HTTP to ");
+    hoteli_say(&text, d->exports ? "handing spans to " : "sending OTLP over HTTP to ");
     hoteli_destination_name(&text, d);
     hoteli_log_text(HOTEL_LOG_INFO, HOTEL_LOG_ID_STARTED, &text);
 }
 
-/* ==== [SECTION 37] FORK ==================================================================== */
+/* ==== [SECTION 44] FORK ===================================================================== */
 
 /* The second end is never 0. */
 static void hoteli_pipe_close(void) {
@@ -9891,14 +11086,11 @@ static void hoteli_fork_child(void) {
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, 0u, __ATOMIC_RELAXED);
     hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_t.quiet = 0; /* it may have been made inside a callback */
+    hoteli_flag_store(&hoteli_g.propagator_lock, 0);
     /* Later these numbers may belong to files of the child's own. */
     hoteli_pipe_close();
-    for (i = 0; i < hoteli_num_destinations(); i++) {
-        hoteli_destination *d = hoteli_g.destinations[i];
-        if (!d->builtin) continue;
-        if (d->connection) hoteli_socket_close(&d->socket, true);
-        d->connection = NULL;
-    }
+    for (i = 0; i < hoteli_num_destinations(); i++)
+        hoteli_destination_forked(hoteli_g.destinations[i]);
 }
 
 /* The epoch lives in a page that the kernel wipes on fork, which also catches a raw clone(). */
@@ -9946,25 +11138,20 @@ static void hoteli_arena_inherit(void) {
 
 static void hoteli_books_clear(void) {
     uint32_t i;
-    for (i = 0; i < hoteli_num_destinations(); i++) {
-        hoteli_destination *d = hoteli_g.destinations[i];
-        if (d->connection) d->transport.close_fn(d->connection, true);
-        d->connection = NULL;
-        d->reused = d->failing = d->urge = false;
-        d->first = d->count = d->chunks = d->spans = 0;
-        d->state = HOTELI_IDLE;
-        d->settled = d->target = 0;
-        d->logged_retry_ms = d->logged_failed_ms = d->logged_partial_ms = d->logged_full_ms = 0;
-        memset(&d->books, 0, sizeof d->books);
-    }
+    for (i = 0; i < hoteli_num_destinations(); i++)
+        hoteli_destination_clear(hoteli_g.destinations[i]);
     {
         hoteli_word *const words[] = {&hoteli_g.record_only, &hoteli_g.pending, &hoteli_g.limited,
                                       &hoteli_g.stale, &hoteli_g.bad_arguments,
                                       &hoteli_g.rejected_parents, &hoteli_g.collected,
-                                      &hoteli_g.repaired, &hoteli_g.log_bits[0],
-                                      &hoteli_g.log_bits[1]};
+                                      &hoteli_g.repaired};
         for (i = 0; i < sizeof words / sizeof words[0]; i++) hoteli_store(words[i], 0);
     }
+}
+
+static void hoteli_log_clear(void) {
+    hoteli_store(&hoteli_g.log_bits[0], 0);
+    hoteli_store(&hoteli_g.log_bits[1], 0);
     memset(hoteli_g.logged_ms, 0, sizeof hoteli_g.logged_ms);
 }
 
@@ -9981,8 +11168,8 @@ static HOTELI_COLD void hoteli_forget(void) {
     hoteli_g.shards = NULL;
     hoteli_g.arena = NULL;
     memset(hoteli_g.scopes, 0, sizeof hoteli_g.scopes);
-    memset((void *)hoteli_g.providers, 0, sizeof hoteli_g.providers);
     memset((void *)&hoteli_g.arena_memory, 0, sizeof hoteli_g.arena_memory);
+    memset((void *)hoteli_g.providers, 0, sizeof hoteli_g.providers);
     hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
 }
 
@@ -10003,14 +11190,16 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
     cancel = hoteli_cancel_hold();
     if (!hoteli_epoch() && hoteli_g.initialised) {
         hoteli_flag_store(&hoteli_g.shape, 0);
+        hoteli_flag_store(&hoteli_g.propagator_lock, 0);
         hoteli_flag_store(&hoteli_g.turning, 0);
         hoteli_locks_make();
         hoteli_new_key();
         hoteli_pipe_close();
         hoteli_books_clear();
+        hoteli_log_clear();
         if (hoteli_g.arena) hoteli_arena_inherit();
         memset(hoteli_g.scratch.block, 0, sizeof hoteli_g.scratch.block);
-        hoteli_g.flush_asked = hoteli_g.flush_begun = hoteli_g.flush_done = 0;
+        hoteli_g.flush_asked = hoteli_g.flush_mask = hoteli_g.flush_deep = 0;
         hoteli_g.stopping = hoteli_g.has_thread = false;
         hoteli_flag_store(&hoteli_g.sleeping, 0);
         hoteli_flag_store(&hoteli_g.nudge, 0);
@@ -10031,7 +11220,7 @@ static bool hoteli_here(void) {
     return hoteli_epoch() || hoteli_rebuild();
 }
 
-/* ==== [SECTION 38] HATCHET ================================================================= */
+/* ==== [SECTION 45] HATCHET ================================================================== */
 
 /* Payloads up to this size go to every span of a task; larger ones stay on the task's own span,
    because a full batch of copies must stay below the 4 MiB that the engine accepts. */
@@ -10186,12 +11375,873 @@ static void hoteli_task_end(hotel_task *task) {
         hoteli_t.slots[task->token.depth - 1].serial == task->token.serial)
         (void)hoteli_detach(task->token);
     (void)hoteli_block_drop(task->context.span.context.trace_state);
+    (void)hoteli_block_drop(task->context.baggage);
+    (void)hoteli_block_drop(task->context.entries);
     memset(&task->context.span.context.trace_state, 0, sizeof(hotel_block));
     memset(&task->token, 0, sizeof task->token);
     memset(&task->context.values, 0, sizeof task->context.values);
+    memset(&task->context.baggage, 0, sizeof task->context.baggage);
+    memset(&task->context.entries, 0, sizeof task->context.entries);
 }
 
-/* ==== [SECTION 39] PUBLIC FUNCTIONS ======================================================== */
+/* ==== [SECTION 46] BAGGAGE AND VALUES OF CONTEXTS =========================================== */
+
+/* An entry, in a working copy as in a block: three sizes, then name, value and metadata, each with
+   a NUL behind it. */
+#define HOTELI_ENTRY_HEAD 12u
+#define HOTELI_ENTRY_FRAME (HOTELI_ENTRY_HEAD + 3u)
+
+#define HOTELI_MAX_KEYS 32u
+
+/* The sizes at the cursor and the bytes of the whole entry; false at the end, and where somebody
+   has written over them. */
+static bool hoteli_entry_head(hoteli_cursor *c, size_t left, uint32_t sizes[3], size_t *whole) {
+    size_t room, i;
+    if (left < HOTELI_ENTRY_FRAME) return false;
+    hoteli_read(c, sizes, HOTELI_ENTRY_HEAD);
+    room = left - HOTELI_ENTRY_FRAME;
+    for (i = 0; i < 3; i++) {
+        if (sizes[i] > room) return false;
+        room -= sizes[i];
+    }
+    *whole = left - room;
+    return true;
+}
+
+static bool hoteli_entry_at(const hotel_baggage *b, size_t at, hotel_baggage_entry *out,
+                            size_t *whole) {
+    const char *text = (const char *)b->memory;
+    uint32_t sizes[3];
+    hoteli_cursor c;
+    if (!text || b->size > b->capacity || at >= b->size) return false;
+    c = hoteli_cursor_flat((const uint8_t *)b->memory + at, b->size - at);
+    if (!hoteli_entry_head(&c, b->size - at, sizes, whole)) return false;
+    text += at + HOTELI_ENTRY_HEAD;
+    out->name.text = text;
+    out->name.size = sizes[0];
+    text += sizes[0] + 1;
+    out->value.text = text;
+    out->value.size = sizes[1];
+    text += sizes[1] + 1;
+    out->metadata.text = text;
+    out->metadata.size = sizes[2];
+    return true;
+}
+
+/* Finds the entry of a name and where it is. */
+static bool hoteli_baggage_where(const hotel_baggage *b, hotel_string name,
+                                 hotel_baggage_entry *out, size_t *at, size_t *whole) {
+    for (*at = 0; hoteli_entry_at(b, *at, out, whole); *at += *whole) {
+        if (out->name.size == name.size && name.size &&
+            memcmp(out->name.text, name.text, name.size) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void hoteli_baggage_cut(hotel_baggage *b, size_t at, size_t whole) {
+    uint8_t *bytes = (uint8_t *)b->memory;
+    memmove(bytes + at, bytes + at + whole, b->size - at - whole);
+    b->size -= whole;
+    b->count--;
+}
+
+/* Place for value and metadata of an entry behind the others, which becomes one of them by
+   hoteli_baggage_close; NULL: no room. */
+static char *hoteli_baggage_open(hotel_baggage *b, hotel_string name, size_t value_size,
+                                 size_t metadata_size) {
+    size_t room = b->memory && b->size <= b->capacity ? b->capacity - b->size : 0;
+    uint32_t sizes[3];
+    char *at;
+    room = HOTELI_MIN(room, (size_t)UINT32_MAX);
+    if (room < HOTELI_ENTRY_FRAME || name.size > room - HOTELI_ENTRY_FRAME) return NULL;
+    room -= HOTELI_ENTRY_FRAME + name.size;
+    if (value_size > room || metadata_size > room - value_size) return NULL;
+    sizes[0] = (uint32_t)name.size;
+    sizes[1] = (uint32_t)value_size;
+    sizes[2] = (uint32_t)metadata_size;
+    at = (char *)b->memory + b->size;
+    memcpy(at, sizes, HOTELI_ENTRY_HEAD);
+    at += HOTELI_ENTRY_HEAD;
+    memcpy(at, name.text, name.size);
+    at += name.size;
+    *at++ = 0;
+    at[value_size] = 0;
+    at[value_size + 1 + metadata_size] = 0;
+    return at;
+}
+
+/* The new entry is complete; one of the same name goes (WB-07). */
+static void hoteli_baggage_close(hotel_baggage *b, hotel_string name, size_t value_size,
+                                 size_t metadata_size) {
+    hotel_baggage_entry entry;
+    size_t at, whole;
+    bool old = hoteli_baggage_where(b, name, &entry, &at, &whole);
+    b->size += HOTELI_ENTRY_FRAME + name.size + value_size + metadata_size;
+    b->count++;
+    if (old) hoteli_baggage_cut(b, at, whole);
+}
+
+/* What a value consists of on the wire: printable ASCII without blank " , ; \ (WB-01). */
+static bool hoteli_is_octet(char c) {
+    return c > 0x20 && c < 0x7f && c != '"' && c != ',' && c != ';' && c != '\\';
+}
+
+static bool hoteli_are_octets(const char *text, size_t size) {
+    size_t i = 0;
+    while (i < size && hoteli_is_octet(text[i])) i++;
+    return i == size;
+}
+
+/* Properties "k=v;k" without the blanks around their parts, empty ones left out (WB-04, WB-05);
+   nothing is decoded. false: one of them is malformed. */
+static bool hoteli_properties(hoteli_sink *sink, const char *text, size_t size) {
+    const char *end = size ? text + size : text;
+    size_t start = sink->size;
+    while (text != end) {
+        const char *key = text, *value;
+        size_t key_size = (size_t)(end - text), value_size = 0;
+        const char *mark = (const char *)memchr(text, ';', key_size);
+        if (mark) key_size = (size_t)(mark - text);
+        text = mark ? mark + 1 : end;
+        hoteli_trim(&key, &key_size);
+        if (!key_size) continue;
+        mark = (const char *)memchr(key, '=', key_size);
+        value = mark ? mark + 1 : key;
+        if (mark) {
+            value_size = key_size - (size_t)(value - key);
+            key_size = (size_t)(mark - key);
+        }
+        hoteli_trim(&key, &key_size);
+        hoteli_trim(&value, &value_size);
+        if (!hoteli_is_token(key, key_size) || !hoteli_are_octets(value, value_size)) return false;
+        if (sink->size > start) hoteli_sink_put(sink, ";", 1);
+        hoteli_sink_put(sink, key, key_size);
+        if (mark) hoteli_sink_put(sink, "=", 1);
+        hoteli_sink_put(sink, value, value_size);
+    }
+    return true;
+}
+
+/* One character of an encoded value: its bytes, U+FFFD for a byte that belongs to none (WB-02). */
+static size_t hoteli_decode_char(const char **cursor, const char *end, char out[4]) {
+    const char *behind[4], *p = *cursor;
+    size_t n = 0, size;
+    while (n < 4 && p != end) {
+        int high = end - p > 2 && *p == '%' ? hoteli_hex_digit(p[1]) : -1;
+        int low = high >= 0 ? hoteli_hex_digit(p[2]) : -1;
+        out[n] = low >= 0 ? (char)(high * 16 + low) : *p;
+        p += low >= 0 ? 3 : 1;
+        behind[n++] = p;
+    }
+    size = hoteli_utf8_sequence(out, n);
+    *cursor = behind[size ? size - 1 : 0];
+    if (size) return size;
+    memcpy(out, "\xEF\xBF\xBD", 3);
+    return 3;
+}
+
+static void hoteli_decode(hoteli_sink *sink, const char *text, size_t size) {
+    const char *end = size ? text + size : text;
+    char piece[4];
+    while (text != end) {
+        size_t n = hoteli_decode_char(&text, end, piece);
+        hoteli_sink_put(sink, piece, n);
+    }
+}
+
+enum { HOTELI_TAKEN, HOTELI_MALFORMED, HOTELI_NO_ROOM };
+
+/* One member of a header, blanks around it trimmed. */
+static int hoteli_baggage_member(hotel_baggage *b, const char *member, size_t size) {
+    const char *semicolon = (const char *)memchr(member, ';', size), *equals;
+    const char *properties = semicolon ? semicolon + 1 : member + size, *value;
+    size_t properties_size = (size_t)(member + size - properties), value_size;
+    hoteli_sink decoded = {NULL, 0}, metadata = {NULL, 0};
+    hotel_string name;
+    if (semicolon) size = (size_t)(semicolon - member);
+    equals = (const char *)memchr(member, '=', size);
+    if (!equals) return HOTELI_MALFORMED;
+    name.text = member;
+    name.size = (size_t)(equals - member);
+    value = equals + 1;
+    value_size = size - name.size - 1;
+    hoteli_trim(&name.text, &name.size);
+    hoteli_trim(&value, &value_size);
+    if (!hoteli_is_token(name.text, name.size) || !hoteli_are_octets(value, value_size) ||
+        !hoteli_properties(&metadata, properties, properties_size))
+        return HOTELI_MALFORMED;
+    hoteli_decode(&decoded, value, value_size);
+    decoded.out = hoteli_baggage_open(b, name, decoded.size, metadata.size);
+    if (!decoded.out) return HOTELI_NO_ROOM;
+    metadata.out = decoded.out + decoded.size + 1;
+    decoded.size = metadata.size = 0;
+    hoteli_decode(&decoded, value, value_size);
+    (void)hoteli_properties(&metadata, properties, properties_size);
+    hoteli_baggage_close(b, name, decoded.size, metadata.size);
+    return HOTELI_TAKEN;
+}
+
+/* The entry whose sizes were read as a member of a header, written or (text NULL) only measured.
+   0: its name cannot be sent. A plus is encoded, too: some read it as a blank. */
+static size_t hoteli_write_member(hoteli_cursor c, const uint32_t sizes[3], hoteli_text *text) {
+    static const char digits[] = "0123456789ABCDEF";
+    hoteli_text counted;
+    size_t start;
+    uint32_t i;
+    hoteli_text_start(&counted, NULL, 0);
+    if (!text) text = &counted;
+    start = text->size;
+    for (i = 0; i < sizes[0]; i++) {
+        char byte = (char)hoteli_read_byte(&c);
+        if (!hoteli_is_token(&byte, 1)) return 0;
+        hoteli_say_n(text, &byte, 1);
+    }
+    if (!sizes[0]) return 0;
+    (void)hoteli_read_byte(&c);
+    hoteli_say_n(text, "=", 1);
+    for (i = 0; i < sizes[1]; i++) {
+        unsigned byte = hoteli_read_byte(&c);
+        char piece[3];
+        piece[0] = (char)byte;
+        if (hoteli_is_octet(piece[0]) && byte != '%' && byte != '+') {
+            hoteli_say_n(text, piece, 1);
+            continue;
+        }
+        piece[0] = '%';
+        piece[1] = digits[byte >> 4];
+        piece[2] = digits[byte & 15];
+        hoteli_say_n(text, piece, 3);
+    }
+    (void)hoteli_read_byte(&c);
+    if (sizes[2]) hoteli_say_n(text, ";", 1);
+    for (i = 0; i < sizes[2]; i++) {
+        char byte = (char)hoteli_read_byte(&c);
+        hoteli_say_n(text, &byte, 1);
+    }
+    return text->size - start;
+}
+
+/* The header of the entries at the cursor (WB-06); *skipped are those that are not in it. */
+static size_t hoteli_write_baggage(hoteli_cursor from, size_t left, char *out, size_t capacity,
+                                   size_t *skipped) {
+    size_t members = 0, whole;
+    uint32_t sizes[3];
+    hoteli_text text;
+    hoteli_text_start(&text, out, capacity);
+    *skipped = 0;
+    for (; hoteli_entry_head(&from, left, sizes, &whole); left -= whole) {
+        size_t size = hoteli_write_member(from, sizes, NULL);
+        if (size && members < HOTEL_BAGGAGE_MEMBERS &&
+            text.size + (members > 0) + size < HOTEL_BAGGAGE_HEADER_SIZE) {
+            if (members++) hoteli_say_n(&text, ",", 1);
+            (void)hoteli_write_member(from, sizes, &text);
+        } else {
+            ++*skipped;
+        }
+        hoteli_read(&from, NULL, whole - HOTELI_ENTRY_HEAD);
+    }
+    return text.size;
+}
+
+static HOTELI_COLD void hoteli_baggage_lost(hoteli_word *count, size_t entries) {
+    if (!entries) return;
+    hoteli_count(count, entries);
+    hoteli_log_later(HOTEL_LOG_ID_BAD_BAGGAGE);
+}
+
+static HOTELI_COLD void hoteli_context_full(size_t entries) {
+    hoteli_count(&hoteli_g.limited, entries);
+    hoteli_log_later(HOTEL_LOG_ID_CONTEXT_FULL);
+}
+
+/* A block of those bytes; index 0: no room. */
+static hotel_block hoteli_block_of_bytes(const void *bytes, size_t size) {
+    hotel_block block = {0, 0};
+    hoteli_cursor c;
+    if (!hoteli_here()) return block;
+    block = hoteli_block_new(size, &c);
+    if (!block.index) return block;
+    hoteli_write(&c, bytes, size);
+    hoteli_block_ready(&block);
+    return block;
+}
+
+/* A copy of the first entries that a block may hold. */
+static hotel_block hoteli_baggage_block(const hotel_baggage *b) {
+    size_t most = HOTELI_GET(hoteli_g.max_span_bytes), size = 0, count = 0, whole;
+    hotel_block block = {0, 0};
+    hotel_baggage_entry entry;
+    while (hoteli_entry_at(b, size, &entry, &whole) && whole <= most - size) {
+        size += whole;
+        count++;
+    }
+    if (size) block = hoteli_block_of_bytes(b->memory, size);
+    if (!block.index) count = 0;
+    if (count < b->count) hoteli_context_full(b->count - count);
+    return block;
+}
+
+/* Replaces the baggage of a context that is held; without room it stays as it is. */
+static void hoteli_put_baggage(hotel_context *held, const hotel_baggage *b) {
+    hotel_block block = hoteli_baggage_block(b);
+    if (!block.index) return;
+    hoteli_give_back(&held->baggage);
+    held->baggage = block;
+}
+
+/* Copies the entries of a block as far as they find room. */
+static void hoteli_baggage_read(hotel_block block, hotel_baggage *out) {
+    hoteli_cursor c = hoteli_block_cursor(block.index);
+    size_t left = hoteli_block_at(block.index)->size, whole;
+    uint32_t sizes[3];
+    for (; hoteli_entry_head(&c, left, sizes, &whole); left -= whole) {
+        uint8_t *at = (uint8_t *)out->memory + out->size;
+        if (whole > out->capacity - out->size) {
+            out->dropped++;
+            hoteli_read(&c, NULL, whole - HOTELI_ENTRY_HEAD);
+            continue;
+        }
+        memcpy(at, sizes, HOTELI_ENTRY_HEAD);
+        hoteli_read(&c, at + HOTELI_ENTRY_HEAD, whole - HOTELI_ENTRY_HEAD);
+        out->size += whole;
+        out->count++;
+    }
+}
+
+/* A value under a key in a block of entries. */
+typedef struct hoteli_slot_value {
+    uintptr_t value;
+    uint32_t key;
+} hoteli_slot_value;
+
+/* The entries of a block, at most HOTELI_MAX_KEYS; the caller holds it. */
+static size_t hoteli_entries_read(hotel_block block, hoteli_slot_value *out) {
+    hoteli_cursor c;
+    size_t size;
+    if (!block.index) return 0;
+    c = hoteli_block_cursor(block.index);
+    size = hoteli_block_at(block.index)->size;
+    size = HOTELI_MIN(size, HOTELI_MAX_KEYS * sizeof *out);
+    hoteli_read(&c, out, size);
+    return size / sizeof *out;
+}
+
+/* ==== [SECTION 47] PROPAGATORS ============================================================== */
+
+#if defined(__APPLE__)
+#include <crt_externs.h>
+#else
+extern char **environ;
+#endif
+
+/* A built-in propagator is a list of these, four bits each, the first the lowest. */
+enum {
+    HOTELI_TRACECONTEXT = 1,
+    HOTELI_BAGGAGE = 2,
+    HOTELI_B3 = 3,
+    HOTELI_B3MULTI = 4
+};
+#define HOTELI_PROPAGATOR_BITS 4
+
+/* In hotel_span_context.reserved[0]: B3 asked for debugging, and so do the requests from here. */
+#define HOTELI_B3_DEBUG 1u
+
+/* More values than this under one name are not looked at. */
+#define HOTELI_MAX_REPEATS 64u
+
+/* The index-th value. A getter that gives one value again and again has one. */
+static hotel_string hoteli_get(const hotel_getter *getter, const void *carrier, const char *key,
+                               size_t index, const char *before) {
+    hotel_string value = {NULL, 0};
+    if (index < HOTELI_MAX_REPEATS) value = getter->get_fn(carrier, key, index);
+    if (value.text == before) value.text = NULL;
+    if (!value.text) value.size = 0;
+    return value;
+}
+
+static void hoteli_block_replaced(hotel_block old, hotel_block now) {
+    if (old.index && (old.index != now.index || old.generation != now.generation))
+        (void)hoteli_block_drop(old);
+}
+
+static void hoteli_inject_trace(const hotel_context *context, const hotel_setter *setter,
+                                void *carrier) {
+    char parent[HOTEL_TRACEPARENT_SIZE], state[HOTELI_STATE_SIZE + 1];
+    size_t size;
+    if (!hotel_traceparent(&context->span, parent)) return;
+    setter->set_fn(carrier, "traceparent", parent);
+    size = hotel_tracestate(&context->span, state, sizeof state);
+    if (size && size < sizeof state) setter->set_fn(carrier, "tracestate", state);
+}
+
+/* Several tracestate headers are one list (WT-01). */
+static HOTELI_COLD void hoteli_extract_joined(hotel_context *context, hotel_string parent,
+                                              const hotel_getter *getter, const void *carrier) {
+    hotel_string value = {NULL, 0};
+    char state[4096];
+    hoteli_text text;
+    size_t i;
+    hoteli_text_start(&text, state, sizeof state);
+    for (i = 0; (value = hoteli_get(getter, carrier, "tracestate", i, value.text)).text; i++) {
+        if (i) hoteli_say_n(&text, ",", 1);
+        hoteli_say_n(&text, value.text, value.size);
+    }
+    if (text.size >= sizeof state) {
+        hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+        text.size = 0;
+    }
+    (void)hoteli_extract(context, parent.text, parent.size, state, text.size);
+}
+
+static void hoteli_extract_trace(hotel_context *context, const hotel_getter *getter,
+                                 const void *carrier) {
+    hotel_string parent = hoteli_get(getter, carrier, "traceparent", 0, NULL), again, state;
+    hotel_block replaced = context->span.context.trace_state;
+    size_t i;
+    if (!parent.text) return;
+    again = parent;
+    hoteli_trim(&parent.text, &parent.size);
+    for (i = 1; (again = hoteli_get(getter, carrier, "traceparent", i, again.text)).text; i++) {
+        hotel_string other = again;
+        hoteli_trim(&other.text, &other.size);
+        if (other.size != parent.size || memcmp(other.text, parent.text, parent.size) != 0) {
+            hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+            return;
+        }
+    }
+    state = hoteli_get(getter, carrier, "tracestate", 0, NULL);
+    if (state.text && hoteli_get(getter, carrier, "tracestate", 1, state.text).text)
+        hoteli_extract_joined(context, parent, getter, carrier);
+    else
+        (void)hoteli_extract(context, parent.text, parent.size, state.text, state.size);
+    hoteli_block_replaced(replaced, context->span.context.trace_state);
+}
+
+static HOTELI_COLD void hoteli_inject_baggage(const hotel_context *context,
+                                              const hotel_setter *setter, void *carrier) {
+    char header[HOTEL_BAGGAGE_HEADER_SIZE];
+    hotel_block block = context->baggage;
+    size_t size, skipped;
+    if (!hoteli_block_hold(block)) {
+        hoteli_stale();
+        return;
+    }
+    size = hoteli_write_baggage(hoteli_block_cursor(block.index),
+                                hoteli_block_at(block.index)->size, header, sizeof header,
+                                &skipped);
+    (void)hoteli_block_drop(block);
+    hoteli_baggage_lost(&hoteli_g.limited, skipped);
+    if (size) setter->set_fn(carrier, "baggage", header);
+}
+
+static HOTELI_COLD void hoteli_extract_baggage(hotel_context *context, const hotel_getter *getter,
+                                               const void *carrier, hotel_string value) {
+    char memory[HOTEL_BAGGAGE_BYTES];
+    hotel_baggage found;
+    size_t i;
+    hotel_baggage_start(&found, memory, sizeof memory);
+    for (i = 1; value.text; i++) {
+        (void)hotel_baggage_parse(&found, value.text, value.size);
+        value = hoteli_get(getter, carrier, "baggage", i, value.text);
+    }
+    hoteli_baggage_lost(&hoteli_g.rejected_parents, found.dropped);
+    if (found.count) hoteli_put_baggage(context, &found);
+}
+
+/* Hex digits of either case as that many bytes. */
+static bool hoteli_hex_bytes(const char *text, uint8_t *out, size_t bytes) {
+    size_t i;
+    for (i = 0; i < bytes; i++) {
+        int high = hoteli_hex_digit(text[2 * i]), low = hoteli_hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0) return false;
+        out[i] = (uint8_t)(high * 16 + low);
+    }
+    return true;
+}
+
+/* The IDs of B3; a trace ID of 16 digits is the lower half of one. */
+static bool hoteli_b3_ids(hotel_string trace, hotel_string span, hotel_span_context *out) {
+    size_t bytes = trace.size / 2;
+    memset(out, 0, sizeof *out);
+    if ((trace.size != 16 && trace.size != 32) || span.size != 16) return false;
+    if (!hoteli_hex_bytes(trace.text, out->trace_id + 16 - bytes, bytes) ||
+        !hoteli_hex_bytes(span.text, out->span_id, 8))
+        return false;
+    out->is_remote = true;
+    return hoteli_valid_ids(out);
+}
+
+/* The decision of B3. What is missing leaves it to others, which means not sampled here. */
+static bool hoteli_b3_decide(hotel_string state, hotel_span_context *out) {
+    if (state.size == 0 || (state.size == 1 && *state.text == '0') ||
+        hoteli_is_word(state.text, state.size, "false"))
+        return true;
+    if (state.size == 1 && *state.text == 'd') out->reserved[0] = HOTELI_B3_DEBUG;
+    else if (!(state.size == 1 && *state.text == '1') &&
+             !hoteli_is_word(state.text, state.size, "true"))
+        return false;
+    out->trace_flags = HOTEL_FLAG_SAMPLED;
+    return true;
+}
+
+/* {trace}-{span}[-{state}[-{parent}]]. A decision without IDs begins no trace here. */
+static bool hoteli_b3_parse(const char *text, size_t size, hotel_span_context *out) {
+    hotel_string parts[5];
+    uint8_t parent[8];
+    size_t count = 0;
+    memset(parts, 0, sizeof parts);
+    for (;;) {
+        const char *dash = (const char *)memchr(text, '-', size);
+        parts[count].text = text;
+        parts[count].size = dash ? (size_t)(dash - text) : size;
+        if (!dash || count == 4) break;
+        size -= parts[count++].size + 1;
+        text = dash + 1;
+    }
+    if (count < 1 || count > 3 || (count > 1 && parts[2].size != 1) ||
+        !hoteli_b3_ids(parts[0], parts[1], out) || !hoteli_b3_decide(parts[2], out))
+        return false;
+    return count < 3 || (parts[3].size == 16 && hoteli_hex_bytes(parts[3].text, parent, 8));
+}
+
+static bool hoteli_b3_multi(const hotel_getter *getter, const void *carrier,
+                            hotel_span_context *out) {
+    static const char *const keys[] = {"x-b3-traceid", "x-b3-spanid", "x-b3-sampled",
+                                       "x-b3-flags"};
+    hotel_string values[4];
+    size_t i;
+    for (i = 0; i < 4; i++) {
+        values[i] = hoteli_get(getter, carrier, keys[i], 0, NULL);
+        if (values[i].text) hoteli_trim(&values[i].text, &values[i].size);
+    }
+    if (!values[0].text) return false;
+    if (values[3].size == 1 && *values[3].text == '1') {
+        values[2].text = "d";
+        values[2].size = 1;
+    } else if (values[2].size == 1 && *values[2].text == 'd') {
+        values[2].text = "1";
+    }
+    if (hoteli_b3_ids(values[0], values[1], out) && hoteli_b3_decide(values[2], out)) return true;
+    hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+    return false;
+}
+
+static void hoteli_extract_b3(hotel_context *context, const hotel_getter *getter,
+                              const void *carrier) {
+    hotel_string single = hoteli_get(getter, carrier, "b3", 0, NULL);
+    hotel_span span;
+    memset(&span, 0, sizeof span);
+    if (single.text) hoteli_trim(&single.text, &single.size);
+    if (single.size == 1 && memchr("01d", *single.text, 3)) single.text = NULL; /* no IDs */
+    if (single.text && !hoteli_b3_parse(single.text, single.size, &span.context)) {
+        hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+        single.text = NULL;
+    }
+    if (single.text || hoteli_b3_multi(getter, carrier, &span.context))
+        hotel_context_put_span(context, &span);
+}
+
+static void hoteli_inject_b3(const hotel_context *context, const hotel_setter *setter,
+                             void *carrier, bool multi) {
+    const hotel_span_context *from = &context->span.context;
+    bool debug = (from->reserved[0] & HOTELI_B3_DEBUG) != 0;
+    char text[32 + 1 + 16 + 1 + 1 + 1];
+    if (!hoteli_valid_ids(from)) return;
+    hotel_trace_id_hex(from, text);
+    hotel_span_id_hex(from, text + 33);
+    text[50] = debug ? 'd' : from->trace_flags & HOTEL_FLAG_SAMPLED ? '1' : '0';
+    text[51] = 0;
+    if (multi) {
+        setter->set_fn(carrier, "x-b3-traceid", text);
+        setter->set_fn(carrier, "x-b3-spanid", text + 33);
+        setter->set_fn(carrier, debug ? "x-b3-flags" : "x-b3-sampled", debug ? "1" : text + 50);
+    } else {
+        text[32] = text[49] = '-';
+        setter->set_fn(carrier, "b3", text);
+    }
+}
+
+static void hoteli_builtin_inject(const hotel_context *context, const hotel_setter *setter,
+                                  void *carrier, void *user_data) {
+    uintptr_t list = (uintptr_t)user_data;
+    for (; list; list >>= HOTELI_PROPAGATOR_BITS) {
+        switch (list & 15) {
+        case HOTELI_TRACECONTEXT: hoteli_inject_trace(context, setter, carrier); break;
+        case HOTELI_BAGGAGE:
+            if (context->baggage.index) hoteli_inject_baggage(context, setter, carrier);
+            break;
+        default: hoteli_inject_b3(context, setter, carrier, (list & 15) == HOTELI_B3MULTI);
+        }
+    }
+}
+
+static void hoteli_builtin_extract(hotel_context *context, const hotel_getter *getter,
+                                   const void *carrier, void *user_data) {
+    uintptr_t list = (uintptr_t)user_data;
+    hotel_string value;
+    for (; list; list >>= HOTELI_PROPAGATOR_BITS) {
+        switch (list & 15) {
+        case HOTELI_TRACECONTEXT: hoteli_extract_trace(context, getter, carrier); break;
+        case HOTELI_BAGGAGE:
+            value = hoteli_get(getter, carrier, "baggage", 0, NULL);
+            if (value.text) hoteli_extract_baggage(context, getter, carrier, value);
+            break;
+        default: hoteli_extract_b3(context, getter, carrier);
+        }
+    }
+}
+
+static const char *hoteli_builtin_field(size_t index, void *user_data) {
+    static const char *const fields[][5] = {{NULL, NULL, NULL, NULL, NULL},
+                                            {"traceparent", "tracestate", NULL, NULL, NULL},
+                                            {"baggage", NULL, NULL, NULL, NULL},
+                                            {"b3", NULL, NULL, NULL, NULL},
+                                            {"x-b3-traceid", "x-b3-spanid", "x-b3-sampled",
+                                             "x-b3-flags", NULL}};
+    uintptr_t list = (uintptr_t)user_data;
+    for (; list; list >>= HOTELI_PROPAGATOR_BITS) {
+        const char *const *field = fields[list & 15];
+        for (; *field; field++)
+            if (!index--) return *field;
+    }
+    return NULL;
+}
+
+static hotel_propagator hoteli_builtin(uintptr_t list) {
+    hotel_propagator made;
+    memset((void *)&made, 0, sizeof made);
+    made.inject_fn = hoteli_builtin_inject;
+    made.extract_fn = hoteli_builtin_extract;
+    made.field_fn = hoteli_builtin_field;
+    made.user_data = (void *)list;
+    return made;
+}
+
+static void hoteli_composite_inject(const hotel_context *context, const hotel_setter *setter,
+                                    void *carrier, void *user_data) {
+    const hotel_propagator_list *list = (const hotel_propagator_list *)user_data;
+    size_t i;
+    for (i = 0; i < list->count; i++) {
+        const hotel_propagator *part = &list->parts[i];
+        if (part->inject_fn) part->inject_fn(context, setter, carrier, part->user_data);
+    }
+}
+
+static void hoteli_composite_extract(hotel_context *context, const hotel_getter *getter,
+                                     const void *carrier, void *user_data) {
+    const hotel_propagator_list *list = (const hotel_propagator_list *)user_data;
+    size_t i;
+    for (i = 0; i < list->count; i++) {
+        const hotel_propagator *part = &list->parts[i];
+        if (part->extract_fn) part->extract_fn(context, getter, carrier, part->user_data);
+    }
+}
+
+static const char *hoteli_composite_field(size_t index, void *user_data) {
+    const hotel_propagator_list *list = (const hotel_propagator_list *)user_data;
+    size_t i, k;
+    for (i = 0; i < list->count; i++) {
+        const char *field;
+        for (k = 0; (field = hotel_propagator_field(&list->parts[i], k)) != NULL; k++)
+            if (!index--) return field;
+    }
+    return NULL;
+}
+
+/* The global propagator as one piece, without waiting, while others may set it: a slot changes only
+   after the turn has passed on. */
+static hotel_propagator hoteli_global(void) {
+    uint32_t turn, again = hoteli_flag_load(&hoteli_g.propagator_turn);
+    hotel_propagator now;
+    do {
+        const hotel_propagator *slot = &hoteli_g.propagators[again & 1];
+        turn = again;
+        now.inject_fn = __atomic_load_n(&slot->inject_fn, __ATOMIC_ACQUIRE);
+        now.extract_fn = __atomic_load_n(&slot->extract_fn, __ATOMIC_ACQUIRE);
+        now.field_fn = __atomic_load_n(&slot->field_fn, __ATOMIC_ACQUIRE);
+        now.user_data = __atomic_load_n(&slot->user_data, __ATOMIC_ACQUIRE);
+        again = hoteli_flag_load(&hoteli_g.propagator_turn);
+    } while (again != turn);
+    return now;
+}
+
+/* by_hand: a hotel_init that is given none leaves it alone. */
+static void hoteli_global_set(const hotel_propagator *propagator, bool by_hand) {
+    hotel_propagator *slot;
+    uint32_t turn;
+    hoteli_flag_enter(&hoteli_g.propagator_lock);
+    turn = hoteli_flag_load(&hoteli_g.propagator_turn) + 1;
+    slot = &hoteli_g.propagators[turn & 1];
+    __atomic_store_n(&slot->inject_fn, propagator->inject_fn, __ATOMIC_RELEASE);
+    __atomic_store_n(&slot->extract_fn, propagator->extract_fn, __ATOMIC_RELEASE);
+    __atomic_store_n(&slot->field_fn, propagator->field_fn, __ATOMIC_RELEASE);
+    __atomic_store_n(&slot->user_data, propagator->user_data, __ATOMIC_RELEASE);
+    hoteli_flag_store(&hoteli_g.propagator_turn, turn);
+    HOTELI_SET(hoteli_g.propagator_chosen, by_hand);
+    hoteli_flag_store(&hoteli_g.propagator_lock, 0);
+}
+
+/* The built-in propagators that a value of OTEL_PROPAGATORS names, each once (EV-05); what is in it
+   beside them is said in *unknown, as "x", "y". *none: it asks for nothing. */
+static uintptr_t hoteli_propagators_parse(const char *value, size_t size, hoteli_text *unknown,
+                                          bool *none) {
+    static const char *const names[] = {"none", "tracecontext", "baggage", "b3", "b3multi"};
+    const char *end = value + size;
+    uintptr_t list = 0, seen = 0;
+    unsigned shift = 0;
+    *none = false;
+    while (value != end) {
+        const char *word = value;
+        size_t n = (size_t)(end - value), i;
+        const char *comma = (const char *)memchr(value, ',', n);
+        if (comma) n = (size_t)(comma - value);
+        value = comma ? comma + 1 : end;
+        hoteli_trim(&word, &n);
+        if (!n) continue;
+        for (i = 0; i < 5 && !hoteli_is_word(word, n, names[i]); i++) continue;
+        if (i == 5) {
+            hoteli_say(unknown, unknown->size ? ", " : "");
+            hoteli_say_quoted(unknown, word, n);
+        } else if (i == 0) {
+            *none = true;
+        } else if (!(seen >> i & 1)) {
+            seen |= (uintptr_t)1 << i;
+            list |= (uintptr_t)i << shift;
+            shift += HOTELI_PROPAGATOR_BITS;
+        }
+    }
+    return list;
+}
+
+/* Code beats environment beats default; none beside others says nothing (EV-05, WC-05). */
+static void hoteli_plan_propagator(const hoteli_setup *s) {
+    static const char variable[] = "OTEL_PROPAGATORS";
+    const uintptr_t standard = HOTELI_TRACECONTEXT | HOTELI_BAGGAGE << HOTELI_PROPAGATOR_BITS;
+    hotel_propagator made;
+    const char *value;
+    char words[256], problem[320];
+    hoteli_text unknown, text;
+    uintptr_t list = standard;
+    bool none = false;
+    if (s->config->propagator) {
+        hoteli_global_set(s->config->propagator, false);
+        return;
+    }
+    if (HOTELI_GET(hoteli_g.propagator_chosen)) return;
+    value = hoteli_env(s, variable);
+    hoteli_text_start(&unknown, words, sizeof words);
+    if (value) list = hoteli_propagators_parse(value, strlen(value), &unknown, &none);
+    if (unknown.size) {
+        hoteli_text_start(&text, problem, sizeof problem);
+        hoteli_say(&text, "names what this version does not have: ");
+        hoteli_say(&text, words);
+        hoteli_bad_variable(variable, value, problem,
+                            list || none ? "the others are used" : "tracecontext,baggage is used");
+    }
+    if (none && list)
+        hoteli_bad_variable(variable, value, "names none beside others", "none is ignored");
+    if (!list && !none) list = standard;
+    made = hoteli_builtin(list);
+    hoteli_global_set(&made, false);
+}
+
+/* The variables of an environment that is given, or of this process. */
+static char *const *hoteli_variables(const void *carrier) {
+    if (carrier) return (char *const *)carrier;
+#if defined(__APPLE__)
+    return *_NSGetEnviron();
+#else
+    return environ;
+#endif
+}
+
+/* The value of a variable of that name in "NAME=value", NULL if it is another. */
+static const char *hoteli_variable_value(const char *variable, const char *name, size_t size) {
+    return strncmp(variable, name, size) == 0 && variable[size] == '=' ? variable + size + 1 : NULL;
+}
+
+static hotel_string hoteli_env_get(const void *carrier, const char *key, size_t index) {
+    char *const *at = hoteli_variables(carrier);
+    hotel_string value = {NULL, 0};
+    char name[256];
+    size_t size = hotel_env_name(key, name, sizeof name);
+    for (; !index && size < sizeof name && at && *at && !value.text; at++)
+        value.text = hoteli_variable_value(*at, name, size);
+    value.size = hotel_text_size(value.text);
+    return value;
+}
+
+/* Names that hotel_env_name leaves as they are. */
+static hotel_string hoteli_env_keys(const void *carrier, size_t index) {
+    char *const *at = hoteli_variables(carrier);
+    hotel_string key = {NULL, 0};
+    for (; at && *at; at++) {
+        size_t i = 0;
+        while (((*at)[i] >= 'A' && (*at)[i] <= 'Z') || (*at)[i] == '_' ||
+               (i && (*at)[i] >= '0' && (*at)[i] <= '9'))
+            i++;
+        if (!i || (*at)[i] != '=' || index--) continue;
+        key.text = *at;
+        key.size = i;
+        break;
+    }
+    return key;
+}
+
+/* A variable replaces the one of its name. */
+static void hoteli_env_set(void *carrier, const char *key, const char *value) {
+    hotel_env *env = (hotel_env *)carrier;
+    size_t name_size = hotel_env_name(key, NULL, 0), value_size = strlen(value), room, i;
+    char *made;
+    if (!env || !env->list || !env->memory) return;
+    made = env->memory + env->used_bytes;
+    room = env->memory_bytes - env->used_bytes;
+    if (name_size >= room || value_size + 1 >= room - name_size) {
+        env->dropped++;
+        return;
+    }
+    (void)hotel_env_name(key, made, name_size + 1);
+    for (i = 0; i < env->count && !hoteli_variable_value(env->list[i], made, name_size); i++)
+        continue;
+    if (i == env->count && env->count + 1 >= env->capacity) {
+        env->dropped++;
+        return;
+    }
+    made[name_size] = '=';
+    memcpy(made + name_size + 1, value, value_size + 1);
+    env->list[i] = made;
+    env->used_bytes += name_size + 1 + value_size + 1;
+    if (i == env->count) env->list[++env->count] = NULL;
+}
+
+static hotel_string hoteli_header_get(const void *carrier, const char *key, size_t index) {
+    const hotel_headers *headers = (const hotel_headers *)carrier;
+    hotel_string value = {NULL, 0};
+    size_t i, size = strlen(key);
+    for (i = 0; headers && headers->list && i < headers->count; i++) {
+        const hotel_header *h = &headers->list[i];
+        if (!h->name || !h->value || !hoteli_same_name(h->name, strlen(h->name), key, size) ||
+            index--)
+            continue;
+        value.text = h->value;
+        value.size = strlen(h->value);
+        break;
+    }
+    return value;
+}
+
+static hotel_string hoteli_header_keys(const void *carrier, size_t index) {
+    const hotel_headers *headers = (const hotel_headers *)carrier;
+    hotel_string key = {NULL, 0};
+    if (headers && headers->list && index < headers->count && headers->list[index].name) {
+        key.text = headers->list[index].name;
+        key.size = strlen(key.text);
+    }
+    return key;
+}
+
+/* ==== [SECTION 48] PUBLIC FUNCTIONS ========================================================= */
 
 HOTEL_API const char *hotel_result_text(int result) {
     switch (result) {
@@ -10256,11 +12306,7 @@ HOTEL_API hotel_span hotel_wrap(const hotel_span_context *context) {
 
 /* ---- life cycle ---- */
 
-/* Waits for its turn: set-up, shutdown and release exclude each other. */
-static void hoteli_flag_enter(hoteli_flag *flag) {
-    while (!hoteli_flag_cas(flag, 0, 1)) hoteli_nap(1);
-}
-
+/* Set-up, shutdown and release exclude each other. */
 static void hoteli_life_enter(void) {
     int cancel = hoteli_cancel_hold();
     while (!hoteli_life_try()) hoteli_nap(1);
@@ -10310,7 +12356,7 @@ static bool hoteli_build_common(hoteli_setup *s) {
 }
 
 /* Everything of a provider that needs memory, in the order of hoteli_setup_bytes. */
-static hotel_result hoteli_build(hoteli_setup *s) {
+static hotel_result hoteli_build_all(hoteli_setup *s) {
     hoteli_provider *p = s->provider;
     hotel_tracer_config own;
     uint32_t i;
@@ -10337,18 +12383,27 @@ static hotel_result hoteli_build(hoteli_setup *s) {
     return i ? HOTEL_OK : hoteli_no_memory();
 }
 
+static hotel_result hoteli_build(hoteli_setup *s) {
+    hotel_result result = hoteli_build_all(s);
+    uint32_t i;
+    for (i = 0; result != HOTEL_OK && i < s->num_drafts; i++)
+        if (s->built[i]) hoteli_pack_release(s->built[i]);
+    return result;
+}
+
 /* Gives all memory back. Handles of before carry the old epoch from now on. */
 static void hoteli_let_go(void) {
     uint32_t i;
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, ++hoteli_g.last_epoch, __ATOMIC_RELEASE);
     hoteli_pipe_close();
-    hoteli_g.num_destinations = hoteli_g.num_configured = 0;
+    hoteli_drop_destinations();
+    hoteli_g.num_configured = 0;
     hoteli_g.num_chunks = hoteli_g.num_scopes = hoteli_g.shard_mask = 0;
     hoteli_g.shards = NULL;
     hoteli_g.arena = NULL;
     memset(hoteli_g.scopes, 0, sizeof hoteli_g.scopes);
-    hoteli_give_back(&hoteli_g.arena_memory);
-    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) hoteli_give_back(&hoteli_g.providers[i].memory);
+    hoteli_memory_free(&hoteli_g.arena_memory);
+    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) hoteli_memory_free(&hoteli_g.providers[i].memory);
 }
 
 /* The books begin anew; spans that are still open from before count as started now. */
@@ -10370,7 +12425,8 @@ static void hoteli_shards_clear(void) {
 /* The providers of before are gone; their memory with the next set-up. */
 static void hoteli_providers_clear(void) {
     uint32_t i;
-    hoteli_g.num_destinations = hoteli_g.num_configured = 0; /* before their memory goes */
+    hoteli_drop_destinations();
+    hoteli_g.num_configured = 0; /* before their memory goes */
     for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
         hoteli_provider *p = &hoteli_g.providers[i];
         p->num_destinations = p->num_processors = 0;
@@ -10378,7 +12434,7 @@ static void hoteli_providers_clear(void) {
         HOTELI_SET(p->hooks, 0u);
         HOTELI_SET(p->waits, 0u);
         hoteli_flag_store(&p->state, i ? HOTELI_OVER : HOTELI_RUNS);
-        if (i) hoteli_give_back(&p->memory);
+        if (i) hoteli_memory_free(&p->memory);
     }
     hoteli_g.drain_delay_ms = 5000;
     HOTELI_SET(hoteli_g.ending_hooks, false);
@@ -10397,6 +12453,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     if (!hoteli_g.arena) hoteli_new_key();
     if (!hoteli_g.initialised) hoteli_locks_make();
     HOTELI_SET(hoteli_g.use_ticks, hoteli_counter_usable());
+    hoteli_log_clear(); /* what the configuration asks to be said stays */
     hoteli_providers_clear();
     hoteli_g.no_threads = s->config->no_threads || disabled;
     hoteli_g.allocator = s->config->allocator;
@@ -10410,7 +12467,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     hoteli_publish_destinations(s);
     hoteli_plan_wake();
     hoteli_books_clear();
-    hoteli_g.flush_asked = hoteli_g.flush_begun = hoteli_g.flush_done = hoteli_g.flush_mask = 0;
+    hoteli_g.flush_asked = hoteli_g.flush_mask = hoteli_g.flush_deep = 0;
     hoteli_g.stopping = false;
     hoteli_flag_store(&hoteli_g.sleeping, 0);
     hoteli_flag_store(&hoteli_g.closed, 0);
@@ -10445,7 +12502,7 @@ static hotel_result hoteli_start_further(hoteli_setup *s) {
     hoteli_plan_destinations(s);
     result = hoteli_build(s);
     if (result != HOTEL_OK) {
-        hoteli_give_back(&p->memory);
+        hoteli_memory_free(&p->memory);
         return result;
     }
     p->serial = ++hoteli_g.last_serial;
@@ -10477,6 +12534,7 @@ HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t con
     }
     hoteli_plan_log(&setup);
     hoteli_flag_enter(&hoteli_g.shape);
+    hoteli_plan_propagator(&setup);
     result = hoteli_start_running(&setup);
     hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_life_leave();
@@ -10531,52 +12589,58 @@ static void hoteli_turn_alone(int64_t max_wait_ms) {
     hoteli_cancel_back(cancel);
 }
 
-static bool hoteli_flush_done(uint32_t ticket) {
+static bool hoteli_flush_done(uint32_t ticket, uint32_t mask) {
     bool reached;
     (void)pthread_mutex_lock(&hoteli_g.lock);
-    reached = hoteli_flush_reached(ticket);
+    reached = hoteli_flush_reached(ticket, mask);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     return reached;
 }
 
 /* Without threads the caller does the work itself. */
-static bool hoteli_pump(uint32_t ticket, uint32_t timeout_ms) {
+static bool hoteli_pump(uint32_t ticket, uint32_t mask, uint32_t timeout_ms) {
     int64_t until = hoteli_now_ms() + timeout_ms;
     hoteli_t.quiet++;
     do {
         int64_t left = until - hoteli_now_ms();
         hoteli_turn_alone(HOTELI_MAX(HOTELI_MIN(left, (int64_t)20), (int64_t)0));
-    } while (!hoteli_flush_done(ticket) && hoteli_now_ms() < until);
+    } while (!hoteli_flush_done(ticket, mask) && hoteli_now_ms() < until);
     hoteli_loud();
-    return hoteli_flush_done(ticket);
+    return hoteli_flush_done(ticket, mask);
 }
 
-static bool hoteli_flush_wait(uint32_t ticket, uint32_t timeout_ms) {
+static bool hoteli_flush_wait(uint32_t ticket, uint32_t mask, uint32_t timeout_ms) {
     struct timespec until = hoteli_deadline(timeout_ms, 0);
     bool reached;
     int error = 0, cancel = hoteli_cancel_hold();
     (void)pthread_mutex_lock(&hoteli_g.lock);
-    while (!hoteli_flush_reached(ticket) && error != ETIMEDOUT &&
+    while (!hoteli_flush_reached(ticket, mask) && error != ETIMEDOUT &&
            !hoteli_flag_load(&hoteli_g.closed))
         error = pthread_cond_timedwait(&hoteli_g.settled, &hoteli_g.lock, &until);
-    reached = hoteli_flush_reached(ticket);
+    reached = hoteli_flush_reached(ticket, mask);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     hoteli_cancel_back(cancel);
     return reached;
 }
 
-/* Asks for a round over these destinations. */
-static uint32_t hoteli_flush_ask(uint32_t mask) {
+/* Asks for a round of these destinations; deep: with their exporters. Under the lock. */
+static uint32_t hoteli_flush_order(uint32_t mask, bool deep) {
+    hoteli_g.flush_mask |= mask;
+    if (deep) hoteli_g.flush_deep |= mask;
+    return ++hoteli_g.flush_asked;
+}
+
+static uint32_t hoteli_flush_ask(uint32_t mask, bool deep) {
     uint32_t ticket;
     (void)pthread_mutex_lock(&hoteli_g.lock);
-    ticket = ++hoteli_g.flush_asked;
-    hoteli_g.flush_mask |= mask;
+    ticket = hoteli_flush_order(mask, deep);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     hoteli_nudge();
     return ticket;
 }
 
-/* Spans of these destinations that were settled by anything but acceptance. */
+/* Spans of these destinations that were settled by anything but acceptance, and what their
+   exporters could not flush. */
 static uint64_t hoteli_lost(uint32_t mask) {
     uint64_t lost = 0;
     uint32_t i;
@@ -10585,13 +12649,9 @@ static uint64_t hoteli_lost(uint32_t mask) {
         if (!(mask & hoteli_g.destinations[i]->bit)) continue;
         lost += hoteli_load(&b->rejected) + hoteli_load(&b->failed) +
                 hoteli_load(&b->dropped_queue_full) + hoteli_load(&b->dropped_too_large) +
-                hoteli_load(&b->dropped_shutdown);
+                hoteli_load(&b->dropped_shutdown) + hoteli_load(&b->flush_failures);
     }
     return lost;
-}
-
-static uint32_t hoteli_mask_of(const hoteli_provider *p) {
-    return (((uint32_t)1 << p->num_destinations) - 1) << p->first;
 }
 
 /* The processors' part of flush or shutdown: those of the caller, on its thread. */
@@ -10610,11 +12670,6 @@ static hotel_result hoteli_tell_processors(hoteli_provider *p, uint32_t timeout_
     return worst;
 }
 
-static uint32_t hoteli_time_left(int64_t until_ms) {
-    int64_t left = until_ms - hoteli_now_ms();
-    return left > 0 ? (uint32_t)HOTELI_MIN(left, (int64_t)UINT32_MAX) : 0;
-}
-
 /* A barrier for some providers: those from first to end. */
 static hotel_result hoteli_flush(uint32_t first, uint32_t end, uint32_t timeout_ms) {
     int64_t until = hoteli_now_ms() + timeout_ms;
@@ -10625,7 +12680,10 @@ static hotel_result hoteli_flush(uint32_t first, uint32_t end, uint32_t timeout_
     if (!hoteli_reading()) return HOTEL_ERR_NOT_RUNNING;
     running = hoteli_flag_load(&hoteli_g.running) != 0;
     pump = hoteli_g.no_threads;
-    for (i = first; i < end; i++) mask |= hoteli_mask_of(&hoteli_g.providers[i]);
+    for (i = first; i < end; i++) {
+        const hoteli_provider *p = &hoteli_g.providers[i];
+        if (hoteli_flag_load(&p->state) == HOTELI_RUNS) mask |= hoteli_mask_of(p);
+    }
     lost = hoteli_lost(mask);
     hoteli_reading_over();
     if (!running) return HOTEL_ERR_NOT_RUNNING;
@@ -10634,9 +12692,10 @@ static hotel_result hoteli_flush(uint32_t first, uint32_t end, uint32_t timeout_
                                                    hoteli_time_left(until), false);
         if (result == HOTEL_OK) result = told;
     }
-    ticket = hoteli_flush_ask(mask);
+    ticket = hoteli_flush_ask(mask, true);
     timeout_ms = hoteli_time_left(until);
-    reached = pump ? hoteli_pump(ticket, timeout_ms) : hoteli_flush_wait(ticket, timeout_ms);
+    reached = pump ? hoteli_pump(ticket, mask, timeout_ms)
+                   : hoteli_flush_wait(ticket, mask, timeout_ms);
     if (!reached) return HOTEL_ERR_TIMEOUT;
     if (hoteli_lost(mask) != lost) return HOTEL_ERR_FAILED;
     return result;
@@ -10647,9 +12706,9 @@ static HOTELI_COLD void hoteli_wait_exported(uint32_t mask) {
     int error = errno;
     uint32_t ticket;
     if (hoteli_t.quiet || !hoteli_flag_load(&hoteli_g.running)) return;
-    ticket = hoteli_flush_ask(mask);
-    if (hoteli_g.no_threads) (void)hoteli_pump(ticket, HOTELI_SIMPLE_WAIT_MS);
-    else (void)hoteli_flush_wait(ticket, HOTELI_SIMPLE_WAIT_MS);
+    ticket = hoteli_flush_ask(mask, false);
+    if (hoteli_g.no_threads) (void)hoteli_pump(ticket, mask, HOTELI_SIMPLE_WAIT_MS);
+    else (void)hoteli_flush_wait(ticket, mask, HOTELI_SIMPLE_WAIT_MS);
     errno = error;
 }
 
@@ -10694,8 +12753,8 @@ static bool hoteli_stop(uint32_t timeout_ms) {
     (void)pthread_mutex_lock(&hoteli_g.lock);
     hoteli_g.stop_ms = hoteli_now_ms() + timeout_ms;
     hoteli_g.stopping = true;
-    hoteli_g.flush_asked++;
-    hoteli_g.flush_mask = UINT32_MAX;
+    hoteli_g.stop_mask = ((uint32_t)1 << hoteli_num_destinations()) - 1;
+    (void)hoteli_flush_order(hoteli_g.stop_mask, true);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     hoteli_nudge();
     if (hoteli_g.has_thread) {
@@ -10784,8 +12843,7 @@ HOTEL_API hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t
         lost = hoteli_lost(mask);
         result = hoteli_tell_processors(p, hoteli_time_left(until), true);
         (void)pthread_mutex_lock(&hoteli_g.lock);
-        p->ticket = ++hoteli_g.flush_asked;
-        hoteli_g.flush_mask |= mask;
+        p->ticket = hoteli_flush_order(mask, true);
         p->stop_ms = until;
         hoteli_flag_store(&p->state, HOTELI_ASKED);
         (void)pthread_mutex_unlock(&hoteli_g.lock);
@@ -10821,6 +12879,33 @@ HOTEL_API hotel_result hotel_poll(uint32_t timeout_ms) {
     hoteli_turn_alone((int64_t)timeout_ms);
     hoteli_loud();
     return HOTEL_OK;
+}
+
+HOTEL_API size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
+                                       uint32_t *timeout_ms) {
+    size_t count = 0;
+    uint32_t i, k;
+    int fd;
+    if (timeout_ms) *timeout_ms = 0;
+    if (hoteli_t.quiet || !hoteli_here() || !hoteli_flag_load(&hoteli_g.running) ||
+        !hoteli_g.no_threads || !hoteli_flag_cas(&hoteli_g.turning, 0, 1))
+        return 0;
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        hoteli_destination *d = hoteli_g.destinations[i];
+        for (k = 0; k < hoteli_num_requests(d); k++) {
+            (void)hoteli_request_wait(&d->requests[k], hoteli_now_ms(), &fd);
+            if (fd < 0) continue;
+            if (out && count < capacity) {
+                out[count].fd = fd;
+                out[count].events = d->requests[k].events;
+            }
+            count++;
+        }
+    }
+    if (timeout_ms && hoteli_load(&hoteli_g.pending) < HOTELI_GET(hoteli_g.wake_at))
+        *timeout_ms = hoteli_time_left(hoteli_g.next_ms);
+    hoteli_flag_store(&hoteli_g.turning, 0);
+    return count;
 }
 
 HOTEL_API const char *hotel_version(void) { return HOTEL_VERSION_STRING; }
@@ -10871,6 +12956,7 @@ static hotel_result hoteli_read_destination(size_t index, hotel_destination_stat
     while (i < hoteli_g.num_destinations && hoteli_g.destinations[i]->position != index) i++;
     if (i == hoteli_g.num_destinations) return HOTEL_ERR_ENDPOINT;
     b = &hoteli_g.destinations[i]->books;
+    out->offered = hoteli_load(&b->offered);
     out->accepted = hoteli_load(&b->accepted);
     out->rejected = hoteli_load(&b->rejected);
     out->failed = hoteli_load(&b->failed);
@@ -10928,17 +13014,28 @@ static void hoteli_describe(hoteli_text *text) {
         hoteli_describe_line(text, "  max_queue_size", d->max_queue);
         hoteli_describe_line(text, "  max_export_batch_size", d->max_batch);
         hoteli_describe_line(text, "  max_request_bytes", d->max_bytes);
+        hoteli_describe_line(text, "  max_response_bytes", d->max_response);
+        hoteli_describe_line(text, "  max_inflight", d->max_inflight);
+        hoteli_say(text, d->gzip ? "  compression=gzip\n" : "  compression=none\n");
     }
 }
 
 HOTEL_API size_t hotel_describe(char *out, size_t capacity) {
     hoteli_text text;
     bool reading = hoteli_reading();
+    const char *field;
+    size_t i;
     hoteli_text_start(&text, out, out ? capacity : 0);
     hoteli_say(&text, "version=" HOTEL_VERSION_STRING "\n");
     if (reading && hoteli_g.arena) hoteli_describe(&text);
     else hoteli_say(&text, "running=no\n");
     if (reading) hoteli_reading_over();
+    hoteli_say(&text, "propagated=");
+    for (i = 0; (field = hotel_propagator_field(NULL, i)) != NULL; i++) {
+        hoteli_say(&text, i ? "," : "");
+        hoteli_say(&text, field);
+    }
+    hoteli_say(&text, "\n");
     return text.size;
 }
 
@@ -10966,6 +13063,7 @@ HOTEL_API hotel_tracer hotel_get_tracer(const hotel_tracer_config *config) {
         return tracer;
     }
     if (!config->name || !*config->name) hoteli_log_later(HOTEL_LOG_ID_EMPTY_SCOPE_NAME);
+    hoteli_check_attrs(config->attributes, config->num_attributes);
     (void)pthread_mutex_lock(&hoteli_g.lock);
     index = hoteli_scope_intern(config, config->provider.index);
     tracer.scope = index + 1;
@@ -11123,26 +13221,19 @@ HOTEL_API hotel_result hotel_detach(hotel_token token) { return hoteli_detach(to
 
 HOTEL_API hotel_context hotel_context_hold(const hotel_context *context) {
     hotel_context held = context ? *context : hotel_current();
-    hotel_block *state = &held.span.context.trace_state;
-    if (held.values.index && !hoteli_block_hold(held.values)) {
-        memset(&held.values, 0, sizeof held.values);
-        hoteli_stale();
-    }
-    if (state->index && !hoteli_block_hold(*state)) {
-        memset(state, 0, sizeof *state);
-        hoteli_stale();
-    }
+    hoteli_keep(&held.span.context.trace_state);
+    hoteli_keep(&held.values);
+    hoteli_keep(&held.baggage);
+    hoteli_keep(&held.entries);
     return held;
 }
 
 HOTEL_API void hotel_context_release(hotel_context *context) {
     if (!context) return;
-    if (context->values.index && !hoteli_block_drop(context->values)) hoteli_stale();
-    if (context->span.context.trace_state.index &&
-        !hoteli_block_drop(context->span.context.trace_state))
-        hoteli_stale();
-    memset(&context->values, 0, sizeof context->values);
-    memset(&context->span.context.trace_state, 0, sizeof context->span.context.trace_state);
+    hoteli_give_back(&context->span.context.trace_state);
+    hoteli_give_back(&context->values);
+    hoteli_give_back(&context->baggage);
+    hoteli_give_back(&context->entries);
 }
 
 HOTEL_API hotel_guard hotel_guard_span(const hotel_span *span) {
@@ -11168,19 +13259,215 @@ HOTEL_API void hotel_guard_leave(hotel_guard *guard) {
     guard->ends_span = false;
 }
 
+/* ---- context values and baggage ---- */
+
+HOTEL_API hotel_key hotel_create_key(const char *name) {
+    uintptr_t last = hoteli_load(&hoteli_g.last_key);
+    hotel_key key = {0};
+    (void)name;
+    do {
+        if (last == UINT32_MAX) return key;
+    } while (!hoteli_cas(&hoteli_g.last_key, &last, last + 1));
+    key.id = (uint32_t)(last + 1);
+    return key;
+}
+
+HOTEL_API hotel_context hotel_context_with_value(const hotel_context *context, hotel_key key,
+                                                 void *value) {
+    hotel_context made = hotel_context_hold(context);
+    hoteli_slot_value list[HOTELI_MAX_KEYS + 1];
+    size_t count = hoteli_entries_read(made.entries, list), i;
+    hotel_block block = {0, 0};
+    if (!key.id) {
+        hoteli_bad_argument();
+        return made;
+    }
+    for (i = 0; i < count && list[i].key != key.id; i++) continue;
+    if (i < count) memmove(&list[i], &list[i + 1], (--count - i) * sizeof *list);
+    if (value) {
+        memset(&list[count], 0, sizeof *list);
+        list[count].value = (uintptr_t)value;
+        list[count++].key = key.id;
+    }
+    if (count && count <= HOTELI_MAX_KEYS)
+        block = hoteli_block_of_bytes(list, count * sizeof *list);
+    if (count && !block.index) {
+        hoteli_context_full(1);
+        return made;
+    }
+    hoteli_give_back(&made.entries);
+    made.entries = block;
+    return made;
+}
+
+HOTEL_API void *hotel_context_value(const hotel_context *context, hotel_key key) {
+    const hotel_context *from = context ? context : hoteli_top(&hoteli_t);
+    hoteli_slot_value list[HOTELI_MAX_KEYS];
+    size_t count, i;
+    if (!from || !from->entries.index || !key.id) return NULL;
+    if (!hoteli_block_hold(from->entries)) {
+        hoteli_stale();
+        return NULL;
+    }
+    count = hoteli_entries_read(from->entries, list);
+    (void)hoteli_block_drop(from->entries);
+    for (i = 0; i < count; i++)
+        if (list[i].key == key.id) return (void *)list[i].value;
+    return NULL;
+}
+
+HOTEL_API void hotel_baggage_start(hotel_baggage *baggage, void *memory, size_t capacity) {
+    if (!baggage) return;
+    memset(baggage, 0, sizeof *baggage);
+    baggage->memory = memory;
+    baggage->capacity = memory ? capacity : 0;
+}
+
+static hotel_string hoteli_string(const char *text) {
+    hotel_string made;
+    made.text = text;
+    made.size = hotel_text_size(text);
+    return made;
+}
+
+HOTEL_API bool hotel_baggage_set_n(hotel_baggage *baggage, hotel_string name, hotel_string value,
+                                   hotel_string metadata) {
+    hoteli_sink properties = {NULL, 0};
+    size_t value_size;
+    if (!baggage) return false;
+    if (!name.text) name.size = 0;
+    if (!value.text) value.size = 0;
+    if (!metadata.text) metadata.size = 0;
+    value_size = hoteli_text_bytes(value.text, value.size);
+    if (name.size && hoteli_utf8_valid(name.text, name.size) &&
+        hoteli_properties(&properties, metadata.text, metadata.size)) {
+        char *at = hoteli_baggage_open(baggage, name, value_size, properties.size);
+        if (at) {
+            (void)hoteli_utf8_repair(at, value.text, value.size);
+            properties.out = at + value_size + 1;
+            properties.size = 0;
+            (void)hoteli_properties(&properties, metadata.text, metadata.size);
+            hoteli_baggage_close(baggage, name, value_size, properties.size);
+            return true;
+        }
+    }
+    baggage->dropped++;
+    return false;
+}
+
+HOTEL_API bool hotel_baggage_set(hotel_baggage *baggage, const char *name, const char *value,
+                                 const char *metadata) {
+    return hotel_baggage_set_n(baggage, hoteli_string(name), hoteli_string(value),
+                               hoteli_string(metadata));
+}
+
+HOTEL_API bool hotel_baggage_find(const hotel_baggage *baggage, hotel_string name,
+                                  hotel_baggage_entry *out) {
+    hotel_baggage_entry entry;
+    size_t at, whole;
+    if (!baggage || !name.text || !hoteli_baggage_where(baggage, name, &entry, &at, &whole))
+        return false;
+    if (out) *out = entry;
+    return true;
+}
+
+HOTEL_API const char *hotel_baggage_get(const hotel_baggage *baggage, const char *name) {
+    hotel_baggage_entry entry;
+    return hotel_baggage_find(baggage, hoteli_string(name), &entry) ? entry.value.text : NULL;
+}
+
+HOTEL_API bool hotel_baggage_remove_n(hotel_baggage *baggage, hotel_string name) {
+    hotel_baggage_entry entry;
+    size_t at, whole;
+    if (!baggage || !name.text || !hoteli_baggage_where(baggage, name, &entry, &at, &whole))
+        return false;
+    hoteli_baggage_cut(baggage, at, whole);
+    return true;
+}
+
+HOTEL_API bool hotel_baggage_remove(hotel_baggage *baggage, const char *name) {
+    return hotel_baggage_remove_n(baggage, hoteli_string(name));
+}
+
+HOTEL_API void hotel_baggage_clear(hotel_baggage *baggage) {
+    if (baggage) baggage->size = baggage->count = baggage->dropped = 0;
+}
+
+HOTEL_API bool hotel_baggage_next(const hotel_baggage *baggage, size_t *cursor,
+                                  hotel_baggage_entry *out) {
+    size_t whole;
+    if (!baggage || !cursor || !out || !hoteli_entry_at(baggage, *cursor, out, &whole))
+        return false;
+    *cursor += whole;
+    return true;
+}
+
+HOTEL_API size_t hotel_baggage_parse(hotel_baggage *baggage, const char *header, size_t size) {
+    const char *end = header && size ? header + size : header;
+    size_t taken = 0;
+    bool full = false;
+    if (!baggage) return 0;
+    while (header != end) {
+        const char *member = header;
+        size_t n = (size_t)(end - header);
+        const char *comma = (const char *)memchr(header, ',', n);
+        int found = HOTELI_NO_ROOM;
+        if (comma) n = (size_t)(comma - header);
+        header = comma ? comma + 1 : end;
+        hoteli_trim(&member, &n);
+        if (!n) continue;
+        if (!full && baggage->count < HOTEL_BAGGAGE_MEMBERS)
+            found = hoteli_baggage_member(baggage, member, n);
+        if (found == HOTELI_TAKEN) taken++;
+        else baggage->dropped++;
+        full = full || found == HOTELI_NO_ROOM;
+    }
+    return taken;
+}
+
+HOTEL_API size_t hotel_baggage_format(const hotel_baggage *baggage, char *out, size_t capacity) {
+    size_t size, skipped;
+    if (!out) capacity = 0;
+    if (capacity) out[0] = 0;
+    if (!baggage || !baggage->memory || baggage->size > baggage->capacity) return 0;
+    size = hoteli_write_baggage(hoteli_cursor_flat((const uint8_t *)baggage->memory, baggage->size),
+                                baggage->size, out, capacity, &skipped);
+    hoteli_baggage_lost(&hoteli_g.limited, skipped);
+    return size;
+}
+
+HOTEL_API hotel_context hotel_context_with_baggage(const hotel_context *context,
+                                                   const hotel_baggage *baggage) {
+    hotel_context made = hotel_context_hold(context);
+    if (baggage && baggage->count) hoteli_put_baggage(&made, baggage);
+    else hoteli_give_back(&made.baggage);
+    return made;
+}
+
+HOTEL_API bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out) {
+    const hotel_context *from = context ? context : hoteli_top(&hoteli_t);
+    if (!out) return false;
+    hotel_baggage_clear(out);
+    if (!from || !from->baggage.index) return true;
+    if (!hoteli_block_hold(from->baggage)) {
+        hoteli_stale();
+        return true;
+    }
+    hoteli_baggage_read(from->baggage, out);
+    (void)hoteli_block_drop(from->baggage);
+    return out->dropped == 0;
+}
+
 /* ---- propagation ---- */
 
 /* What the current context brings into an extracted one is held like the rest of it. */
 static inline void hoteli_extracted(hotel_context *context) {
     const hotel_context *top = hoteli_top(&hoteli_t);
     if (!top) memset(context, 0, sizeof *context);
-    else if (!top->values.index && !top->span.context.trace_state.index) *context = *top;
+    else if (!(top->values.index | top->baggage.index | top->entries.index |
+               top->span.context.trace_state.index))
+        *context = *top;
     else *context = hotel_context_hold(top);
-}
-
-static void hoteli_block_replaced(hotel_block old, hotel_block now) {
-    if (old.index && (old.index != now.index || old.generation != now.generation))
-        (void)hoteli_block_drop(old);
 }
 
 HOTEL_API hotel_context hotel_extract_n(const char *traceparent, size_t traceparent_size,
@@ -11267,6 +13554,138 @@ HOTEL_API size_t hotel_tracestate_set(const char *state, const char *key, const 
     return size;
 }
 
+HOTEL_API void hotel_context_put_span(hotel_context *held, const hotel_span *span) {
+    hotel_block replaced;
+    if (!held) return;
+    replaced = held->span.context.trace_state;
+    if (span) held->span = *span;
+    else memset(&held->span, 0, sizeof held->span);
+    hoteli_keep(&held->span.context.trace_state);
+    hoteli_give_back(&replaced);
+}
+
+HOTEL_API hotel_propagator hotel_tracecontext_propagator(void) {
+    return hoteli_builtin(HOTELI_TRACECONTEXT);
+}
+
+HOTEL_API hotel_propagator hotel_baggage_propagator(void) { return hoteli_builtin(HOTELI_BAGGAGE); }
+
+HOTEL_API hotel_propagator hotel_b3_propagator(void) { return hoteli_builtin(HOTELI_B3); }
+
+HOTEL_API hotel_propagator hotel_b3multi_propagator(void) { return hoteli_builtin(HOTELI_B3MULTI); }
+
+HOTEL_API hotel_propagator hotel_composite_propagator(const hotel_propagator_list *list) {
+    hotel_propagator made = hoteli_builtin(0);
+    if (!list || !list->parts) return made;
+    made.inject_fn = hoteli_composite_inject;
+    made.extract_fn = hoteli_composite_extract;
+    made.field_fn = hoteli_composite_field;
+    made.user_data = (void *)(uintptr_t)list;
+    return made;
+}
+
+HOTEL_API void hotel_set_global_propagator(const hotel_propagator *propagator) {
+    hotel_propagator none = hoteli_builtin(0);
+    hoteli_global_set(propagator ? propagator : &none, true);
+}
+
+HOTEL_API hotel_propagator hotel_get_global_propagator(void) { return hoteli_global(); }
+
+HOTEL_API void hotel_inject_with(const hotel_propagator *propagator, const hotel_context *context,
+                                 const hotel_setter *setter, void *carrier) {
+    hotel_propagator p = propagator ? *propagator : hoteli_global();
+    hotel_context current;
+    if (!setter || !setter->set_fn) {
+        hoteli_bad_argument();
+        return;
+    }
+    if (!context) {
+        current = hotel_current();
+        context = &current;
+    }
+    if (p.inject_fn) p.inject_fn(context, setter, carrier, p.user_data);
+}
+
+HOTEL_API void hotel_inject(const hotel_context *context, const hotel_setter *setter,
+                            void *carrier) {
+    hotel_inject_with(NULL, context, setter, carrier);
+}
+
+HOTEL_API hotel_context hotel_extract_with(const hotel_propagator *propagator,
+                                           const hotel_context *context,
+                                           const hotel_getter *getter, const void *carrier) {
+    hotel_propagator p = propagator ? *propagator : hoteli_global();
+    hotel_context made;
+    if (context) made = hotel_context_hold(context);
+    else hoteli_extracted(&made);
+    if (!getter || !getter->get_fn) hoteli_bad_argument();
+    else if (p.extract_fn) p.extract_fn(&made, getter, carrier, p.user_data);
+    return made;
+}
+
+HOTEL_API hotel_context hotel_extract_from(const hotel_getter *getter, const void *carrier) {
+    return hotel_extract_with(NULL, NULL, getter, carrier);
+}
+
+HOTEL_API const char *hotel_propagator_field(const hotel_propagator *propagator, size_t index) {
+    hotel_propagator p = propagator ? *propagator : hoteli_global();
+    return p.field_fn ? p.field_fn(index, p.user_data) : NULL;
+}
+
+HOTEL_API hotel_getter hotel_header_getter(void) {
+    hotel_getter made;
+    memset((void *)&made, 0, sizeof made);
+    made.get_fn = hoteli_header_get;
+    made.keys_fn = hoteli_header_keys;
+    return made;
+}
+
+HOTEL_API size_t hotel_env_name(const char *key, char *out, size_t capacity) {
+    size_t size = hotel_text_size(key), i, step;
+    hoteli_text text;
+    hoteli_text_start(&text, out, out ? capacity : 0);
+    if (!size || (*key >= '0' && *key <= '9')) hoteli_say_n(&text, "_", 1);
+    for (i = 0; i < size; i += step) {
+        char c = key[i];
+        step = hoteli_utf8_sequence(key + i, size - i);
+        if (!step) step = 1;
+        if (c >= 'a' && c <= 'z') c = (char)(c - 'a' + 'A');
+        if (!hoteli_is_alnum(c)) c = '_';
+        hoteli_say_n(&text, &c, 1);
+    }
+    return text.size;
+}
+
+HOTEL_API hotel_getter hotel_env_getter(void) {
+    hotel_getter made;
+    memset((void *)&made, 0, sizeof made);
+    made.get_fn = hoteli_env_get;
+    made.keys_fn = hoteli_env_keys;
+    return made;
+}
+
+HOTEL_API void hotel_env_start(hotel_env *env, char **list, size_t capacity, char *memory,
+                               size_t memory_bytes, char *const *base) {
+    if (!env) return;
+    memset(env, 0, sizeof *env);
+    if (!list || !capacity) return;
+    env->list = list;
+    env->capacity = capacity;
+    env->memory = memory;
+    env->memory_bytes = memory ? memory_bytes : 0;
+    for (; base && *base; base++) {
+        if (env->count + 1 < capacity) list[env->count++] = *base;
+        else env->dropped++;
+    }
+    list[env->count] = NULL;
+}
+
+HOTEL_API hotel_setter hotel_env_setter(void) {
+    hotel_setter made;
+    made.set_fn = hoteli_env_set;
+    return made;
+}
+
 /* ---- Hatchet ---- */
 
 /* Where the task's span goes: under the metadata's traceparent; without one under the current
@@ -11277,7 +13696,13 @@ static void hoteli_task_parent(hotel_task *task, const hotel_step_run *step_run)
     const char *json = step_run->additional_metadata;
     size_t size = step_run->additional_metadata_size;
     hotel_block *state = &task->context.span.context.trace_state, before;
-    if (current) task->context.span = hoteli_carrier(&current->span.context);
+    if (current) {
+        task->context.span = hoteli_carrier(&current->span.context);
+        task->context.baggage = current->baggage;
+        task->context.entries = current->entries;
+        hoteli_keep(&task->context.baggage);
+        hoteli_keep(&task->context.entries);
+    }
     before = *state;
     if (!hoteli_extract_json(&task->context, json, size ? size : hotel_text_size(json)))
         memset(&task->context.span, 0, sizeof task->context.span);

@@ -86,6 +86,14 @@ is "$documented" "$used" "the documented options are the ones that are used"
 is "$(grep -cE '^/\* =+ IMPLEMENTATION =+ \*/$' "$header")" 1 \
     "one line divides off the implementation"
 
+# names WORD: of the functions whose lines begin with the word
+names() { sed -n "s/^$1 .*[ *]\(hotel_[a-z0-9_]*\)(.*/\1/p" | sort; }
+declared=$(sed '/^\/\* ==* IMPLEMENTATION/,$d' "$header" | names HOTEL_API)
+disabled=$(sed -n '/^#ifdef HATCHET_OTEL_DISABLE/,/^#endif.*HATCHET_OTEL_DISABLE/p' "$header" |
+    names HOTEL_INLINE)
+is "$(printf '%s\n' "$disabled" | grep -vx hotel_pass_on)" "$declared" \
+    "every HOTEL_API function has a body for HATCHET_OTEL_DISABLE"
+
 none "$(awk '
     /^\/\* =+ IMPLEMENTATION =+ \*\/$/ { exit }
     # Comments are taken out; has_comment stays for the paragraph.

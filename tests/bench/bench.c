@@ -3,8 +3,9 @@
  *
  * bench.c - what a span costs. Every figure is measured beside its floor (floor.h), in the same
  * run, in two forms: polled (one thread; the spans of a burst are exported between bursts, outside
- * the measured time) and threaded (the exporter has a thread; it works while the next burst is
- * made). `make bench` runs it; `build/bench/bench --help` lists its options.
+ * the measured time) and threaded (the exporter has a thread, which works while the next burst is
+ * made; only the time of the burst's own thread counts, because the two may share a processor).
+ * `make bench` runs it; `build/bench/bench --help` lists its options.
  */
 #define _GNU_SOURCE
 #include "hatchet_otel.h"
@@ -24,6 +25,8 @@ hotel_span hotel_start(const char *name) BENCH_FAR;
 hotel_span hotel_start_in(const hotel_context *parent, const char *name, hotel_kind kind) BENCH_FAR;
 void hotel_end(const hotel_span *span) BENCH_FAR;
 void hotel_set_attrs(const hotel_span *span, const hotel_attr *attributes, size_t n) BENCH_FAR;
+void hotel_add_event_as(const hotel_span *span, const hotel_event *event) BENCH_FAR;
+void hotel_add_link(const hotel_span *span, const hotel_link *link) BENCH_FAR;
 bool hotel_traceparent(const hotel_span *span, char out[HOTEL_TRACEPARENT_SIZE]) BENCH_FAR;
 hotel_context hotel_extract(const char *traceparent, const char *tracestate) BENCH_FAR;
 void hotel_context_release(hotel_context *context) BENCH_FAR;
@@ -74,17 +77,22 @@ static void pin(bool pinned) {
 #endif
 }
 
-static hotel_result open_session(bool threaded, hotel_sampler_type sampler,
-                                 const hotel_destination *destination) {
+static hotel_result open_session_to(bool threaded, hotel_sampler_type sampler,
+                                    const hotel_destination *destinations, size_t n) {
     hotel_config config;
     memset(&config, 0, sizeof config);
     config.service_name = "bench";
-    config.destinations = destination;
-    config.num_destinations = 1;
+    config.destinations = destinations;
+    config.num_destinations = n;
     config.sampler.type = sampler;
     config.no_threads = !threaded;
     config.ignore_environment = true;
     return hotel_init(&config);
+}
+
+static hotel_result open_session(bool threaded, hotel_sampler_type sampler,
+                                 const hotel_destination *destination) {
+    return open_session_to(threaded, sampler, destination, 1);
 }
 
 static hotel_destination null_destination(void) {
@@ -95,17 +103,21 @@ static hotel_destination null_destination(void) {
     return d;
 }
 
-/* NULL, or what makes the session's figures void. */
-static const char *close_session(void) {
+/* NULL, or what makes the session's figures void. Only the first destination counts. */
+static const char *close_session_in(uint32_t timeout_ms) {
     hotel_stats stats;
     hotel_destination_stats to;
-    hotel_result result = hotel_shutdown(WAIT_MS);
+    hotel_result result = hotel_shutdown(timeout_ms);
     hotel_get_stats(&stats);
     (void)hotel_get_destination_stats(0, &to);
     (void)hotel_release();
     if (stats.not_admitted > 0) return "not admitted";
     if (to.accepted != stats.ended) return "spans lost";
-    return result == HOTEL_OK ? NULL : hotel_result_text(result);
+    return result == HOTEL_OK || timeout_ms == 0 ? NULL : hotel_result_text(result);
+}
+
+static const char *close_session(void) {
+    return close_session_in(WAIT_MS);
 }
 
 /* ---- What is measured: each does its thing n times ----------------------------------------- */
@@ -156,6 +168,69 @@ BURST(start_set4_end_strlen) {
         hotel_set(&span, hotel_str("http.method", unknown_method),
                   hotel_str("http.url", unknown_url), hotel_int("http.status_code", 200),
                   hotel_str("hatchet.step_run_id", unknown_run_id));
+        hotel_end(&span);
+    }
+}
+
+static const char *const some_hosts[] = {"alpha", "beta"};
+static const int64_t some_sizes[] = {1, 200, 30000};
+static const double some_shares[] = {0.25, 0.75};
+
+/* An attribute of every kind. */
+BURST(start_set10_end) {
+    const hotel_value mixed[] = {hotel_of_str("low"), hotel_of_int(7)};
+    const hotel_attr peer[] = {hotel_str("name", "db-1"), hotel_int("port", 5432)};
+    for (int i = 0; i < n; i++) {
+        hotel_span span = hotel_start(SPAN_NAME);
+        hotel_set(&span, hotel_str("http.method", "GET"), hotel_bool("cached", true),
+                  hotel_int("http.status_code", 200), hotel_double("ratio", 0.5),
+                  hotel_bytes("digest", "0123456789abcdef", 16), hotel_strs("hosts", some_hosts, 2),
+                  hotel_ints("sizes", some_sizes, 3), hotel_doubles("shares", some_shares, 2),
+                  hotel_array("mixed", mixed, 2), hotel_map("peer", peer, 2));
+        hotel_end(&span);
+    }
+}
+
+BURST(start_10set_end) {
+    const hotel_value mixed[] = {hotel_of_str("low"), hotel_of_int(7)};
+    const hotel_attr peer[] = {hotel_str("name", "db-1"), hotel_int("port", 5432)};
+    for (int i = 0; i < n; i++) {
+        hotel_span span = hotel_start(SPAN_NAME);
+        hotel_set_str(&span, "http.method", "GET");
+        hotel_set_bool(&span, "cached", true);
+        hotel_set_int(&span, "http.status_code", 200);
+        hotel_set_double(&span, "ratio", 0.5);
+        hotel_set_bytes(&span, "digest", "0123456789abcdef", 16);
+        hotel_set_strs(&span, "hosts", some_hosts, 2);
+        hotel_set_ints(&span, "sizes", some_sizes, 3);
+        hotel_set_doubles(&span, "shares", some_shares, 2);
+        hotel_set_array(&span, "mixed", mixed, 2);
+        hotel_set_map(&span, "peer", peer, 2);
+        hotel_end(&span);
+    }
+}
+
+BURST(start_event_end) {
+    for (int i = 0; i < n; i++) {
+        hotel_span span = hotel_start(SPAN_NAME);
+        hotel_add_event_with(&span, "retry", hotel_int("attempt", 2),
+                             hotel_str("reason", "timeout"));
+        hotel_end(&span);
+    }
+}
+
+BURST(start_link_end) {
+    const hotel_attr attributes[] = {hotel_int("position", 3), hotel_str("queue", "orders")};
+    hotel_link link;
+    memset(&link, 0, sizeof link);
+    memcpy(link.context.trace_id, "0123456789abcdef", sizeof link.context.trace_id);
+    memcpy(link.context.span_id, "01234567", sizeof link.context.span_id);
+    link.context.trace_flags = HOTEL_FLAG_SAMPLED;
+    link.attributes = attributes;
+    link.num_attributes = 2;
+    for (int i = 0; i < n; i++) {
+        hotel_span span = hotel_start(SPAN_NAME);
+        hotel_add_link(&span, &link);
         hotel_end(&span);
     }
 }
@@ -246,6 +321,14 @@ static const row rows[] = {
      BOTH_FORMS, HOTEL_SAMPLER_DEFAULT, LIMIT_RATIO, 2.4},
     {"start_set4_end_strlen", "the same, values of unknown length", burst_start_set4_end_strlen,
      floor_attributes, POLLED_ONLY, HOTEL_SAMPLER_DEFAULT, LIMIT_NONE, 0},
+    {"start_set10_end", "start + hotel_set of 10 kinds + end", burst_start_set10_end, floor_kinds,
+     BOTH_FORMS, HOTEL_SAMPLER_DEFAULT, LIMIT_NONE, 0},
+    {"start_10set_end", "start + 10 single setters + end", burst_start_10set_end, floor_kinds,
+     BOTH_FORMS, HOTEL_SAMPLER_DEFAULT, LIMIT_NONE, 0},
+    {"start_event_end", "start + event of 2 attributes + end", burst_start_event_end, floor_event,
+     BOTH_FORMS, HOTEL_SAMPLER_DEFAULT, LIMIT_NONE, 0},
+    {"start_link_end", "start + link of 2 attributes + end", burst_start_link_end, floor_link,
+     BOTH_FORMS, HOTEL_SAMPLER_DEFAULT, LIMIT_NONE, 0},
     {"child_in_task", "child in a task of 11 (floor: without them)", burst_child_in_task,
      burst_child_plain, BOTH_FORMS, HOTEL_SAMPLER_DEFAULT, LIMIT_RATIO, 1.3},
     {"not_sampled", "start + end, not sampled", burst_start_end, floor_not_recorded, POLLED_ONLY,
@@ -267,14 +350,22 @@ static void drain(void) {
     }
 }
 
+static uint64_t thread_cpu_ns(void) {
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 /* Nanoseconds for each of burst_size things, after a tenth of the bursts to warm up: of the median
-   burst, which is not the one that was interrupted. */
-static double time_bursts(burst_fn burst, int burst_size, void (*between_fn)(void)) {
+   burst, which is not the one that was interrupted. now_ns_fn is the clock on the wall, or where
+   the exporter may take turns on the same processor, the thread's own. */
+static double time_bursts(burst_fn burst, int burst_size, uint64_t (*now_ns_fn)(void),
+                          void (*between_fn)(void)) {
     static double values[MAX_BURSTS];
     for (int i = -opt.num_bursts / 10; i < opt.num_bursts; i++) {
-        uint64_t start = clock_ns();
+        uint64_t start = now_ns_fn();
         burst(burst_size);
-        if (i >= 0) values[i] = (double)(clock_ns() - start);
+        if (i >= 0) values[i] = (double)(now_ns_fn() - start);
         between_fn();
     }
     qsort(values, (size_t)opt.num_bursts, sizeof values[0], compare_values);
@@ -284,12 +375,12 @@ static double time_bursts(burst_fn burst, int burst_size, void (*between_fn)(voi
 static double time_floor(burst_fn floor, bool threaded) {
     pthread_t reader;
     double ns;
-    if (!threaded) return time_bursts(floor, POLLED_BURST, read_ring);
+    if (!threaded) return time_bursts(floor, POLLED_BURST, clock_ns, read_ring);
     reader_stops = false;
     pin(false);
     if (pthread_create(&reader, NULL, run_reader, NULL) != 0) return 0;
     pin(true);
-    ns = time_bursts(floor, THREADED_BURST, wait_for_reader);
+    ns = time_bursts(floor, THREADED_BURST, thread_cpu_ns, wait_for_reader);
     __atomic_store_n(&reader_stops, true, __ATOMIC_RELEASE);
     (void)pthread_join(reader, NULL);
     return ns;
@@ -317,6 +408,7 @@ static void measure_row(const row *w, bool threaded, figure *f) {
     hotel_task task;
     bool in_library = w->floor == burst_child_plain;
     int size = threaded ? THREADED_BURST : POLLED_BURST;
+    uint64_t (*now_ns_fn)(void) = threaded ? thread_cpu_ns : clock_ns;
     hotel_result result = HOTEL_OK;
     memset(&task, 0, sizeof task);
     pin(false);
@@ -329,9 +421,9 @@ static void measure_row(const row *w, bool threaded, figure *f) {
     if (in_library) task = start_some_task();
     task_context = task.context;
 
-    add_value(&f->floor, in_library ? time_bursts(w->floor, size, drain)
+    add_value(&f->floor, in_library ? time_bursts(w->floor, size, now_ns_fn, drain)
                                     : time_floor(w->floor, threaded));
-    add_value(&f->measured, time_bursts(w->burst, size, drain));
+    add_value(&f->measured, time_bursts(w->burst, size, now_ns_fn, drain));
 
     hotel_task_succeed(&task);
     hotel_end(&some_span);
@@ -340,6 +432,50 @@ static void measure_row(const row *w, bool threaded, figure *f) {
         if (flaw != NULL) f->flaw = flaw;
     }
     pin(false);
+}
+
+/* ---- Floors copy what the library sends ---------------------------------------------------- */
+
+static char captured[4096];
+static size_t captured_size;
+
+static ptrdiff_t capture_send(void *connection, const void *bytes, size_t size) {
+    if (size <= sizeof captured - captured_size) {
+        memcpy(captured + captured_size, bytes, size);
+        captured_size += size;
+    }
+    return null_send(connection, bytes, size);
+}
+
+/* NULL, or the name of the figure whose span is sent with other bytes than its floor copies. */
+static const char *find_wrong_floor(void) {
+    static const struct {
+        const char *name;
+        burst_fn burst;
+        const char *bytes;
+        size_t size;
+    } floors[] = {
+        {"start_set4_end", burst_start_set4_end, span_attributes, SPAN_ATTRIBUTES_SIZE},
+        {"start_4set_end", burst_start_4set_end, span_attributes, SPAN_ATTRIBUTES_SIZE},
+        {"start_set10_end", burst_start_set10_end, span_kinds, SPAN_KINDS_SIZE},
+        {"start_10set_end", burst_start_10set_end, span_kinds, SPAN_KINDS_SIZE},
+        {"start_event_end", burst_start_event_end, span_event, SPAN_EVENT_SIZE},
+        {"start_link_end", burst_start_link_end, span_link, SPAN_LINK_SIZE},
+    };
+    hotel_transport capture = null_transport;
+    hotel_destination nowhere = null_destination();
+    capture.send_fn = capture_send;
+    nowhere.transport = &capture;
+    for (size_t i = 0; i < sizeof floors / sizeof floors[0]; i++) {
+        captured_size = 0;
+        if (open_session(false, HOTEL_SAMPLER_DEFAULT, &nowhere) != HOTEL_OK) return "none";
+        floors[i].burst(1);
+        if (close_session() != NULL) return floors[i].name;
+        if (memmem(captured, captured_size, floors[i].bytes, floors[i].size) == NULL) {
+            return floors[i].name;
+        }
+    }
+    return NULL;
 }
 
 /* ---- Two producers ------------------------------------------------------------------------- */
@@ -355,12 +491,6 @@ typedef struct member {
     crew *all;
     int index;
 } member;
-
-static uint64_t thread_cpu_ns(void) {
-    struct timespec t;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static void meet(crew *c) {
     int round = __atomic_load_n(&c->round, __ATOMIC_ACQUIRE);
@@ -457,25 +587,34 @@ typedef struct delivery {
     figure rate, cpu;
 } delivery;
 
-/* Makes spans no faster than they are taken: at most three batches on the way. */
-static void produce_paced(bool threaded) {
+/* What the first destination is done with. */
+static uint64_t num_taken(hotel_destination_stats *to) {
+    if (hotel_get_destination_stats(0, to) != HOTEL_OK) return UINT64_MAX;
+    return to->accepted + to->failed + to->rejected + to->dropped_queue_full;
+}
+
+/* Makes spans no faster than the first destination takes them: so many on the way at most. */
+static uint64_t make_paced(uint64_t most) {
     const struct timespec pause = {0, 20000};
-    uint64_t made = 0, accepted = 0;
+    uint64_t made = 0, taken = 0;
     while (made < (uint64_t)opt.num_delivered) {
         burst_start_set4_end(256);
         made += 256;
-        if (!threaded) {
-            if (made % POLLED_BURST == 0) drain();
-            continue;
-        }
-        while (made - accepted > 3 * POLLED_BURST) {
+        while (made - taken > most) {
             hotel_destination_stats to;
-            if (hotel_get_destination_stats(0, &to) != HOTEL_OK) return;
-            accepted = to.accepted + to.failed + to.rejected + to.dropped_queue_full;
-            if (made - accepted > 3 * POLLED_BURST) (void)nanosleep(&pause, NULL);
+            taken = num_taken(&to);
+            if (taken == UINT64_MAX) return made;
+            if (made - taken > most) (void)nanosleep(&pause, NULL);
         }
     }
-    drain();
+    return made;
+}
+
+static void make_and_drain(void) {
+    for (int made = 0; made < opt.num_delivered; made += POLLED_BURST) {
+        burst_start_set4_end(POLLED_BURST);
+        drain();
+    }
 }
 
 static void measure_delivery(const bench_sink *s, bool threaded, delivery *d) {
@@ -488,7 +627,12 @@ static void measure_delivery(const bench_sink *s, bool threaded, delivery *d) {
 
     uint64_t before = sink_spans(s), start = clock_ns();
     double cpu = process_cpu_s();
-    produce_paced(threaded);
+    if (threaded) {
+        (void)make_paced(3 * POLLED_BURST);
+        drain();
+    } else {
+        make_and_drain();
+    }
     cpu = process_cpu_s() - cpu;
     double seconds = 1e-9 * (double)(clock_ns() - start);
 
@@ -498,6 +642,58 @@ static void measure_delivery(const bench_sink *s, bool threaded, delivery *d) {
     if (flaw != NULL) d->rate.flaw = d->cpu.flaw = flaw;
     add_value(&d->rate.measured, 1e-3 * delivered / seconds);
     add_value(&d->cpu.measured, delivered > 0 ? 1e6 * cpu / delivered : 0);
+}
+
+/* A server that takes connections and bytes and never answers: nobody accepts. */
+static int open_dead_end(uint16_t *port) {
+    struct sockaddr_in address;
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 8) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
+        (void)close(fd);
+        return -1;
+    }
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+/* To the first destination, until it has everything, while the others do what they can. */
+static void measure_beside(const bench_sink *s, size_t num_destinations, series *rate,
+                           series *cpu_of, const char **flaw) {
+    char endpoints[2][64];
+    hotel_destination to[2];
+    hotel_destination_stats done;
+    const struct timespec pause = {0, 20000};
+    uint16_t dead_port = 0;
+    int dead = open_dead_end(&dead_port);
+    memset(to, 0, sizeof to);
+    (void)snprintf(endpoints[0], sizeof endpoints[0], "http://127.0.0.1:%u", (unsigned)s->port);
+    (void)snprintf(endpoints[1], sizeof endpoints[1], "http://127.0.0.1:%u", (unsigned)dead_port);
+    to[0].endpoint = endpoints[0];
+    to[1].endpoint = endpoints[1];
+    to[1].timeout_ms = 1000;
+    (void)open_session_to(true, HOTEL_SAMPLER_DEFAULT, to, num_destinations);
+
+    uint64_t start = clock_ns();
+    double cpu = process_cpu_s();
+    uint64_t made = make_paced(2 * POLLED_BURST); // two share the arena
+    hotel_result begun = hotel_flush(0);
+    (void)begun; // the dead server's spans may be lost already
+    while (num_taken(&done) < made) (void)nanosleep(&pause, NULL);
+    cpu = process_cpu_s() - cpu;
+    double seconds = 1e-9 * (double)(clock_ns() - start);
+
+    const char *fault = close_session_in(0);
+    if (fault == NULL && done.accepted != made) fault = "spans lost";
+    if (dead < 0) fault = "no socket";
+    if (fault != NULL) *flaw = fault;
+    add_value(rate, 1e-3 * (double)made / seconds);
+    add_value(cpu_of, 1e6 * cpu / (double)made);
+    (void)close(dead);
 }
 
 static void measure_delivery_floor(const bench_sink *s, delivery *d) {
@@ -647,6 +843,24 @@ static void bench_delivery(report *r, const bench_sink *s) {
     }
 }
 
+static void bench_beside(report *r, const bench_sink *s) {
+    if (!wanted("beside_dead")) return;
+    delivery d;
+    d.rate = make_figure("beside_dead", "delivered beside a dead server (floor: alone)", "threaded",
+                         "k/s", LIMIT_NONE, 0);
+    d.cpu = make_figure("beside_dead_cpu", "CPU seconds for a million (floor: alone)", "threaded",
+                        "s", LIMIT_NONE, 0);
+    for (int i = 0; i < opt.repetitions; i++) {
+        show_progress(d.rate.text, i, opt.repetitions);
+        measure_beside(s, 1, &d.rate.floor, &d.cpu.floor, &d.rate.flaw);
+        measure_beside(s, 2, &d.rate.measured, &d.cpu.measured, &d.rate.flaw);
+    }
+    d.cpu.flaw = d.rate.flaw;
+    show_progress(NULL, 0, 0);
+    print_figure(r, &d.rate);
+    print_figure(r, &d.cpu);
+}
+
 static void bench_memory(report *r) {
     if (wanted("allocations")) {
         figure f = make_figure("allocations", "allocations of a span", "threaded", "",
@@ -749,6 +963,11 @@ int main(int argc, char **argv) {
     (void)sched_getaffinity(0, sizeof all_cpus, &all_cpus);
     const char *ticks = find_ticks();
     if (opt.count != NULL) return count_row(opt.count);
+    const char *wrong = find_wrong_floor();
+    if (wrong != NULL) {
+        fprintf(stderr, "bench: %s: the floor copies other bytes than are sent\n", wrong);
+        return 1;
+    }
     if (!start_sink(&s)) {
         perror("bench: sink");
         return 1;
@@ -760,6 +979,7 @@ int main(int argc, char **argv) {
     bench_rows(&r);
     bench_producers(&r);
     bench_delivery(&r, &s);
+    bench_beside(&r, &s);
     bench_memory(&r);
     stop_sink(&s);
     finish_report(&r);

@@ -24,8 +24,32 @@ static const char span_attributes[] = "\x4a\x14\x0a\x0bhttp.method\x12\x05\x0a\x
                                       "\x4a\x17\x0a\x10http.status_code\x12\x03\x18\xc8\x01"
                                       "\x4a\x3d\x0a\x13hatchet.step_run_id\x12\x26\x0a\x24"
                                       SPAN_RUN_ID;
+/* Ten attributes, one of every kind; an event and a link with two attributes each. */
+static const char span_kinds[] =
+    "\x4a\x14\x0a\x0bhttp.method\x12\x05\x0a\x03GET"
+    "\x4a\x0c\x0a\x06" "cached\x12\x02\x10\x01"
+    "\x4a\x17\x0a\x10http.status_code\x12\x03\x18\xc8\x01"
+    "\x4a\x12\x0a\x05ratio\x12\x09\x21\0\0\0\0\0\0\xe0\x3f"
+    "\x4a\x1c\x0a\x06" "digest\x12\x12\x3a\x10" "0123456789abcdef"
+    "\x4a\x1c\x0a\x05hosts\x12\x13\x2a\x11\x0a\x07\x0a\x05" "alpha\x0a\x06\x0a\x04" "beta"
+    "\x4a\x1a\x0a\x05sizes\x12\x11\x2a\x0f\x0a\x02\x18\x01\x0a\x03\x18\xc8\x01"
+    "\x0a\x04\x18\xb0\xea\x01"
+    "\x4a\x22\x0a\x06shares\x12\x18\x2a\x16\x0a\x09\x21\0\0\0\0\0\0\xd0\x3f"
+    "\x0a\x09\x21\0\0\0\0\0\0\xe8\x3f"
+    "\x4a\x16\x0a\x05mixed\x12\x0d\x2a\x0b\x0a\x05\x0a\x03low\x0a\x02\x18\x07"
+    "\x4a\x27\x0a\x04peer\x12\x1f\x32\x1d\x0a\x0e\x0a\x04name\x12\x06\x0a\x04" "db-1"
+    "\x0a\x0b\x0a\x04port\x12\x03\x18\xb8\x2a";
+static const char span_event[] = "\x12\x05retry\x1a\x0d\x0a\x07" "attempt\x12\x02\x18\x02"
+                                 "\x1a\x13\x0a\x06reason\x12\x09\x0a\x07timeout";
+static const char span_link[] = "\x6a\x44\x0a\x10" "0123456789abcdef\x12\x08" "01234567"
+                                "\x22\x0e\x0a\x08position\x12\x02\x18\x03"
+                                "\x22\x11\x0a\x05queue\x12\x08\x0a\x06orders"
+                                "\x35\x01\x01\0\0";
 enum {
     SPAN_ATTRIBUTES_SIZE = sizeof span_attributes - 1,
+    SPAN_KINDS_SIZE = sizeof span_kinds - 1,
+    SPAN_EVENT_SIZE = sizeof span_event - 1,
+    SPAN_LINK_SIZE = sizeof span_link - 1,
     SPAN_NAME_SIZE = sizeof SPAN_NAME - 1,
     RING_SLOTS = 2048
 };
@@ -115,11 +139,31 @@ static __attribute__((noinline)) void floor_empty(int n) {
     }
 }
 
-static __attribute__((noinline)) void floor_attributes(int n) {
+/* A span with these bytes, whose number is known to the compiler. */
+#define FLOOR_OF(name, copied)                                               \
+    static __attribute__((noinline)) void floor_##name(int n) {              \
+        for (int i = 0; i < n; i++) {                                        \
+            ideal_span *span = begin_ideal_span();                           \
+            span->attributes_size = sizeof copied - 1;                       \
+            memcpy(span->bytes + SPAN_NAME_SIZE, copied, sizeof copied - 1); \
+            end_ideal_span(span);                                            \
+        }                                                                    \
+    }
+
+FLOOR_OF(attributes, span_attributes)
+FLOOR_OF(kinds, span_kinds)
+FLOOR_OF(link, span_link)
+
+/* An event has a time of its own, and two bytes of head before it. */
+static __attribute__((noinline)) void floor_event(int n) {
     for (int i = 0; i < n; i++) {
         ideal_span *span = begin_ideal_span();
-        span->attributes_size = SPAN_ATTRIBUTES_SIZE;
-        memcpy(span->bytes + SPAN_NAME_SIZE, span_attributes, SPAN_ATTRIBUTES_SIZE);
+        char *at = span->bytes + SPAN_NAME_SIZE;
+        uint64_t now = read_ticks();
+        span->attributes_size = SPAN_EVENT_SIZE + 11;
+        memcpy(at, "\x5a\x34\x09", 3);
+        memcpy(at + 3, &now, 8);
+        memcpy(at + 11, span_event, SPAN_EVENT_SIZE);
         end_ideal_span(span);
     }
 }

@@ -99,6 +99,87 @@ cat >"$work/after.c" <<'TEXT'
 #include "hatchet_otel.h"
 TEXT
 
+cat >"$work/disabled.c" <<'TEXT'
+#define HATCHET_OTEL_DISABLE
+#define HATCHET_OTEL_IMPLEMENTATION
+#include "hatchet_otel.h"
+TEXT
+
+# A function full of span calls, and with PLAIN the same without them.
+cat >"$work/traced.c" <<'TEXT'
+#include "disabled.c"
+#if defined(__cplusplus)
+extern "C"
+#endif
+int work(const char *item, int count, char *metadata);
+int work(const char *item, int count, char *metadata) {
+#ifndef PLAIN
+    HOTEL_SCOPE(order, hotel_start_as(item, HOTEL_SERVER));
+    hotel_context parent = hotel_extract(item, NULL);
+    hotel_span child = hotel_start_in(&parent, item, HOTEL_CLIENT);
+    hotel_link link;
+    hotel_step_run step_run;
+    hotel_task task;
+    step_run.workflow_name = item;
+    task = hotel_start_step_run(&step_run);
+    link.context = child.context;
+    hotel_set(&order, hotel_str("item", item), hotel_int("count", count));
+    hotel_set_str(&child, "item", item);
+    hotel_set_double(&child, "share", 0.5);
+    hotel_add_event(&child, "begun");
+    hotel_add_event_with(&child, "begun", hotel_bool("again", true));
+    hotel_add_link(&child, &link);
+    hotel_record_exception(&child, "type", item, NULL, NULL, 0);
+    hotel_set_status(&child, HOTEL_STATUS_ERROR, item);
+    hotel_end(&child);
+    hotel_task_succeed(&task);
+    hotel_context_release(&parent);
+    if (hotel_is_recording(&order)) count = -1;
+    metadata[0] = 0;
+    if (hotel_traceparent(&order, metadata)) return 0;
+#else
+    (void)item;
+    metadata[0] = 0;
+#endif
+    return count * 2;
+}
+TEXT
+cat >"$work/disabled_program.c" <<'TEXT'
+#include "disabled.c"
+#include <stdio.h>
+#include <string.h>
+int main(void) {
+    char text[64];
+    hotel_span span = hotel_start("x");
+    hotel_stats stats;
+    hotel_destination_stats destination;
+    if (hotel_init(NULL) || hotel_flush(0) || hotel_poll(0) || hotel_shutdown(0) ||
+        hotel_release()) return 1;
+    if (span.record != 0 || hotel_is_recording(&span) || hotel_is_valid(&span.context)) return 2;
+    if (hotel_traceparent(&span, text) || text[0] != 0) return 3;
+    hotel_trace_id_hex(&span.context, text);
+    if (strcmp(text, "00000000000000000000000000000000") != 0) return 4;
+    hotel_span_id_hex(&span.context, text);
+    if (strcmp(text, "0000000000000000") != 0) return 5;
+    if (hotel_inject_metadata(&span, "{\"a\": 1}", text, sizeof text) != 8 ||
+        strcmp(text, "{\"a\": 1}") != 0) return 6;
+    if (hotel_inject_metadata_n(&span, "{\"a\": 1} tail", 8, text, 5) != 8 ||
+        strcmp(text, "{\"a\"") != 0) return 7;
+    if (hotel_inject_metadata(&span, NULL, text, sizeof text) != 2 ||
+        strcmp(text, "{}") != 0) return 8;
+    if (hotel_inject_metadata(&span, "{}", NULL, 0) != 2) return 9;
+    if (hotel_tracestate_set("a=1", "b", "2", text, sizeof text) != 3 ||
+        strcmp(text, "a=1") != 0) return 10;
+    if (hotel_tracestate_get("a=1", "a", text, sizeof text) != -1 || text[0] != 0) return 11;
+    memset(&stats, 1, sizeof stats);
+    hotel_get_stats(&stats);
+    if (stats.started != 0 || stats.num_destinations != 0) return 12;
+    if (hotel_get_destination_stats(0, &destination) != HOTEL_ERR_ARGUMENT) return 13;
+    if (hotel_describe(text, sizeof text) != 0 || text[0] != 0) return 14;
+    return strcmp(hotel_version(), HOTEL_VERSION_STRING) == 0 ? 0 : 15;
+}
+TEXT
+
 # Every public function by name, one a line.
 functions=$(awk '/^\/\* =+ IMPLEMENTATION =+ \*\/$/ { exit }
     /^HOTEL_API / && match($0, /hotel_[a-z0-9_]+\(/) { print substr($0, RSTART, RLENGTH - 1) }' \
@@ -168,7 +249,7 @@ matrix() {
             continue
         fi
         command="$compiler -x $language -std=$standard $flags -fsyntax-only"
-        for kind in interface implementation static twice; do
+        for kind in interface implementation static disabled twice; do
             add "$kind: $compiler -std=$standard" "$command $work/$kind.c"
         done
         case $standard in
@@ -216,6 +297,27 @@ have "$first_cxx" || first_cxx=
 for example in examples/*.c; do
     add "$example compiles as strict C99" \
         "$first -std=c99 $c_warnings -fsyntax-only $example"
+done
+
+# runs_disabled EXAMPLE COMPILE-COMMAND...: made without tracing, without threads, and run
+runs_disabled() {
+    out=$work/$(basename "$1").disabled
+    input=$1
+    shift
+    "$@" -DHATCHET_OTEL_DISABLE "$input" -o "$out" || return 1
+    case $input in
+    */worker.c) echo '{}' | "$out" ;;
+    */embedded.c) ;; # it needs a gateway
+    *) "$out" ;;
+    esac
+}
+for example in examples/*.c; do
+    add "$example runs with HATCHET_OTEL_DISABLE" \
+        "runs_disabled $example $first -std=c99 $c_warnings -O2"
+done
+[ -z "$first_cxx" ] || for example in examples/*.cpp; do
+    add "$example runs with HATCHET_OTEL_DISABLE" \
+        "runs_disabled $example $first_cxx -std=c++11 $cxx_warnings -O2 -pthread"
 done
 
 if have clang && accepts clang c -Werror=unknown-warning-option -Wreserved-macro-identifier; then
@@ -274,6 +376,35 @@ else
     skip "symbols: no nm found"
 fi
 
+# code OBJECT: its instructions; vanishes COMPILER FLAGS...: span calls leave none, and no symbol
+code() { objdump -d "$1" | sed 1,3d; }
+vanishes() {
+    id=$work/vanishes.$n
+    "$@" -c "$work/traced.c" -o "$id.o" && "$@" -DPLAIN -c "$work/traced.c" -o "$id.plain.o" ||
+        return 1
+    code "$id.o" >"$id.code" && code "$id.plain.o" >"$id.plain.code"
+    [ "$(nm "$id.o" | awk '{ print $NF }')" = work ] || { nm "$id.o"; return 1; }
+    [ -s "$id.code" ] && diff "$id.plain.code" "$id.code"
+}
+if have nm && have objdump; then
+    for compiler in $compilers; do
+        for level in -O1 -O2 -Os; do
+            add "HATCHET_OTEL_DISABLE leaves nothing of a function's span calls: $compiler $level" \
+                "vanishes $compiler -std=c99 $level -I."
+        done
+    done
+    [ -z "$first_cxx" ] ||
+        add "HATCHET_OTEL_DISABLE leaves nothing of a function's span calls: $first_cxx -O2" \
+            "vanishes $first_cxx -x c++ -std=c++11 -O2 -I."
+else
+    skip "what HATCHET_OTEL_DISABLE leaves: no nm or no objdump found"
+fi
+for compiler in $compilers; do
+    add "HATCHET_OTEL_DISABLE has the results it says: $compiler" \
+        "$compiler -std=c99 $c_warnings $work/disabled_program.c -o $work/disabled.$compiler &&
+            $work/disabled.$compiler"
+done
+
 # ---- programs ------------------------------------------------------------------------------------
 
 [ "$(printf '%s\n' "$functions" | grep -c .)" -eq "$(awk '/^\/\* =+ IMPLEMENTATION/ { exit }
@@ -315,25 +446,20 @@ else
     skip "link-time optimisation: $first -flto does not work here"
 fi
 
-# elsewhere NAME COMPILER FLAGS...: a whole build for another kind of machine, and a test run there
+# elsewhere COMPILER: strict C99 where types, structs of the system or its headers are others.
+# `make machines` runs tests there.
 elsewhere() {
-    label=$1
-    shift
-    if ! links "$@" 2>/dev/null; then
-        skip "$label: $* does not work here"
-        return
+    if accepts "$1" c -std=c99; then
+        add "implementation: $1 -std=c99" \
+            "$1 -std=c99 -O2 $c_warnings -c $work/implementation.c -o $work/$1.o"
+    else
+        skip "no $1 found"
     fi
-    add "$label: $* -std=c99" \
-        "$* -std=c99 -O2 $c_warnings -c $work/implementation.c -o $work/$label.o"
-    for test in tests/unit/test_w3c.c tests/unit/*.c; do
-        [ -f "$test" ] || continue
-        add "$label: $test passes" \
-            "$* -std=gnu99 -O2 -I. -Itests $test -o $work/$label.test -pthread && $work/$label.test"
-        break
-    done
 }
-elsewhere 32-bit "$first" -m32
-elsewhere musl musl-gcc -static
+for compiler in s390x-linux-gnu-gcc arm-linux-gnueabihf-gcc aarch64-linux-gnu-gcc \
+    i686-linux-gnu-gcc musl-gcc; do
+    elsewhere "$compiler"
+done
 
 # ---- the preprocessor ----------------------------------------------------------------------------
 
