@@ -11162,6 +11162,7 @@ static HOTELI_COLD void hoteli_forget(void) {
     hoteli_flag_store(&hoteli_g.running, 0);
     hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_flag_store(&hoteli_g.turning, 0);
+    hoteli_flag_store(&hoteli_g.propagator_lock, 0);
     hoteli_g.initialised = hoteli_g.stopped = false;
     hoteli_g.num_destinations = hoteli_g.num_configured = 0;
     hoteli_g.num_chunks = hoteli_g.num_scopes = hoteli_g.shard_mask = 0;
