@@ -144,12 +144,13 @@ the last one.
 THREADS, FORK, SIGNALS, EXIT
 
 Every function may be called by any thread, and several threads may use one span. The span calls
-may be used in signal handlers. After fork the child records and delivers its own spans with its
-first use of the library, and its parent's spans stay valid as parents; spans that were open at
-the fork belong to the parent. No call is a cancellation point; a thread that is cancelled
-asynchronously loses the span it works on. The library installs no signal handler, raises no
-SIGPIPE, prints nothing and does nothing at exit: call hotel_shutdown, or lose what was not sent
-yet.
+may be used in signal handlers, for which an alternate stack of 8 KiB suffices. After fork the
+child records and delivers its own spans with its first use of the library, and its parent's spans
+stay valid as parents; spans that were open at the fork belong to the parent. A child that was
+forked while another thread was in hotel_init, hotel_shutdown or hotel_release begins as if never
+started. No call is a cancellation point; a thread that is cancelled asynchronously loses the span
+it works on. The library installs no signal handler, raises no SIGPIPE, prints nothing and does
+nothing at exit: call hotel_shutdown, or lose what was not sent yet.
 
 ERRORS
 
@@ -11277,6 +11278,7 @@ static HOTELI_COLD void hoteli_forget(void) {
     hoteli_flag_store(&hoteli_g.running, 0);
     hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_flag_store(&hoteli_g.turning, 0);
+    hoteli_flag_store(&hoteli_g.propagator_lock, 0);
     hoteli_g.initialised = hoteli_g.stopped = false;
     hoteli_g.num_destinations = hoteli_g.num_configured = 0;
     hoteli_g.num_chunks = hoteli_g.num_scopes = hoteli_g.shard_mask = 0;
