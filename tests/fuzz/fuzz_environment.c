@@ -395,7 +395,10 @@ static void expect(slice key, bool encoded, slice value) {
     e.value_size = value.size;
     memcpy(e.key, key.at, key.size);
     memcpy(e.value, value.at, value.size);
-    if (encoded) (void)decoded(key, e.key, &e.key_size), (void)decoded(value, e.value, &e.value_size);
+    if (encoded) {
+        (void)decoded(key, e.key, &e.key_size);
+        (void)decoded(value, e.value, &e.value_size);
+    }
     for (i = 0; i < num_expected; i++, place++) {
         if (place->key_size == e.key_size && memcmp(place->key, e.key, e.key_size) == 0) break;
     }
