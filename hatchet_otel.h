@@ -668,6 +668,7 @@ typedef enum hotel_sampler_type {
     HOTEL_SAMPLER_CUSTOM                       /* sample_fn decides */
 } hotel_sampler_type;
 
+/* What a sampler decides (SM-01). */
 typedef enum hotel_decision {
     HOTEL_DROP = 0,             /* not recorded; the span still has an ID of its own (TR-56) */
     HOTEL_RECORD_ONLY = 1,      /* recorded for processors, not exported, not sampled */
@@ -1808,10 +1809,10 @@ HOTEL_INLINE void hotel_log_to_stderr(hotel_log_level level, hotel_log_id id, co
 
 HOTEL_INLINE bool hotel_is_valid(const hotel_span_context *context) { return false; }
 HOTEL_INLINE void hotel_trace_id_hex(const hotel_span_context *context, char out[33]) {
-    __builtin_memcpy(out, "00000000000000000000000000000000", 33);
+    if (out) __builtin_memcpy(out, "00000000000000000000000000000000", 33);
 }
 HOTEL_INLINE void hotel_span_id_hex(const hotel_span_context *context, char out[17]) {
-    __builtin_memcpy(out, "0000000000000000", 17);
+    if (out) __builtin_memcpy(out, "0000000000000000", 17);
 }
 HOTEL_INLINE hotel_span hotel_wrap(const hotel_span_context *context) {
     return HOTEL_NOTHING(hotel_span);
@@ -1900,7 +1901,7 @@ HOTEL_INLINE hotel_context hotel_extract_n(const char *traceparent, size_t trace
     return HOTEL_NOTHING(hotel_context);
 }
 HOTEL_INLINE bool hotel_traceparent(const hotel_span *span, char out[HOTEL_TRACEPARENT_SIZE]) {
-    out[0] = 0;
+    if (out) out[0] = 0;
     return false;
 }
 HOTEL_INLINE size_t hotel_tracestate(const hotel_span *span, char *out, size_t capacity) {
@@ -1914,6 +1915,113 @@ HOTEL_INLINE ptrdiff_t hotel_tracestate_get(const char *state, const char *key, 
 HOTEL_INLINE size_t hotel_tracestate_set(const char *state, const char *key, const char *value,
                                          char *out, size_t capacity) {
     return hotel_pass_on(state, hotel_text_size(state), out, capacity);
+}
+
+HOTEL_INLINE hotel_key hotel_create_key(const char *name) { return HOTEL_NOTHING(hotel_key); }
+HOTEL_INLINE hotel_context hotel_context_with_value(const hotel_context *context, hotel_key key,
+                                                    void *value) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE void *hotel_context_value(const hotel_context *context, hotel_key key) {
+    return NULL;
+}
+
+HOTEL_INLINE void hotel_baggage_start(hotel_baggage *baggage, void *memory, size_t capacity) {
+    if (baggage) *baggage = HOTEL_NOTHING(hotel_baggage);
+}
+HOTEL_INLINE bool hotel_baggage_set(hotel_baggage *baggage, const char *name, const char *value,
+                                    const char *metadata) {
+    return false;
+}
+HOTEL_INLINE bool hotel_baggage_set_n(hotel_baggage *baggage, hotel_string name,
+                                      hotel_string value, hotel_string metadata) {
+    return false;
+}
+HOTEL_INLINE const char *hotel_baggage_get(const hotel_baggage *baggage, const char *name) {
+    return NULL;
+}
+HOTEL_INLINE bool hotel_baggage_find(const hotel_baggage *baggage, hotel_string name,
+                                     hotel_baggage_entry *out) {
+    return false;
+}
+HOTEL_INLINE bool hotel_baggage_remove(hotel_baggage *baggage, const char *name) { return false; }
+HOTEL_INLINE bool hotel_baggage_remove_n(hotel_baggage *baggage, hotel_string name) {
+    return false;
+}
+HOTEL_INLINE void hotel_baggage_clear(hotel_baggage *baggage) {}
+HOTEL_INLINE bool hotel_baggage_next(const hotel_baggage *baggage, size_t *cursor,
+                                     hotel_baggage_entry *out) {
+    return false;
+}
+HOTEL_INLINE size_t hotel_baggage_parse(hotel_baggage *baggage, const char *header, size_t size) {
+    return 0;
+}
+HOTEL_INLINE size_t hotel_baggage_format(const hotel_baggage *baggage, char *out,
+                                         size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE hotel_context hotel_context_with_baggage(const hotel_context *context,
+                                                      const hotel_baggage *baggage) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out) {
+    return true;
+}
+
+HOTEL_INLINE hotel_propagator hotel_tracecontext_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE hotel_propagator hotel_baggage_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE hotel_propagator hotel_b3_propagator(void) { return HOTEL_NOTHING(hotel_propagator); }
+HOTEL_INLINE hotel_propagator hotel_b3multi_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE hotel_propagator hotel_composite_propagator(const hotel_propagator_list *list) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE void hotel_set_global_propagator(const hotel_propagator *propagator) {}
+HOTEL_INLINE hotel_propagator hotel_get_global_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE void hotel_inject(const hotel_context *context, const hotel_setter *setter,
+                               void *carrier) {}
+HOTEL_INLINE void hotel_inject_with(const hotel_propagator *propagator,
+                                    const hotel_context *context, const hotel_setter *setter,
+                                    void *carrier) {}
+HOTEL_INLINE hotel_context hotel_extract_from(const hotel_getter *getter, const void *carrier) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE hotel_context hotel_extract_with(const hotel_propagator *propagator,
+                                              const hotel_context *context,
+                                              const hotel_getter *getter, const void *carrier) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE const char *hotel_propagator_field(const hotel_propagator *propagator,
+                                                size_t index) {
+    return NULL;
+}
+HOTEL_INLINE void hotel_context_put_span(hotel_context *held, const hotel_span *span) {}
+HOTEL_INLINE hotel_getter hotel_header_getter(void) { return HOTEL_NOTHING(hotel_getter); }
+HOTEL_INLINE hotel_getter hotel_env_getter(void) { return HOTEL_NOTHING(hotel_getter); }
+HOTEL_INLINE hotel_setter hotel_env_setter(void) { return HOTEL_NOTHING(hotel_setter); }
+HOTEL_INLINE size_t hotel_env_name(const char *key, char *out, size_t capacity) {
+    return hotel_pass_on(key, hotel_text_size(key), out, capacity);
+}
+/* The child still gets the variables to begin with. */
+HOTEL_INLINE void hotel_env_start(hotel_env *env, char **list, size_t capacity, char *memory,
+                                  size_t memory_bytes, char *const *base) {
+    if (!env) return;
+    *env = HOTEL_NOTHING(hotel_env);
+    if (!list || capacity == 0) return;
+    env->list = list;
+    env->capacity = capacity;
+    for (; base && *base; base++) {
+        if (env->count + 1 < capacity) list[env->count++] = *base;
+        else env->dropped++;
+    }
+    list[env->count] = NULL;
 }
 
 HOTEL_INLINE hotel_task hotel_start_step_run(const hotel_step_run *step_run) {
@@ -1937,6 +2045,90 @@ HOTEL_INLINE size_t hotel_inject_metadata(const hotel_span *span, const char *js
 }
 HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_size) {
     return HOTEL_NOTHING(hotel_context);
+}
+
+HOTEL_INLINE size_t hotel_sampler_description(const hotel_sampler *sampler, char *out,
+                                              size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE hotel_result hotel_provider_start(const hotel_config *config, hotel_provider *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_provider);
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_provider_flush(hotel_provider provider, uint32_t timeout_ms) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t timeout_ms) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
+                                          uint32_t *timeout_ms) {
+    if (timeout_ms) *timeout_ms = 60000; /* nothing is ever due */
+    return 0;
+}
+HOTEL_INLINE bool hotel_next_attr(hotel_list *list, hotel_attr_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_value(hotel_list *list, hotel_value_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_event(hotel_list *list, hotel_event_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_link(hotel_list *list, hotel_link_view *out) { return false; }
+HOTEL_INLINE bool hotel_find_attr(hotel_list attributes, const char *key, hotel_value_view *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_value_view);
+    return false;
+}
+HOTEL_INLINE hotel_batch hotel_batch_of(const void *request, size_t request_size) {
+    return HOTEL_NOTHING(hotel_batch);
+}
+HOTEL_INLINE hotel_spans hotel_batch_spans(const hotel_batch *batch) {
+    return HOTEL_NOTHING(hotel_spans);
+}
+HOTEL_INLINE bool hotel_next_span(hotel_spans *spans, hotel_span_view *out) { return false; }
+HOTEL_INLINE hotel_exporter hotel_console_exporter(int descriptor) {
+    return HOTEL_NOTHING(hotel_exporter);
+}
+HOTEL_INLINE hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *exporter,
+                                                        void *memory, size_t capacity) {
+    return HOTEL_NOTHING(hotel_exporter);
+}
+HOTEL_INLINE hotel_batch hotel_memory_exporter_batch(const hotel_memory_exporter *exporter) {
+    return HOTEL_NOTHING(hotel_batch);
+}
+HOTEL_INLINE size_t hotel_memory_exporter_count(const hotel_memory_exporter *exporter) {
+    return 0;
+}
+HOTEL_INLINE bool hotel_memory_exporter_at(const hotel_memory_exporter *exporter, size_t index,
+                                           hotel_span_view *out) {
+    return false;
+}
+HOTEL_INLINE size_t hotel_memory_exporter_refused(const hotel_memory_exporter *exporter) {
+    return 0;
+}
+HOTEL_INLINE void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {}
+HOTEL_INLINE hotel_result hotel_resource_start(hotel_resource *resource, void *memory,
+                                               size_t capacity, const char *schema_url) {
+    if (resource) *resource = HOTEL_NOTHING(hotel_resource);
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_add(hotel_resource *resource, hotel_attr attribute) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_set_schema(hotel_resource *resource,
+                                                    const char *schema_url) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_merge(hotel_resource *resource,
+                                               const hotel_resource *updating) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_resource_view hotel_resource_read(const hotel_resource *resource) {
+    return HOTEL_NOTHING(hotel_resource_view);
+}
+HOTEL_INLINE hotel_detector hotel_service_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_process_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_command_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_host_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_os_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_sdk_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_resource_detector(const hotel_resource *resource) {
+    return HOTEL_NOTHING(hotel_detector);
 }
 
 #pragma GCC diagnostic pop
@@ -3226,9 +3418,9 @@ typedef struct hoteli_field {
 static bool hoteli_varint_read(const uint8_t **cursor, const uint8_t *end, uint64_t *out) {
     uint64_t value = 0;
     int shift;
-    for (shift = 0; shift < 70 && *cursor != end; shift += 7) {
+    for (shift = 0; *cursor != end; shift += 7) {
         uint8_t byte = *(*cursor)++;
-        // The tenth byte has room for one bit.
+        // The tenth byte has room for one bit: it is the last.
         if (shift == 63 && byte > 1) return false;
         value |= (uint64_t)(byte & 0x7F) << shift;
         if (byte < 0x80) {
@@ -5292,8 +5484,7 @@ static hotel_value hoteli_element(const hotel_value *v, uint32_t i) {
     case HOTEL_TYPE_BOOLS: return hotel_of_bool(v->as.bools[i]);
     case HOTEL_TYPE_INTS: return hotel_of_int(v->as.ints[i]);
     case HOTEL_TYPE_DOUBLES: return hotel_of_double(v->as.doubles[i]);
-    case HOTEL_TYPE_ARRAY: return v->as.values[i];
-    default: return hotel_of_empty();
+    default: return v->as.values[i]; /* HOTEL_TYPE_ARRAY */
     }
 }
 
@@ -8964,7 +9155,7 @@ static int64_t hoteli_close_asked(int64_t now_ms);
 /* One turn of the exporter: everything that is due, then a wait of at most max_wait_ms. */
 static void hoteli_turn(int64_t max_wait_ms) {
     hoteli_watch w;
-    int64_t now_ms = hoteli_now_ms(), until = now_ms + max_wait_ms;
+    int64_t now_ms = hoteli_now_ms(), until = now_ms + 60000;
     uint32_t i;
     w.count = 0;
     if (!hoteli_g.no_threads) {
@@ -8985,6 +9176,7 @@ static void hoteli_turn(int64_t max_wait_ms) {
     until = HOTELI_MIN(until, hoteli_close_asked(now_ms));
     if (hoteli_flush_end()) until = now_ms; /* the next round, or the end */
     hoteli_g.next_ms = until;
+    until = HOTELI_MIN(until, now_ms + max_wait_ms);
     hoteli_wait(w.fds, w.count, until, now_ms);
     for (i = 0; i < w.count; i++) {
         hoteli_request *r = w.owners[i];
@@ -9572,10 +9764,11 @@ static hotel_result hoteli_memory_shutdown(uint32_t timeout_ms, void *user_data)
 HOTEL_API hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *exporter, void *memory,
                                                      size_t capacity) {
     hotel_exporter result;
+    memset((void *)&result, 0, sizeof result);
+    if (!exporter) return result;
     memset(exporter, 0, sizeof *exporter);
     exporter->memory = (uint8_t *)memory;
     exporter->capacity = memory ? capacity : 0;
-    memset((void *)&result, 0, sizeof result);
     result.export_fn = hoteli_memory_export;
     result.shutdown_fn = hoteli_memory_shutdown;
     result.user_data = exporter;
@@ -9583,6 +9776,7 @@ HOTEL_API hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *expo
 }
 
 HOTEL_API hotel_batch hotel_memory_exporter_batch(const hotel_memory_exporter *exporter) {
+    if (!exporter) return hotel_batch_of(NULL, 0);
     return hotel_batch_of(exporter->memory, __atomic_load_n(&exporter->used, __ATOMIC_ACQUIRE));
 }
 
@@ -9601,10 +9795,11 @@ HOTEL_API bool hotel_memory_exporter_at(const hotel_memory_exporter *exporter, s
 }
 
 HOTEL_API size_t hotel_memory_exporter_refused(const hotel_memory_exporter *exporter) {
-    return HOTELI_GET(exporter->refused);
+    return exporter ? HOTELI_GET(exporter->refused) : 0;
 }
 
 HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {
+    if (!exporter) return;
     hoteli_memory_enter(exporter);
     HOTELI_SET(exporter->refused, (size_t)0);
     __atomic_store_n(&exporter->used, (size_t)0, __ATOMIC_RELEASE);
@@ -9740,10 +9935,13 @@ static void hoteli_bad_endpoint(hoteli_setup *s, const char *source, const char 
 /* A boolean: "true" in any case is true, and all else false, with a word about it (EP-02). */
 static bool hoteli_boolean(const hoteli_setup *s, bool code, const char *name) {
     const char *value = code ? NULL : hoteli_env(s, name);
+    size_t size;
     if (code) return true;
     if (!value) return false;
-    if (hoteli_is_word(value, strlen(value), "true")) return true;
-    if (!hoteli_is_word(value, strlen(value), "false"))
+    size = strlen(value);
+    hoteli_trim(&value, &size);
+    if (hoteli_is_word(value, size, "true")) return true;
+    if (!hoteli_is_word(value, size, "false"))
         hoteli_bad_variable(name, value, "is neither true nor false", "false is used");
     return false;
 }
@@ -9751,11 +9949,13 @@ static bool hoteli_boolean(const hoteli_setup *s, bool code, const char *name) {
 /* One of some words in any case (EP-07): its place in the list; -1 when unset or unknown. */
 static int hoteli_choice(const hoteli_setup *s, const char *name, const char *const *words,
                          int count, const char *instead) {
-    const char *value = hoteli_env(s, name);
+    const char *value = hoteli_env(s, name), *word = value;
+    size_t size = value ? strlen(value) : 0;
     int i;
     if (!value) return -1;
+    hoteli_trim(&word, &size);
     for (i = 0; i < count; i++)
-        if (hoteli_is_word(value, strlen(value), words[i])) return i;
+        if (hoteli_is_word(word, size, words[i])) return i;
     hoteli_bad_variable(name, value, "is not a value that is known here", instead);
     return -1;
 }
@@ -12479,7 +12679,10 @@ static hotel_result hoteli_flush(uint32_t first, uint32_t end, uint32_t timeout_
     if (!hoteli_reading()) return HOTEL_ERR_NOT_RUNNING;
     running = hoteli_flag_load(&hoteli_g.running) != 0;
     pump = hoteli_g.no_threads;
-    for (i = first; i < end; i++) mask |= hoteli_mask_of(&hoteli_g.providers[i]);
+    for (i = first; i < end; i++) {
+        const hoteli_provider *p = &hoteli_g.providers[i];
+        if (hoteli_flag_load(&p->state) == HOTELI_RUNS) mask |= hoteli_mask_of(p);
+    }
     lost = hoteli_lost(mask);
     hoteli_reading_over();
     if (!running) return HOTEL_ERR_NOT_RUNNING;

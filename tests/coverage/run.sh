@@ -23,15 +23,17 @@ WRITING OTLP VALUES
 OTLP ENCODING'
 
 work=build/coverage
-if ! command -v gcov >/dev/null; then
-    echo "coverage: skipped, no gcov found (package gcc)"
+if [ $# -eq 0 ] || ! command -v gcov >/dev/null; then
+    echo "coverage: skipped, needs gcc and gcov (package gcc)"
     exit 0
 fi
 mkdir -p "$work" || exit 2
 
 # Counts of earlier runs would be added to.
 find "$work" -name '*.gcda' -exec rm -f {} +
-tests/run.sh --logs "$work/tap" "$@" || exit 1
+tests/run.sh --logs "$work/tap" "$@"
+tests_failed=$?
+echo
 
 bold='' red='' plain=''
 if [ -t 1 ] && [ "${TERM:-dumb}" != dumb ] && [ -z "${NO_COLOR:-}" ]; then
@@ -178,4 +180,4 @@ awk -v least="$LEAST" -v sections="$sections" -v bold="$bold" -v red="$red" -v p
             complain("fewer than " least " % of the branches were taken")
         }
         exit complaints > 0
-    }' hatchet_otel.h tests/coverage/exceptions.txt "$work/all.gcov"
+    }' hatchet_otel.h tests/coverage/exceptions.txt "$work/all.gcov" && exit "$tests_failed"
