@@ -561,7 +561,8 @@ static void test_length(void) {
         list[6] = hotel_ints("array", ints, 2);
         got = put((place)at, &limits, list, COUNT(list));
         is_mem(value_in((place)at, got, "ASCII").at, 2,
-               places[at].exempt ? "\x0a\x05" : "\x0a\x00", 2, "SP-35 %s: a limit of nothing", name);
+               places[at].exempt ? "\x0a\x05" : "\x0a\x00", 2, "SP-35 %s: a limit of nothing",
+               name);
         is_int(value_in((place)at, got, "array").size, 15, "SP-35 %s: numbers stay", name);
         sink_close(name);
         limits.attribute_value_length = 3;
