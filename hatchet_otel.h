@@ -9155,7 +9155,7 @@ static int64_t hoteli_close_asked(int64_t now_ms);
 /* One turn of the exporter: everything that is due, then a wait of at most max_wait_ms. */
 static void hoteli_turn(int64_t max_wait_ms) {
     hoteli_watch w;
-    int64_t now_ms = hoteli_now_ms(), until = now_ms + 60000;
+    int64_t now_ms = hoteli_now_ms(), until = now_ms + 60000, due;
     uint32_t i;
     w.count = 0;
     if (!hoteli_g.no_threads) {
@@ -9169,11 +9169,12 @@ static void hoteli_turn(int64_t max_wait_ms) {
     }
     hoteli_housekeeping(now_ms);
     for (i = 0; i < hoteli_num_destinations(); i++) {
-        int64_t due = hoteli_destination_step(hoteli_g.destinations[i], now_ms, &w);
+        due = hoteli_destination_step(hoteli_g.destinations[i], now_ms, &w);
         until = HOTELI_MIN(until, due);
     }
     until = HOTELI_MIN(until, hoteli_g.drain_ms);
-    until = HOTELI_MIN(until, hoteli_close_asked(now_ms));
+    due = hoteli_close_asked(now_ms);
+    until = HOTELI_MIN(until, due);
     if (hoteli_flush_end()) until = now_ms; /* the next round, or the end */
     hoteli_g.next_ms = until;
     until = HOTELI_MIN(until, now_ms + max_wait_ms);
@@ -10630,7 +10631,8 @@ static bool hoteli_setup_make(const hoteli_setup *s) {
 /* A limit: code, else its variable, else the general one, else the default (4.2). */
 static uint32_t hoteli_limit(const hoteli_setup *s, uint32_t code, const char *variable,
                              const char *general, uint32_t fallback, uint32_t most) {
-    return HOTELI_MIN(hoteli_number(s, code, variable, general, 0, fallback), most);
+    uint32_t n = hoteli_number(s, code, variable, general, 0, fallback);
+    return HOTELI_MIN(n, most);
 }
 
 static void hoteli_plan_limits(const hoteli_setup *s) {
@@ -13001,8 +13003,13 @@ static void hoteli_describe(hoteli_text *text) {
     hoteli_describe_line(text, "shards", hoteli_g.shard_mask + 1);
     hoteli_describe_line(text, "max_span_bytes", l->max_span_bytes);
     hoteli_describe_line(text, "attribute_count", l->attribute_count);
+    if (l->attribute_value_length != UINT32_MAX)
+        hoteli_describe_line(text, "attribute_value_length", l->attribute_value_length);
+    hoteli_describe_line(text, "attribute_value_depth", l->attribute_value_depth);
     hoteli_describe_line(text, "event_count", l->event_count);
     hoteli_describe_line(text, "link_count", l->link_count);
+    hoteli_describe_line(text, "event_attribute_count", l->event_attribute_count);
+    hoteli_describe_line(text, "link_attribute_count", l->link_attribute_count);
     for (i = 0; i < hoteli_num_destinations(); i++) {
         const hoteli_destination *d = hoteli_g.destinations[i];
         hoteli_say(text, "destination=");
