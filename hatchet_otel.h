@@ -176,7 +176,7 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 #ifndef HATCHET_OTEL_H_INCLUDED
 #define HATCHET_OTEL_H_INCLUDED
 
-/* ==== [SECTION 01] VERSION AND LINKAGE ====================================================== */
+/* ==== [SECTION 01] VERSION AND LINKAGE ===================================================== */
 
 /* One source of truth for everything that is versioned with this file. */
 #define HOTEL_VERSION_MAJOR 0
@@ -231,7 +231,7 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 extern "C" {
 #endif
 
-/* ==== [SECTION 02] RESULTS AND LOG MESSAGES ================================================= */
+/* ==== [SECTION 02] RESULTS AND LOG MESSAGES ================================================ */
 
 /* What set-up, flush and shutdown return. Zero is success, errors are negative.
    Span calls return nothing: they never fail the host, they count (hotel_stats). */
@@ -316,7 +316,7 @@ typedef void (*hotel_log_fn)(hotel_log_level level, hotel_log_id id, const char 
 HOTEL_API void hotel_log_to_stderr(hotel_log_level level, hotel_log_id id, const char *message,
                                    void *user_data);
 
-/* ==== [SECTION 03] ATTRIBUTES =============================================================== */
+/* ==== [SECTION 03] ATTRIBUTES ============================================================== */
 
 /* The kinds of attribute values (SP-31). */
 typedef enum hotel_type {
@@ -529,7 +529,7 @@ HOTEL_INLINE hotel_attr hotel_map(const char *key, const hotel_attr *entries, si
     return hotel_attrn(key, hotel_text_size(key), hotel_of_map(entries, count));
 }
 
-/* ==== [SECTION 04] SPAN CONTEXT, SPAN, CONTEXT ============================================== */
+/* ==== [SECTION 04] SPAN CONTEXT, SPAN, CONTEXT ============================================= */
 
 /* A reference to a shared immutable block in the arena (tracestate, a task's attributes, baggage).
    Counted; index 0 is none; a reference that outlived its block reads as empty. Opaque. */
@@ -582,7 +582,7 @@ HOTEL_API void hotel_span_id_hex(const hotel_span_context *context, char out[17]
 /* A span that only carries this context: not recording, every call ignored (SP-02). */
 HOTEL_API hotel_span hotel_wrap(const hotel_span_context *context);
 
-/* ==== [SECTION 05] CONFIGURATION ============================================================ */
+/* ==== [SECTION 05] CONFIGURATION =========================================================== */
 
 /* In every configuration struct a zeroed member means its default. Where zero itself is a
    useful setting, this constant says it: a limit that keeps none, a delay of 0 ms. */
@@ -846,7 +846,7 @@ typedef struct hotel_config {
     hotel_id_generator id_generator HOTEL_ZERO;
 } hotel_config;
 
-/* ==== [SECTION 06] LIFE CYCLE =============================================================== */
+/* ==== [SECTION 06] LIFE CYCLE ============================================================== */
 
 /* Starts the library: reads configuration and environment, sets up the arena, the destinations
    and (unless no_threads) the exporter's thread. config NULL: all defaults. Copies what it is
@@ -912,7 +912,7 @@ HOTEL_API size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
 /* The version this implementation was compiled from, "0.1.0". */
 HOTEL_API const char *hotel_version(void);
 
-/* ==== [SECTION 07] STATISTICS =============================================================== */
+/* ==== [SECTION 07] STATISTICS ============================================================== */
 
 /* The books since hotel_init (a fork child starts at zero). On 32-bit machines the counters come
    round at 2^32. Once no call is in progress
@@ -967,7 +967,7 @@ HOTEL_API hotel_result hotel_get_destination_stats(size_t index, hotel_destinati
    manners: returns the size needed without the NUL. threads: any. */
 HOTEL_API size_t hotel_describe(char *out, size_t capacity);
 
-/* ==== [SECTION 08] TRACERS AND SPANS ======================================================== */
+/* ==== [SECTION 08] TRACERS AND SPANS ======================================================= */
 
 /* A tracer: an instrumentation scope. {0} is the default one of hotel_config. */
 typedef struct hotel_tracer {
@@ -1133,7 +1133,7 @@ HOTEL_API void hotel_record_exception(const hotel_span *span, const char *type,
                                       const char *message, const char *stacktrace,
                                       const hotel_attr *attributes, size_t num_attributes);
 
-/* ==== [SECTION 09] CURRENT CONTEXT ========================================================== */
+/* ==== [SECTION 09] CURRENT CONTEXT ========================================================= */
 
 /* The thread's current context and span; zero when nothing is attached. Borrowed: valid while
    it stays attached. threads: each sees its own. */
@@ -1191,7 +1191,7 @@ HOTEL_API hotel_guard hotel_guard_span(const hotel_span *span);
 HOTEL_API hotel_guard hotel_guard_context(const hotel_context *context);
 HOTEL_API void hotel_guard_leave(hotel_guard *guard);
 
-/* ==== [SECTION 10] BAGGAGE ================================================================== */
+/* ==== [SECTION 10] BAGGAGE ================================================================= */
 
 /* Names with values that travel beside a trace (BG-01). This is a working copy in memory of the
    caller, made by hotel_baggage_start, for one thread at a time; it needs no hotel_init. A context
@@ -1265,7 +1265,7 @@ HOTEL_API hotel_context hotel_context_with_baggage(const hotel_context *context,
    false: some entries found no room, out->dropped says how many. threads: any. */
 HOTEL_API bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out);
 
-/* ==== [SECTION 11] PROPAGATION ============================================================== */
+/* ==== [SECTION 11] PROPAGATION ============================================================= */
 
 /* The current context with the remote parent that a request brought: W3C traceparent and, if
    there is one, tracestate (NULL: none). A traceparent that is absent or malformed leaves the
@@ -1405,7 +1405,7 @@ HOTEL_API void hotel_env_start(hotel_env *env, char **list, size_t capacity, cha
                                size_t memory_bytes, char *const *base);
 HOTEL_API hotel_setter hotel_env_setter(void);
 
-/* ==== [SECTION 12] EXPORTERS AND FINISHED SPANS ============================================= */
+/* ==== [SECTION 12] EXPORTERS AND FINISHED SPANS ============================================ */
 
 /* A list inside something finished: attributes, elements of an array, events, links. It is walked
    with the hotel_next_* function of its members; walking uses it up, so walk a copy to come
@@ -1611,7 +1611,7 @@ HOTEL_API size_t hotel_memory_exporter_refused(const hotel_memory_exporter *expo
    reading. */
 HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter);
 
-/* ==== [SECTION 13] RESOURCES AND DETECTORS ================================================== */
+/* ==== [SECTION 13] RESOURCES AND DETECTORS ================================================= */
 
 /* The schema URL of the semantic conventions whose names this library's detectors use (RS-07). */
 #define HOTEL_SCHEMA_URL "https://opentelemetry.io/schemas/1.44.0"
@@ -1679,7 +1679,7 @@ HOTEL_API hotel_detector hotel_os_detector(void);
 HOTEL_API hotel_detector hotel_sdk_detector(void);
 HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource);
 
-/* ==== [SECTION 14] HATCHET ================================================================== */
+/* ==== [SECTION 14] HATCHET ================================================================= */
 
 /* A task run as a worker receives it: the members are those of Hatchet's AssignedAction. What
    is NULL or empty is left out of the span; numbers are always sent, zero included. A string
@@ -1785,7 +1785,7 @@ HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *jso
 /* The current context with the parent that a run's metadata names, as hotel_extract. */
 HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_size);
 
-/* ==== [SECTION 15] WITHOUT TRACING ========================================================== */
+/* ==== [SECTION 15] WITHOUT TRACING ========================================================= */
 
 #ifdef HATCHET_OTEL_DISABLE
 
@@ -2157,7 +2157,7 @@ HOTEL_INLINE size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity
 #pragma clang diagnostic pop
 #endif
 
-/* ==== [SECTION 16] MACROS FOR C ============================================================= */
+/* ==== [SECTION 16] MACROS FOR C ============================================================ */
 
 #ifndef __cplusplus
 
@@ -2187,7 +2187,7 @@ HOTEL_INLINE size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity
 
 #else
 
-/* ==== [SECTION 17] THE SAME FOR C++ ========================================================= */
+/* ==== [SECTION 17] THE SAME FOR C++ ======================================================== */
 
 /* Several attributes at once. */
 template <typename... Attributes>
@@ -2271,7 +2271,7 @@ private:
     !defined(HATCHET_OTEL_IMPLEMENTATION_INCLUDED)
 #define HATCHET_OTEL_IMPLEMENTATION_INCLUDED
 
-/* ==== [SECTION 18] PLATFORM ================================================================= */
+/* ==== [SECTION 18] PLATFORM ================================================================ */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -2420,7 +2420,7 @@ static void hoteli_cancel_back(int state) {
     (void)state;
 }
 
-/* ==== [SECTION 19] TEXT ===================================================================== */
+/* ==== [SECTION 19] TEXT ==================================================================== */
 
 /* One byte value in all eight bytes of a word. */
 #define HOTELI_BYTES(x) (UINT64_C(0x0101010101010101) * (x))
@@ -2606,7 +2606,7 @@ static size_t hoteli_percent_decode(char *out, const char *text, size_t size, bo
     return used;
 }
 
-/* ==== [SECTION 20] LISTS OF PAIRS =========================================================== */
+/* ==== [SECTION 20] LISTS OF PAIRS ========================================================== */
 
 typedef struct hoteli_pair {
     const char *key;
@@ -2656,7 +2656,7 @@ static bool hoteli_is_token(const char *text, size_t size) {
     return size > 0;
 }
 
-/* ==== [SECTION 21] URLS ===================================================================== */
+/* ==== [SECTION 21] URLS ==================================================================== */
 
 typedef struct hoteli_url {
     bool tls;
@@ -2766,7 +2766,7 @@ static const char *hoteli_url_parse(const char *text, size_t size, hoteli_url *u
     return reason != NULL ? reason : hoteli_url_path(text + stop, size - stop, url);
 }
 
-/* ==== [SECTION 22] W3C TRACE CONTEXT ======================================================== */
+/* ==== [SECTION 22] W3C TRACE CONTEXT ======================================================= */
 
 /* Between a word as it lies in memory and one whose lowest byte is the first. */
 static uint64_t hoteli_le64(uint64_t v) {
@@ -3023,7 +3023,7 @@ static size_t hoteli_tracestate_shrink(char *state, size_t size, size_t max_size
     return size;
 }
 
-/* ==== [SECTION 23] HTTP RESPONSES =========================================================== */
+/* ==== [SECTION 23] HTTP RESPONSES ========================================================== */
 
 enum {
     HOTELI_HTTP_STATUS,
@@ -3420,7 +3420,7 @@ static int64_t hoteli_http_retry_after_ms(const char *text, int64_t now_unix_s) 
     return (int64_t)(seconds < 86400 ? seconds : 86400) * 1000;
 }
 
-/* ==== [SECTION 24] OTLP REPLIES ============================================================= */
+/* ==== [SECTION 24] OTLP REPLIES ============================================================ */
 
 typedef struct hoteli_reply {
     bool has_partial_success;
@@ -3534,7 +3534,7 @@ static bool hoteli_status_parse(const uint8_t *bytes, size_t size, hoteli_reply 
     return ok;
 }
 
-/* ==== [SECTION 25] FINISHED SPANS =========================================================== */
+/* ==== [SECTION 25] FINISHED SPANS ========================================================== */
 
 /* What the members of a hotel_list are. */
 enum {
@@ -3915,7 +3915,7 @@ HOTEL_API hotel_batch hotel_batch_of(const void *request, size_t request_size) {
     return batch;
 }
 
-/* ==== [SECTION 26] JSON METADATA ============================================================ */
+/* ==== [SECTION 26] JSON METADATA =========================================================== */
 
 static const char *hoteli_json_blanks(const char *p, const char *end) {
     while (p != end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')) p++;
@@ -4252,7 +4252,7 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
     return sink.size;
 }
 
-/* ==== [SECTION 27] STRUCTURES =============================================================== */
+/* ==== [SECTION 27] STRUCTURES ============================================================== */
 
 /* A state word, {generation, owned, ended, count}. In a span record count is the number of
    threads inside, owned says that one of them has the chain to itself. In a block count is the
@@ -4628,7 +4628,7 @@ enum { HOTELI_REMOTE_SAMPLED, HOTELI_REMOTE_NOT, HOTELI_LOCAL_SAMPLED, HOTELI_LO
 enum { HOTELI_ON_START = 1, HOTELI_ON_ENDING = 2, HOTELI_ON_END = 4 };
 enum { HOTELI_RUNS = 0, HOTELI_ASKED, HOTELI_OVER };
 
-/* ==== [SECTION 28] STATE ==================================================================== */
+/* ==== [SECTION 28] STATE =================================================================== */
 
 /* The one mutable object of the library beside thread-local memory. */
 static struct hoteli_state {
@@ -4752,7 +4752,7 @@ static inline uint32_t hoteli_num_destinations(void) {
 }
 
 
-/* ==== [SECTION 29] LOG ====================================================================== */
+/* ==== [SECTION 29] LOG ===================================================================== */
 
 static void hoteli_text_start(hoteli_text *text, char *out, size_t capacity) {
     text->at = out;
@@ -4879,7 +4879,7 @@ static void hoteli_log_pending(int64_t now_ms) {
     }
 }
 
-/* ==== [SECTION 30] CLOCK AND RANDOM ========================================================= */
+/* ==== [SECTION 30] CLOCK AND RANDOM ======================================================== */
 
 static uint64_t hoteli_clock_ns(clockid_t clock) {
     struct timespec t;
@@ -5075,7 +5075,7 @@ static inline uint64_t hoteli_random(hoteli_thread *t) {
     return value;
 }
 
-/* ==== [SECTION 31] ARENA ==================================================================== */
+/* ==== [SECTION 31] ARENA =================================================================== */
 
 static inline hoteli_chunk *hoteli_chunk_at(uint32_t index) {
     return (hoteli_chunk *)(void *)(hoteli_g.arena +
@@ -5386,7 +5386,7 @@ static void hoteli_give_back(hotel_block *block) {
     memset(block, 0, sizeof *block);
 }
 
-/* ==== [SECTION 32] WRITING OTLP VALUES ====================================================== */
+/* ==== [SECTION 32] WRITING OTLP VALUES ===================================================== */
 
 /* Payload entries use the tags of the Span message, plus two of our own with wire types that
    never go out. */
@@ -5827,7 +5827,7 @@ static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
     return block;
 }
 
-/* ==== [SECTION 33] INSIDE A SPAN ============================================================ */
+/* ==== [SECTION 33] INSIDE A SPAN =========================================================== */
 
 static HOTELI_COLD void hoteli_bad_argument(void) {
     hoteli_count(&hoteli_g.bad_arguments, 1);
@@ -6634,7 +6634,7 @@ static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
     hoteli_publish(record, span->record);
 }
 
-/* ==== [SECTION 34] SCOPES AND RESOURCE ====================================================== */
+/* ==== [SECTION 34] SCOPES AND RESOURCE ===================================================== */
 
 /* A text field that is left out when empty; out NULL measures. */
 static size_t hoteli_optional_text(hoteli_cursor *out, uint8_t tag, const char *text) {
@@ -6759,7 +6759,7 @@ static void *hoteli_carve(size_t size) {
     return at;
 }
 
-/* ==== [SECTION 35] RESOURCES AND DETECTORS ================================================== */
+/* ==== [SECTION 35] RESOURCES AND DETECTORS ================================================= */
 
 /* Encoded attributes of Resource (fields 1) from the front of the memory, the schema URL at its
    end, what is between is free. */
@@ -7231,7 +7231,7 @@ HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource)
     return detector;
 }
 
-/* ==== [SECTION 36] THREADS AND CURRENT CONTEXT ============================================== */
+/* ==== [SECTION 36] THREADS AND CURRENT CONTEXT ============================================= */
 
 static bool hoteli_rebuild(void);
 static HOTELI_COLD hotel_block hoteli_extract_state(const char *state, size_t state_size);
@@ -7307,7 +7307,7 @@ static hotel_result hoteli_detach(hotel_token token) {
     return HOTEL_ERR_ORDER;
 }
 
-/* ==== [SECTION 37] STARTING SPANS =========================================================== */
+/* ==== [SECTION 37] STARTING SPANS ========================================================== */
 
 /* A ratio looks at the low-order bits, which are random in every kind of trace ID (SM-08). */
 static bool hoteli_ratio_keeps(uint64_t threshold, const uint8_t trace_id[16]) {
@@ -7616,7 +7616,7 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     return span;
 }
 
-/* ==== [SECTION 38] OTLP ENCODING ============================================================ */
+/* ==== [SECTION 38] OTLP ENCODING =========================================================== */
 
 /* A payload in one piece: in place where it is one chunk, else copied to a scratch buffer. */
 static const uint8_t *hoteli_flat(hoteli_cursor c, size_t size, const hoteli_scratch *scratch) {
@@ -7981,7 +7981,7 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
     if (pooled) hoteli_pool_leave(p);
 }
 
-/* ==== [SECTION 39] SOCKETS ================================================================== */
+/* ==== [SECTION 39] SOCKETS ================================================================= */
 
 /* The one call that cannot be bounded, on a thread of its own. */
 static void *hoteli_lookup_run(void *argument) {
@@ -8234,7 +8234,7 @@ static void hoteli_socket_close(void *connection, bool inherited) {
     s->lookup = NULL;
 }
 
-/* ==== [SECTION 40] DESTINATIONS ============================================================= */
+/* ==== [SECTION 40] DESTINATIONS ============================================================ */
 
 static void hoteli_destination_name(hoteli_text *text, const hoteli_destination *d) {
     if (d->exports) {
@@ -8969,7 +8969,7 @@ static void hoteli_destination_close(hoteli_destination *d, uint32_t timeout_ms)
     hoteli_exporter_shutdown(d, timeout_ms);
 }
 
-/* ==== [SECTION 41] EXPORTER ================================================================= */
+/* ==== [SECTION 41] EXPORTER ================================================================ */
 
 /* An ended span that comes too late for its provider's destinations. */
 static void hoteli_drop_late(const hoteli_provider *p, uint32_t index) {
@@ -9316,7 +9316,7 @@ static bool hoteli_exporter_start(void) {
     return error == 0;
 }
 
-/* ==== [SECTION 42] CONSOLE AND MEMORY EXPORTERS ============================================= */
+/* ==== [SECTION 42] CONSOLE AND MEMORY EXPORTERS ============================================ */
 
 /* Text on its way to a descriptor, in pieces. */
 typedef struct hoteli_printer {
@@ -9845,7 +9845,7 @@ HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {
     hoteli_memory_leave(exporter);
 }
 
-/* ==== [SECTION 43] CONFIGURATION ============================================================ */
+/* ==== [SECTION 43] CONFIGURATION =========================================================== */
 
 /* Where the settings of one destination come from. */
 typedef struct hoteli_plan {
@@ -11087,7 +11087,7 @@ static void hoteli_announce(const hoteli_destination *d) {
     hoteli_log_text(HOTEL_LOG_INFO, HOTEL_LOG_ID_STARTED, &text);
 }
 
-/* ==== [SECTION 44] FORK ===================================================================== */
+/* ==== [SECTION 44] FORK ==================================================================== */
 
 /* The second end is never 0. */
 static void hoteli_pipe_close(void) {
@@ -11273,7 +11273,7 @@ static bool hoteli_here(void) {
     return hoteli_epoch() || hoteli_rebuild();
 }
 
-/* ==== [SECTION 45] HATCHET ================================================================== */
+/* ==== [SECTION 45] HATCHET ================================================================= */
 
 /* Payloads up to this size go to every span of a task; larger ones stay on the task's own span,
    because a full batch of copies must stay below the 4 MiB that the engine accepts. */
@@ -11437,7 +11437,7 @@ static void hoteli_task_end(hotel_task *task) {
     memset(&task->context.entries, 0, sizeof task->context.entries);
 }
 
-/* ==== [SECTION 46] BAGGAGE AND VALUES OF CONTEXTS =========================================== */
+/* ==== [SECTION 46] BAGGAGE AND VALUES OF CONTEXTS ========================================== */
 
 /* An entry, in a working copy as in a block: three sizes, then name, value and metadata, each with
    a NUL behind it. */
@@ -11780,7 +11780,7 @@ static size_t hoteli_entries_read(hotel_block block, hoteli_slot_value *out) {
     return size / sizeof *out;
 }
 
-/* ==== [SECTION 47] PROPAGATORS ============================================================== */
+/* ==== [SECTION 47] PROPAGATORS ============================================================= */
 
 #if defined(__APPLE__)
 #include <crt_externs.h>
@@ -12294,7 +12294,7 @@ static hotel_string hoteli_header_keys(const void *carrier, size_t index) {
     return key;
 }
 
-/* ==== [SECTION 48] PUBLIC FUNCTIONS ========================================================= */
+/* ==== [SECTION 48] PUBLIC FUNCTIONS ======================================================== */
 
 HOTEL_API const char *hotel_result_text(int result) {
     switch (result) {
