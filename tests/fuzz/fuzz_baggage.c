@@ -2,21 +2,10 @@
  * SPDX-License-Identifier: MIT
  *
  * A baggage header on the first line, B3 on the second, OTEL_PROPAGATORS on the third, a name, a
- * value and metadata to set on those behind; and all of it as the memory of a working copy.
+ * value and metadata to set on those behind; and all of it as the memory of a working copy. The
+ * header is also read by a parser made of the grammar.
  */
 #include "fuzz.h"
-
-#define B3 "463ac35c9f6413ad48485a3953bb6124-0020000000000001"
-
-const char *const fuzz_seeds[] = {
-    "user=caf%C3%A9;p=1;q, b = x=y ,,c=%FF%E2%82;p\n" B3 "-1\ntracecontext,baggage\n"
-    "name\nvalue\np=1",
-    "a=1,a=2;x,bad,=,k=100%+\\,\tlast=%2\n48485a3953bb6124-0020000000000001-d-05e3ac9a4f6e3b90\n"
-    "none, B3multi ,b3,jaeger,,\na b\n, ;=\" \xC3\xA9\xFF\n;;p = x ; ",
-    "!#$%&'*+-.^_`|~09azAZ=!#$&'()*+-./:<=>?@[]^_`{|}~;!=!;z\n" B3 "-true\n\n\n\n",
-    "a=,b=;,c=;;,d=;=,e=;p=%zz\n----\nx\n%41\n%\n%=%",
-    "\x01\x00\x00\x00\n0\n0\n0\n0\n0",
-    NULL};
 
 static bool is_text(hotel_string s, const void *from, size_t size) {
     const char *start = (const char *)from;
@@ -71,10 +60,9 @@ static void check_sent(const hotel_baggage *b) {
 }
 
 static void check_parse(const char *text, size_t size, size_t room) {
-    char *memory = (char *)malloc(room > 0 ? room : 1);
+    char *memory = (char *)fuzz_alloc(room);
     hotel_baggage b;
     size_t taken;
-    if (memory == NULL) abort();
     hotel_baggage_start(&b, memory, room);
     taken = hotel_baggage_parse(&b, text, size);
     FUZZ_CHECK(b.size <= room && b.count <= taken && b.count <= HOTEL_BAGGAGE_MEMBERS);
@@ -82,6 +70,124 @@ static void check_parse(const char *text, size_t size, size_t room) {
     (void)walk(&b, true);
     check_sent(&b);
     free(memory);
+}
+
+/* ---- The grammar of W3C baggage ------------------------------------------------------------- */
+
+typedef struct range {
+    const char *at;
+    size_t size;
+} range;
+
+/* What stands before the first mark, trimmed; *rest goes behind it. false: there was none. */
+static bool take_until(range *rest, char mark, range *out) {
+    size_t n = 0;
+    bool found;
+    while (n < rest->size && rest->at[n] != mark) n++;
+    found = n < rest->size;
+    out->at = rest->at;
+    out->size = n;
+    rest->at += n + found;
+    rest->size -= n + found;
+    while (out->size > 0 && (out->at[0] == ' ' || out->at[0] == '\t')) out->at++, out->size--;
+    while (out->size > 0 && (out->at[out->size - 1] == ' ' || out->at[out->size - 1] == '\t')) {
+        out->size--;
+    }
+    return found;
+}
+
+static bool made_of(range r, const char *excluded) {
+    size_t i;
+    for (i = 0; i < r.size; i++) {
+        unsigned char c = (unsigned char)r.at[i];
+        if (c <= ' ' || c >= 0x7F || strchr(excluded, c) != NULL) return false;
+    }
+    return true;
+}
+
+static bool is_name(range r) {
+    return r.size > 0 && made_of(r, "\"(),/:;<=>?@[\\]{}");
+}
+
+static bool is_octets(range r) {
+    return made_of(r, "\",;\\");
+}
+
+/* WB-01, WB-02: percent-decoded, then what is not UTF-8 becomes U+FFFD. */
+static size_t decode(range r, char *out) {
+    char *bytes = (char *)fuzz_alloc(r.size);
+    size_t i, n = 0, used = 0;
+    for (i = 0; i < r.size; i++, n++) {
+        char hex[3] = {0, 0, 0};
+        if (r.at[i] == '%' && r.size - i > 2) memcpy(hex, r.at + i + 1, 2);
+        bytes[n] = r.at[i];
+        if (strspn(hex, "0123456789abcdefABCDEF") == 2) {
+            bytes[n] = (char)strtoul(hex, NULL, 16);
+            i += 2;
+        }
+    }
+    used = hoteli_utf8_repair(out, bytes, n);
+    free(bytes);
+    return used;
+}
+
+/* WB-03 to WB-05, WB-09: a name and a value; false for a member that is malformed. */
+static bool read_member(range member, range *name, range *value) {
+    range head, property, key;
+    bool more = take_until(&member, ';', &head);
+    if (!take_until(&head, '=', name) || !is_name(*name)) return false;
+    (void)take_until(&head, '\0', value);
+    if (!is_octets(*value)) return false;
+    while (more) {
+        bool has_value;
+        more = take_until(&member, ';', &property);
+        if (property.size == 0) continue;
+        has_value = take_until(&property, '=', &key);
+        if (!is_name(key)) return false;
+        if (has_value && (take_until(&property, '\0', &key) || !is_octets(key))) return false;
+    }
+    return true;
+}
+
+/* WB-07: of each name the last value, in a copy that has room for all. */
+static void check_grammar(const char *text, size_t size) {
+    static char memory[HOTEL_BAGGAGE_BYTES], decoded[3 * HOTEL_BAGGAGE_BYTES];
+    range rest, member, name, value, entries[HOTEL_BAGGAGE_MEMBERS][2];
+    size_t count = 0, members = 0, malformed = 0, i;
+    hotel_baggage b;
+    hotel_baggage_entry e;
+    bool more = true;
+    if (size > 2048 || memchr(text, 0, size) != NULL) return;
+    rest.at = text;
+    rest.size = size;
+    while (more) {
+        more = take_until(&rest, ',', &member);
+        if (member.size == 0) continue;
+        if (!read_member(member, &name, &value)) {
+            malformed++;
+            continue;
+        }
+        for (i = 0; i < count; i++) {
+            if (entries[i][0].size == name.size && !memcmp(entries[i][0].at, name.at, name.size)) {
+                break;
+            }
+        }
+        if (++members > HOTEL_BAGGAGE_MEMBERS) return;
+        count += i == count;
+        entries[i][0] = name;
+        entries[i][1] = value;
+    }
+    hotel_baggage_start(&b, memory, sizeof memory);
+    FUZZ_CHECK(hotel_baggage_parse(&b, text, size) == members);
+    FUZZ_CHECK(b.count == count && b.dropped == malformed);
+    for (i = 0; i < count; i++) {
+        hotel_string wanted;
+        size_t n = decode(entries[i][1], decoded);
+        wanted.text = entries[i][0].at;
+        wanted.size = entries[i][0].size;
+        FUZZ_CHECK(hotel_baggage_find(&b, wanted, &e));
+        FUZZ_CHECK(e.value.size == n && memcmp(e.value.text, decoded, n) == 0);
+    }
 }
 
 static void check_set(hotel_string name, hotel_string value, hotel_string metadata) {
@@ -145,14 +251,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     line = fuzz_line(&cursor, end, &line_size);
     check_parse(line, line_size, HOTEL_BAGGAGE_BYTES);
     check_parse(line, line_size, line_size / 2);
+    check_grammar(line, line_size);
     line = fuzz_line(&cursor, end, &line_size);
     check_b3(line, line_size);
     line = fuzz_line(&cursor, end, &line_size);
     check_list(line, line_size);
     for (i = 0; i < 3; i++) parts[i].text = fuzz_line(&cursor, end, &parts[i].size);
     if (size < 2000) check_set(parts[0], parts[1], parts[2]);
-    copy = (char *)malloc(size + 1);
-    if (copy == NULL) abort();
+    copy = (char *)fuzz_alloc(size);
     if (size > 0) memcpy(copy, data, size);
     hotel_baggage_start(&raw, copy, size);
     raw.size = size;

@@ -272,6 +272,7 @@ class Model:
         self.problems = []  # where a span context itself breaks the rules
         self.contexts = {}  # by span ID: trace ID, flags, tracestate
         self.inherited = {}  # by a task's span ID
+        self.sessions = []  # the limits of each, as they were given
         with open(path, encoding="ascii") as lines:
             entries = [json.loads(line) for line in lines]
         # Lines come in the order of ends; parents must be known before their children.
@@ -287,6 +288,7 @@ class Model:
         for entry in entries:
             if "session" in entry:
                 self.start_session(entry["session"])
+                self.sessions.append(entry["session"]["limits"])
             else:
                 self.add(entry["span"])
 
