@@ -1925,6 +1925,77 @@ HOTEL_INLINE size_t hotel_tracestate_set(const char *state, const char *key, con
     return hotel_pass_on(state, hotel_text_size(state), out, capacity);
 }
 
+HOTEL_INLINE bool hotel_next_attr(hotel_list *list, hotel_attr_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_value(hotel_list *list, hotel_value_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_event(hotel_list *list, hotel_event_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_link(hotel_list *list, hotel_link_view *out) { return false; }
+HOTEL_INLINE bool hotel_find_attr(hotel_list attributes, const char *key, hotel_value_view *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_value_view);
+    return false;
+}
+HOTEL_INLINE hotel_batch hotel_batch_of(const void *request, size_t request_size) {
+    return HOTEL_NOTHING(hotel_batch);
+}
+HOTEL_INLINE hotel_spans hotel_batch_spans(const hotel_batch *batch) {
+    return HOTEL_NOTHING(hotel_spans);
+}
+HOTEL_INLINE bool hotel_next_span(hotel_spans *spans, hotel_span_view *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_span_view);
+    return false;
+}
+HOTEL_INLINE hotel_exporter hotel_console_exporter(int descriptor) {
+    return HOTEL_NOTHING(hotel_exporter);
+}
+HOTEL_INLINE hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *exporter,
+                                                        void *memory, size_t capacity) {
+    *exporter = HOTEL_NOTHING(hotel_memory_exporter);
+    return HOTEL_NOTHING(hotel_exporter);
+}
+HOTEL_INLINE hotel_batch hotel_memory_exporter_batch(const hotel_memory_exporter *exporter) {
+    return HOTEL_NOTHING(hotel_batch);
+}
+HOTEL_INLINE size_t hotel_memory_exporter_count(const hotel_memory_exporter *exporter) {
+    return 0;
+}
+HOTEL_INLINE bool hotel_memory_exporter_at(const hotel_memory_exporter *exporter, size_t index,
+                                           hotel_span_view *out) {
+    *out = HOTEL_NOTHING(hotel_span_view);
+    return false;
+}
+HOTEL_INLINE size_t hotel_memory_exporter_refused(const hotel_memory_exporter *exporter) {
+    return 0;
+}
+HOTEL_INLINE void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {}
+
+HOTEL_INLINE hotel_result hotel_resource_start(hotel_resource *resource, void *memory,
+                                               size_t capacity, const char *schema_url) {
+    *resource = HOTEL_NOTHING(hotel_resource);
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_add(hotel_resource *resource, hotel_attr attribute) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_set_schema(hotel_resource *resource,
+                                                    const char *schema_url) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_merge(hotel_resource *resource,
+                                               const hotel_resource *updating) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_resource_view hotel_resource_read(const hotel_resource *resource) {
+    return HOTEL_NOTHING(hotel_resource_view);
+}
+HOTEL_INLINE hotel_detector hotel_service_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_process_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_command_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_host_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_os_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_sdk_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_resource_detector(const hotel_resource *resource) {
+    return HOTEL_NOTHING(hotel_detector);
+}
+
 HOTEL_INLINE hotel_key hotel_create_key(const char *name) { return HOTEL_NOTHING(hotel_key); }
 HOTEL_INLINE hotel_context hotel_context_with_value(const hotel_context *context, hotel_key key,
                                                     void *value) {
