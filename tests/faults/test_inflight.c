@@ -251,8 +251,8 @@ static void test_final(void) {
 /* The kept connections are gone when they are needed again. */
 static void test_stale(void) {
     static const server_step steps[] = {
-        {.reply = SERVER_OK, .delay_ms = 50},     {.reply = SERVER_OK, .delay_ms = 50},
-        {.reply = SERVER_OK, .delay_ms = 50},     {.delay_ms = 150, .after = SERVER_RESET},
+        {.reply = SERVER_OK, .delay_ms = 150},    {.reply = SERVER_OK, .delay_ms = 150},
+        {.reply = SERVER_OK, .delay_ms = 150},    {.delay_ms = 150, .after = SERVER_RESET},
         {.delay_ms = 150, .after = SERVER_CLOSE}, {.reply = SERVER_OK, .after = SERVER_CLOSE}};
     run r;
     long long took;
