@@ -297,6 +297,8 @@ static void test_context_baggage(void) {
 static void test_stale_context(void) {
     hotel_context empty = empty_context(), held, copy, made;
     hotel_key key = hotel_create_key("key");
+    hotel_propagator baggage;
+    carrier *c;
     sink_open(NULL);
     made = hotel_context_with_value(&empty, key, &key);
     held = with_header(&made, "a=1");
@@ -305,6 +307,10 @@ static void test_stale_context(void) {
     hotel_context_release(&held);
     ok(hotel_context_value(&copy, key) == NULL, "SP-06 a released context has no values");
     is_str(baggage_of(&copy), "", "SP-06 and no baggage");
+    baggage = hotel_baggage_propagator();
+    c = emptied();
+    hotel_inject_with(&baggage, &copy, &carrier_setter, c);
+    is_int(c->calls, 0, "SP-06 nor is any sent");
     made = hotel_context_hold(&copy);
     is_str(baggage_of(&made), "", "SP-06 nor has one that is held too late");
     hotel_context_release(&made);
@@ -493,6 +499,10 @@ static void test_repeated_traceparent(void) {
     is_str(tracestate_of(&context), "", "WP-17 and the tracestate is not read");
     hotel_context_release(&context);
     is_int(rejected(), 1, "WP-15 and counted");
+    list[2].value = VALID "-more";
+    context = received(&p, list, 3);
+    ok(!hotel_is_valid(&context.span.context), "WP-15 so are two where one goes on");
+    hotel_context_release(&context);
     list[2].value = "  " VALID "\t";
     context = received(&p, list, 3);
     is_str(traceparent_of(&context), VALID, "WP-15 two that are equal are one");
