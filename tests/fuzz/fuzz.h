@@ -153,7 +153,7 @@ FUZZ_UNSEEN void fuzz_write_seeds(const char *folder) {
     fuzz_load_seeds();
     for (i = 0; i < fuzz_corpus_size; i++) {
         FILE *file;
-        (void)snprintf(path, sizeof path, "%s/seed-%s", folder, fuzz_corpus[i].name);
+        (void)snprintf(path, sizeof path, "%s/seed-%.255s", folder, fuzz_corpus[i].name);
         file = fopen(path, "wb");
         if (file == NULL) fuzz_bad_seed(path, "cannot be written");
         (void)fwrite(fuzz_corpus[i].bytes, 1, fuzz_corpus[i].size, file);
