@@ -7946,7 +7946,7 @@ static hoteli_anchor hoteli_anchor_here(void) {
 static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *record) {
     hoteli_provider *p = &hoteli_g.providers[provider];
     uint32_t scope = hoteli_g.scopes[record->scope].block.index;
-    size_t scope_size = HOTELI_MIN((size_t)hoteli_block_at(scope)->size, HOTELI_SCOPE_SIZE);
+    size_t scope_size = hoteli_block_at(scope)->size; /* at most HOTELI_SCOPE_SIZE */
     hoteli_anchor anchor = hoteli_anchor_here();
     hoteli_stage stage;
     hoteli_scratch scratch;
