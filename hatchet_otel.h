@@ -5671,6 +5671,10 @@ static size_t hoteli_attr_size(const hotel_attr *a, const hotel_limits *l, uint3
 static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a,
                               const hotel_limits *l, uint32_t depth);
 
+/* The largest that a span may be. Measuring ends there, so that values which contain themselves
+   many times over take no time; what is larger is never written. */
+#define HOTELI_MAX_VALUE ((size_t)64 << 20)
+
 /* Bytes of an AnyValue. depth counts containers from 1 (SP-36). */
 static HOTELI_COLD size_t hoteli_container_size(const hotel_value *v, const hotel_limits *l,
                                                 uint32_t depth) {
@@ -5681,10 +5685,10 @@ static HOTELI_COLD size_t hoteli_container_size(const hotel_value *v, const hote
         hoteli_unique u;
         const hotel_attr *a;
         hoteli_unique_start(&u, v->as.entries, v->size);
-        while ((a = hoteli_unique_next(&u)) != NULL)
+        while (size <= HOTELI_MAX_VALUE && (a = hoteli_unique_next(&u)) != NULL)
             size += hoteli_field_size(hoteli_attr_size(a, l, depth + 1));
     } else {
-        for (i = 0; i < v->size; i++) {
+        for (i = 0; size <= HOTELI_MAX_VALUE && i < v->size; i++) {
             hotel_value e = hoteli_element(v, i);
             size += hoteli_field_size(hoteli_value_size(&e, l, depth + 1));
         }
@@ -5695,7 +5699,8 @@ static HOTELI_COLD size_t hoteli_container_size(const hotel_value *v, const hote
 static size_t hoteli_value_size(const hotel_value *v, const hotel_limits *l, uint32_t depth) {
     switch (hoteli_type(v)) {
     case HOTEL_TYPE_STRING:
-    case HOTEL_TYPE_BYTES: return hoteli_field_size(hoteli_limited(v, l));
+    case HOTEL_TYPE_BYTES: return hoteli_field_size(HOTELI_MIN(hoteli_limited(v, l),
+                                                               HOTELI_MAX_VALUE));
     case HOTEL_TYPE_INT: return 1 + hoteli_varint_size((uint64_t)v->as.integer);
     case HOTEL_TYPE_BOOL: return 2;
     case HOTEL_TYPE_DOUBLE: return 9;
@@ -5781,23 +5786,24 @@ static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a
 }
 
 /* A list of attributes as fields with that tag; out NULL only measures. limit counts unique
-   keys, what is over it or cut off is added to *dropped. */
+   keys, what is over it, cut off or too large is added to *dropped. */
 static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_attr *list,
                                  size_t count, const hotel_limits *l, uint32_t limit,
                                  uint32_t *dropped) {
     hoteli_unique u;
     const hotel_attr *a;
-    size_t size = 0;
+    size_t size = 0, n;
     uint32_t kept = 0;
     hoteli_unique_start(&u, list, count);
     if (list && count > u.count) *dropped += hotel_size32(count - u.count);
     while ((a = hoteli_unique_next(&u)) != NULL) {
-        if (kept >= limit) {
+        n = kept < limit ? hoteli_field_size(hoteli_attr_size(a, l, 1)) : 0;
+        if (kept >= limit || n > HOTELI_MAX_VALUE - size) {
             ++*dropped;
             continue;
         }
         kept++;
-        size += hoteli_field_size(hoteli_attr_size(a, l, 1));
+        size += n;
         if (out) hoteli_write_attr(out, tag, a, l, 1);
     }
     return size;
@@ -6847,8 +6853,9 @@ static uint8_t *hoteli_resource_room(hotel_resource *r, const char *key, size_t 
 HOTEL_API hotel_result hotel_resource_add(hotel_resource *resource, hotel_attr attribute) {
     uint8_t *at;
     size_t size;
-    if (!resource || !attribute.key || !attribute.key_size) return HOTEL_ERR_ARGUMENT;
+    if (!resource || !hoteli_attr_sound(&attribute)) return HOTEL_ERR_ARGUMENT;
     size = hoteli_field_size(hoteli_attr_size(&attribute, &hoteli_unlimited, 1));
+    if (size > HOTELI_MAX_VALUE) return HOTEL_ERR_MEMORY;
     at = hoteli_resource_room(resource, attribute.key, attribute.key_size, size);
     if (at) {
         hoteli_cursor c = hoteli_cursor_flat(at, size);
