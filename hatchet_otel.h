@@ -5324,8 +5324,9 @@ static inline void hoteli_record_open(hotel_span *span, const char *name, size_t
     hoteli_store(&r->chunk.state, state);
 }
 
-/* The one way to a span. in NULL: the thread's current context. Sampling is decided before any
-   work; the clock is read last, so that a span does not measure its own making. */
+/* The one way to a span. in NULL: the thread's current context. name_size 0: up to the NUL, which
+   is looked for when a span is recorded only. Sampling is decided before any work; the clock is
+   read last, so that a span does not measure its own making. */
 static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_context *in,
                                int kind, const hotel_start_options *o) {
     hoteli_thread *t = &hoteli_t;
@@ -5359,6 +5360,7 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     r->scope = (uint16_t)HOTELI_GET(hoteli_g.default_scope);
     if (o && o->tracer.scope) r->scope = hoteli_scope_of(o->tracer);
     if (context) hoteli_inherit(r, &span, context->values);
+    if (!name_size) name_size = hotel_text_size(name);
     hoteli_record_open(&span, name, name_size, o);
     return span;
 }
@@ -8114,22 +8116,21 @@ HOTEL_API bool hotel_is_enabled(hotel_tracer tracer) {
 
 HOTEL_API hotel_span hotel_start_with(const char *name, const hotel_start_options *options) {
     size_t size = name && options ? options->name_size : 0;
-    if (!size) size = hotel_text_size(name);
     return hoteli_start(name, size, options ? options->parent : NULL,
                         options ? (int)options->kind : HOTEL_INTERNAL, options);
 }
 
 HOTEL_API hotel_span hotel_start(const char *name) {
-    return hoteli_start(name, hotel_text_size(name), NULL, HOTEL_INTERNAL, NULL);
+    return hoteli_start(name, 0, NULL, HOTEL_INTERNAL, NULL);
 }
 
 HOTEL_API hotel_span hotel_start_as(const char *name, hotel_kind kind) {
-    return hoteli_start(name, hotel_text_size(name), NULL, (int)kind, NULL);
+    return hoteli_start(name, 0, NULL, (int)kind, NULL);
 }
 
 HOTEL_API hotel_span hotel_start_in(const hotel_context *parent, const char *name,
                                     hotel_kind kind) {
-    return hoteli_start(name, hotel_text_size(name), parent, (int)kind, NULL);
+    return hoteli_start(name, 0, parent, (int)kind, NULL);
 }
 
 HOTEL_API void hotel_end(const hotel_span *span) { hoteli_end(span, 0); }
