@@ -1547,21 +1547,31 @@ static size_t hoteli_utf8_sequence(const char *text, size_t size) {
     return length;
 }
 
-/* Whether the text is UTF-8 (SP-41). Most are ASCII, which is seen eight bytes at a time. */
-static bool hoteli_utf8_valid(const char *text, size_t size) {
+/* In words, of which the last one overlaps. */
+static inline bool hoteli_is_ascii(const void *bytes, size_t size) {
+    const char *text = (const char *)bytes;
     uint64_t all = 0, word;
-    size_t i, step;
+    size_t i;
     if (size >= 8) {
-        for (i = 0; i + 8 <= size; i += 8) {
+        for (i = 0; i + 8 < size; i += 8) {
             memcpy(&word, text + i, 8);
             all |= word;
         }
         memcpy(&word, text + size - 8, 8);
         all |= word;
+    } else if (size >= 4) {
+        uint32_t low, high;
+        memcpy(&low, text, 4);
+        memcpy(&high, text + size - 4, 4);
+        all = low | high;
     } else {
         for (i = 0; i < size; i++) all |= (unsigned char)text[i];
     }
-    if ((all & HOTELI_BYTES(0x80)) == 0) return true;
+    return (all & HOTELI_BYTES(0x80)) == 0;
+}
+
+static bool hoteli_utf8_check(const char *text, size_t size) {
+    size_t i, step;
     for (i = 0; i < size; i += step) {
         if (size - i >= 8 && hoteli_is_ascii8(text + i)) {
             step = 8;
@@ -1570,6 +1580,11 @@ static bool hoteli_utf8_valid(const char *text, size_t size) {
         }
     }
     return true;
+}
+
+/* Whether the text is UTF-8 (SP-41). Most are ASCII. */
+static inline bool hoteli_utf8_valid(const char *text, size_t size) {
+    return hoteli_is_ascii(text, size) || hoteli_utf8_check(text, size);
 }
 
 /*
@@ -3985,18 +4000,6 @@ static hotel_value hoteli_element(const hotel_value *v, uint32_t i) {
     case HOTEL_TYPE_ARRAY: return v->as.values[i];
     default: return hotel_of_empty();
     }
-}
-
-static bool hoteli_is_ascii(const uint8_t *bytes, size_t size) {
-    size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-        uint64_t word;
-        memcpy(&word, bytes + i, 8);
-        if (word & 0x8080808080808080u) return false;
-    }
-    for (; i < size; i++)
-        if (bytes[i] & 0x80) return false;
-    return true;
 }
 
 /* Will the two keys be the same on the wire? Those that are not UTF-8 are repaired there, and
