@@ -4018,7 +4018,7 @@ static bool hoteli_same_text(const char *a, size_t a_size, const char *b, size_t
 }
 
 static bool hoteli_same_key(const hotel_attr *a, const hotel_attr *b) {
-    return hoteli_same_text(a->key, a->key_size, b->key, b->key_size);
+    return a->key && b->key && hoteli_same_text(a->key, a->key_size, b->key, b->key_size);
 }
 
 static inline unsigned hoteli_hash_words(uint64_t a, uint64_t b, size_t size) {
@@ -4093,38 +4093,43 @@ typedef struct hoteli_unique {
     const hotel_attr *list;
     size_t count;
     size_t at;
-    hoteli_filter seen;
+    bool repeats; /* two keys may be the same: each is compared with all others */
 } hoteli_unique;
 
 static void hoteli_unique_start(hoteli_unique *u, const hotel_attr *list, size_t count) {
+    hoteli_filter seen;
+    size_t i;
     u->list = list;
     u->count = list ? HOTELI_MIN(count, (size_t)HOTELI_MAX_ENTRIES) : 0;
     u->at = 0;
-    if (list && count > HOTELI_MAX_ENTRIES) hoteli_log_later(HOTEL_LOG_ID_LIMIT_REACHED);
-    memset(&u->seen, 0, sizeof u->seen);
+    u->repeats = false;
+    if (u->count < 2) return;
+    if (count > HOTELI_MAX_ENTRIES) hoteli_log_later(HOTEL_LOG_ID_LIMIT_REACHED);
+    memset(&seen, 0, sizeof seen);
+    for (i = 0; i < u->count && !u->repeats; i++) {
+        unsigned hash = list[i].key ? hoteli_key_hash((const uint8_t *)list[i].key,
+                                                      list[i].key_size) : 0;
+        u->repeats = hoteli_filter_has(&seen, hash);
+        hoteli_filter_add(&seen, hash);
+    }
 }
 
-/* The last attribute with the key of list[first]. */
+/* The last attribute with the key of list[first]; NULL if that key came before. */
 static const hotel_attr *hoteli_last_of(const hotel_attr *list, size_t count, size_t first) {
-    size_t i = count;
-    while (--i > first)
-        if (hoteli_same_key(&list[i], &list[first])) return &list[i];
-    return &list[first];
+    size_t i;
+    for (i = 0; i < first; i++)
+        if (hoteli_same_key(&list[i], &list[first])) return NULL;
+    for (i = count; --i > first;)
+        if (hoteli_same_key(&list[i], &list[first])) break;
+    return &list[i];
 }
 
 static const hotel_attr *hoteli_unique_next(hoteli_unique *u) {
     while (u->at < u->count) {
-        size_t i = u->at++, j;
-        const hotel_attr *a = &u->list[i];
-        unsigned hash;
+        const hotel_attr *a = &u->list[u->at++];
         if (!a->key || !a->key_size) continue;
-        hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
-        if (hoteli_filter_has(&u->seen, hash)) {
-            for (j = 0; j < i && !hoteli_same_key(&u->list[j], a); j++) continue;
-            if (j < i) continue;
-        }
-        hoteli_filter_add(&u->seen, hash);
-        return hoteli_last_of(u->list, u->count, i);
+        if (HOTELI_UNLIKELY(u->repeats)) a = hoteli_last_of(u->list, u->count, u->at - 1);
+        if (a) return a;
     }
     return NULL;
 }
