@@ -8,6 +8,7 @@ CXXFLAGS     ?= $(CFLAGS)
 PREFIX       ?= /usr/local
 FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 60
+FUZZ_RUNS    ?=
 SOAK_SECONDS ?= 600
 SOAK_RATE    ?= 50000
 WERROR       ?=
@@ -29,8 +30,8 @@ cc     = $(CC) -std=gnu99 $(common) $(proto) $(CFLAGS) $(1) $(output)
 cxx    = $(CXX) -std=c++11 $(common) $(CXXFLAGS) $(1) $(output)
 
 .DELETE_ON_ERROR:
-.PHONY: all tools examples demo test programs conformance lint interop bench soak fuzz install
-.PHONY: clean help
+.PHONY: all tools examples demo test programs machines coverage conformance lint interop bench
+.PHONY: soak fuzz install clean help
 
 all: tools examples                     ## the command and the examples (default)
 tools: $(B)/hatchet-otel                ## build/hatchet-otel
@@ -69,6 +70,44 @@ BUILDS ?= plain asan tsan
 asan    = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 tsan    = -O1 -fno-omit-frame-pointer -fsanitize=thread
 
+coverage    = -O0 --coverage
+coverage_cc = gcc
+
+# The builds of `make machines`. Beside its flags a build may have NAME_cc, its compiler; NAME_run,
+# what runs its programs; NAME_from, the packages that bring both.
+MACHINES ?= s390x armhf aarch64 i386 musl lto small clang c++
+
+s390x        = -O2 $(static)
+s390x_cc     = s390x-linux-gnu-gcc
+s390x_run    = qemu-s390x
+s390x_from   = gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user
+armhf        = -O2 $(static) $(traps)
+armhf_cc     = arm-linux-gnueabihf-gcc
+armhf_run    = qemu-arm
+armhf_from   = gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user
+aarch64      = -O2 $(static)
+aarch64_cc   = aarch64-linux-gnu-gcc
+aarch64_run  = qemu-aarch64
+aarch64_from = gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+i386         = -O2 $(static)
+i386_cc      = i686-linux-gnu-gcc
+i386_from    = gcc-i686-linux-gnu libc6-dev-i386-cross
+musl         = -O2 -static
+musl_cc      = musl-gcc
+musl_from    = musl-tools
+lto          = -O3 -flto=auto
+small        = -Os
+clang        = -O2
+clang_cc     = clang
+clang_from   = clang
+c++          = -O2 -x c++
+c++_cc       = $(CXX)
+c++_from     = g++
+# Of a static program that looks names up, the linker says that it is not so static.
+static       = -static -Wl,--no-warnings
+# Emulators forgive what is undefined, misaligned access above all: a trap does not.
+traps        = -fsanitize=undefined -fsanitize-undefined-trap-on-error
+
 wanted   = $(foreach t,$(TESTS),$(addprefix tests/$(t),.c .cpp .sh))
 pick     = $(if $(TESTS),$(filter $(wanted),$(1)),$(1))
 folders := tests/unit tests/conformance tests/faults
@@ -78,13 +117,16 @@ scripts := $(call pick,$(filter-out %/lib.sh,$(wildcard tests/tool/*.sh tests/ex
              tests/docs/*.sh tests/compile/*.sh)))
 
 # Only `make test` needs to know which builds work here; finding out takes a moment.
-ifneq ($(filter test programs conformance,$(MAKECMDGOALS)),)
+ifneq ($(filter test programs covered conformance,$(MAKECMDGOALS)),)
 works  = $(shell mkdir -p $(B) && echo 'int main(void) { return 0; }' | \
-           $(CC) $($(1)) -pthread -x c -o $(B)/works - 2>&1 && $(B)/works 2>&1 && echo yes)
+           $(or $($(1)_cc),$(CC)) -x c $($(1)) -pthread -o $(B)/works - 2>&1 && \
+           $($(1)_run) $(B)/works 2>&1 && echo yes)
 builds := $(filter plain,$(BUILDS)) \
           $(foreach b,$(filter-out plain,$(BUILDS)),$(if $(filter yes,$(call works,$(b))),$(b)))
 skips  := $(foreach b,$(filter-out $(builds),$(BUILDS)),\
-            --skip "$(b) build: $(CC) $($(b)) does not work here")
+            --skip "$(b) build: $(or $($(b)_cc),$(CC)) $($(b)) does not work here$(if \
+              $($(b)_from), (packages $($(b)_from)))")
+unders := $(foreach b,$(builds),$(if $($(b)_run),--under $(B)/$(b)/ $($(b)_run)))
 ifeq ($(CXX_HERE),)
 skips   += $(foreach s,$(filter %.cpp,$(sources)),--skip "$(s): no C++ compiler found")
 sources := $(filter-out %.cpp,$(sources))
@@ -98,18 +140,38 @@ scripts  := $(if $(TESTS),,tools/check_header.sh) $(scripts)
 jobs      = $(or $(patsubst -j%,%,$(filter -j%,$(MAKEFLAGS))),1)
 
 test: programs $(if $(strip $(scripts)),all $(call programs_of,tool)) ## all that can be tested here
-	@tests/run.sh --jobs $(jobs) $(skips) $(programs) $(scripts)
+	@tests/run.sh --jobs $(jobs) $(unders) $(skips) $(programs) $(scripts)
 
 programs: $(programs)
+
+machines:                               ## tests for other processors, C libraries and compilers
+	@+$(MAKE) --no-print-directory test BUILDS="$(MACHINES)" \
+	    TESTS="$(or $(TESTS),unit/% conformance/%)"
+
+coverage:                               ## branches of protocol and encoding that the tests take
+	@+$(MAKE) --no-print-directory covered BUILDS=coverage \
+	    TESTS="unit/% conformance/% faults/% fuzz/%"
+covered: programs
+	@tests/coverage/run.sh $(programs)
 
 proofs := $(patsubst tests/%,$(B)/plain/%,$(basename $(sources)))
 conformance: $(proofs)                  ## docs/conformance.md: which rules the tests prove
 	@tools/conformance.sh $(proofs)
 
+# The tests of gzip need zlib; they say so where there is none.
+gzip_tests = $(foreach b,$(BUILDS),$(B)/$(b)/faults/test_gzip)
+has_zlib   = $(shell mkdir -p $(B) && echo 'int main(void) { return zlibVersion() == 0; }' | \
+               $(CC) -include zlib.h -x c -o $(B)/works - -lz 2>&1 && echo yes)
+ifeq ($(if $(filter %/test_gzip,$(programs)),$(has_zlib)),yes)
+$(gzip_tests): CPPFLAGS += -DTESTS_HAVE_ZLIB
+$(gzip_tests): LDLIBS += -lz
+endif
+
 define test_rules
+$(if $($(1)_cc),$(B)/$(1)/%: override CC = $($(1)_cc))
 $(B)/$(1)/%: tests/%.c
 	$$(call start,CC)
-	$$(Q)$$(call cc,-Itests $$($(1)))
+	$$(Q)$$(call $(if $(filter c++,$(1)),cxx,cc),-Itests $$($(1)))
 
 $(B)/$(1)/%: tests/%.cpp
 	$$(call start,CXX)
@@ -117,7 +179,7 @@ $(B)/$(1)/%: tests/%.cpp
 
 $(B)/$(1)/fuzz/%: tests/fuzz/replay.c tests/fuzz/%.c
 	$$(call start,CC)
-	$$(Q)$$(call cc,-Itests $$($(1)) -DFUZZ_TARGET='"$$*.c"')
+	$$(Q)$$(call cc,-Itests $$($(1)) -DFUZZ_TARGET='"$$*.c"' -DFUZZ_NAME='"$$*"')
 endef
 $(foreach b,$(BUILDS),$(eval $(call test_rules,$(b))))
 
@@ -138,15 +200,11 @@ soak: $(call programs_of,soak)          ## ten minutes of load on a failing serv
 $(B)/fuzz/%: tests/fuzz/%.c
 	$(call start,FUZZ)
 	$(if $(shell command -v $(CC) 2>/dev/null),,$(error make fuzz needs clang))
-	$(Q)$(call cc,-Itests $(asan) -fsanitize=fuzzer)
+	$(Q)$(call cc,-Itests $(asan) -fsanitize=fuzzer -DFUZZ_NAME='"$*"')
 
 fuzz: CC = $(FUZZ_CC)
-fuzz: $(targets:tests/%.c=$(B)/%)       ## libFuzzer, FUZZ_SECONDS for each target
-	@for target in $(patsubst tests/fuzz/%.c,%,$(targets)); do \
-	    mkdir -p $(B)/fuzz/corpus/$$target; \
-	    $(B)/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
-	        -artifact_prefix=$(B)/fuzz/$$target- $(B)/fuzz/corpus/$$target || exit 1; \
-	done
+fuzz: $(replays:tests/%.c=$(B)/%)       ## libFuzzer, FUZZ_SECONDS or FUZZ_RUNS for each target
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_RUNS=$(FUZZ_RUNS) tests/fuzz/run.sh $^
 
 install: tools                          ## header, command and pkg-config file (PREFIX, DESTDIR)
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/pkgconfig
@@ -164,7 +222,7 @@ help:                                   ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r target what; do \
 	    printf '  make %-11s %s\n' "$$target" "$$what"; done
 	@echo 'Variables: CC CFLAGS CXX LDFLAGS PREFIX DESTDIR, V=1 (show commands), WERROR=-Werror,'
-	@echo 'TESTS=unit/test_x (some tests), BUILDS="plain asan tsan", FUZZ_SECONDS, NO_COLOR,'
-	@echo 'SOAK_SECONDS, SOAK_RATE (spans a second)'
+	@echo 'TESTS=unit/test_x (some tests), BUILDS="plain asan tsan", NO_COLOR,'
+	@echo 'FUZZ_SECONDS, FUZZ_RUNS (instead), SOAK_SECONDS, SOAK_RATE (spans a second)'
 
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

@@ -36,7 +36,8 @@ HATCHET_OTEL_IMPLEMENTATION   compile the implementation here
 HATCHET_OTEL_STATIC           a private copy: every function static, nothing for the linker to see
 HATCHET_OTEL_DISABLE          no tracing: every function is an empty inline one, no code remains
 HATCHET_OTEL_CHUNK_BYTES      bytes of an arena chunk, a power of two from 256; default 512
-HATCHET_OTEL_MAX_ATTACHED     contexts attached at once on a thread, 64 bytes each; default 32
+HATCHET_OTEL_MAX_ATTACHED     contexts attached at once on a thread, 80 bytes each; default 32
+HATCHET_OTEL_ZLIB             gzip for requests; link with -lz. Without it zlib.h is never included
 
 No option changes a public type; hotel_init checks that caller and implementation agree.
 
@@ -51,36 +52,45 @@ CONTENTS
     07  STATISTICS
     08  TRACERS AND SPANS
     09  CURRENT CONTEXT
-    10  PROPAGATION
-    11  HATCHET
-    12  MACROS FOR C
-    13  THE SAME FOR C++
-    14  PLATFORM
-    15  TEXT
-    16  LISTS OF PAIRS
-    17  URLS
-    18  W3C TRACE CONTEXT
-    19  HTTP RESPONSES
-    20  OTLP REPLIES
-    21  JSON METADATA
-    22  STRUCTURES
-    23  STATE
-    24  LOG
-    25  CLOCK AND RANDOM
-    26  ARENA
-    27  WRITING OTLP VALUES
-    28  INSIDE A SPAN
-    29  SCOPES AND RESOURCE
-    30  THREADS AND CURRENT CONTEXT
-    31  STARTING SPANS
-    32  OTLP ENCODING
-    33  SOCKETS
-    34  DESTINATIONS
-    35  EXPORTER
-    36  CONFIGURATION
-    37  FORK
-    38  HATCHET
-    39  PUBLIC FUNCTIONS
+    10  BAGGAGE
+    11  PROPAGATION
+    12  EXPORTERS AND FINISHED SPANS
+    13  RESOURCES AND DETECTORS
+    14  HATCHET
+    15  WITHOUT TRACING
+    16  MACROS FOR C
+    17  THE SAME FOR C++
+    18  PLATFORM
+    19  TEXT
+    20  LISTS OF PAIRS
+    21  URLS
+    22  W3C TRACE CONTEXT
+    23  HTTP RESPONSES
+    24  OTLP REPLIES
+    25  FINISHED SPANS
+    26  JSON METADATA
+    27  STRUCTURES
+    28  STATE
+    29  LOG
+    30  CLOCK AND RANDOM
+    31  ARENA
+    32  WRITING OTLP VALUES
+    33  INSIDE A SPAN
+    34  SCOPES AND RESOURCE
+    35  RESOURCES AND DETECTORS
+    36  THREADS AND CURRENT CONTEXT
+    37  STARTING SPANS
+    38  OTLP ENCODING
+    39  SOCKETS
+    40  DESTINATIONS
+    41  EXPORTER
+    42  CONSOLE AND MEMORY EXPORTERS
+    43  CONFIGURATION
+    44  FORK
+    45  HATCHET
+    46  BAGGAGE AND VALUES OF CONTEXTS
+    47  PROPAGATORS
+    48  PUBLIC FUNCTIONS
 
 CONCEPTS
 
@@ -101,6 +111,29 @@ hotel_traceparent to another process.
     }
     ---
 
+Beside the span a context carries baggage, which travels to other processes, and values of the
+application under keys, which do not. A context never changes: setting makes another one, which is
+given back once. Propagators write contexts into carriers and read them back; hotel_inject and
+hotel_extract_from use the one that OTEL_PROPAGATORS or the application chose.
+
+    --- code: carried.c
+    static void set_header(void *request, const char *name, const char *value) {
+        fprintf((FILE *)request, "%s: %s\r\n", name, value);
+    }
+
+    void send_request(FILE *request, const char *customer) {
+        char memory[HOTEL_BAGGAGE_BYTES];
+        hotel_baggage baggage;
+        hotel_setter setter = {set_header};
+        hotel_baggage_start(&baggage, memory, sizeof memory);
+        hotel_context_baggage(NULL, &baggage);
+        hotel_baggage_set(&baggage, "customer", customer, NULL);
+        hotel_context context = hotel_context_with_baggage(NULL, &baggage);
+        hotel_inject(&context, &setter, request);
+        hotel_context_release(&context);
+    }
+    ---
+
 Everything that a span holds is copied into an arena whose size is fixed by hotel_init. A span
 begins with one chunk and takes more as it grows. When no chunk is free the span is not recorded,
 its children hang under its parent, and the books count it. Nothing on this path allocates,
@@ -113,8 +146,10 @@ THREADS, FORK, SIGNALS, EXIT
 Every function may be called by any thread, and several threads may use one span. The span calls
 may be used in signal handlers. After fork the child records and delivers its own spans with its
 first use of the library, and its parent's spans stay valid as parents; spans that were open at
-the fork belong to the parent. The library installs no signal handler, raises no SIGPIPE, prints
-nothing and does nothing at exit: call hotel_shutdown, or lose what was not sent yet.
+the fork belong to the parent. No call is a cancellation point; a thread that is cancelled
+asynchronously loses the span it works on. The library installs no signal handler, raises no
+SIGPIPE, prints nothing and does nothing at exit: call hotel_shutdown, or lose what was not sent
+yet.
 
 ERRORS
 
@@ -140,7 +175,7 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 #ifndef HATCHET_OTEL_H_INCLUDED
 #define HATCHET_OTEL_H_INCLUDED
 
-/* ==== [SECTION 01] VERSION AND LINKAGE ===================================================== */
+/* ==== [SECTION 01] VERSION AND LINKAGE ====================================================== */
 
 /* One source of truth for everything that is versioned with this file. */
 #define HOTEL_VERSION_MAJOR 0
@@ -189,7 +224,7 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 extern "C" {
 #endif
 
-/* ==== [SECTION 02] RESULTS AND LOG MESSAGES ================================================ */
+/* ==== [SECTION 02] RESULTS AND LOG MESSAGES ================================================= */
 
 /* What set-up, flush and shutdown return. Zero is success, errors are negative.
    Span calls return nothing: they never fail the host, they count (hotel_stats). */
@@ -231,10 +266,12 @@ typedef enum hotel_log_level {
     X(4, BAD_ENDPOINT)        /* a destination was not started: its endpoint and the reason     */ \
     X(5, HATCHET_TOKEN)       /* a Hatchet token was seen; Hatchet needs OTLP over gRPC         */ \
     X(6, SYSTEM)              /* the operating system refused something                         */ \
+    X(7, DETECTOR)            /* a resource detector failed; the rest is used                   */ \
     X(10, EXPORT_RETRY)       /* a request failed and will be sent again                        */ \
     X(11, EXPORT_FAILED)      /* a request was given up: its spans are lost                     */ \
     X(12, PARTIAL_SUCCESS)    /* the server rejected some spans, or sent a warning              */ \
     X(13, EXPORT_RECOVERED)   /* the first success after failures                               */ \
+    X(14, REQUEST_TOO_LARGE)  /* a span dropped: it alone is larger than max_request_bytes      */ \
     X(20, QUEUE_FULL)         /* spans dropped: a destination's queue is full                   */ \
     X(21, ARENA_FULL)         /* spans not recorded: no chunk was free                          */ \
     X(22, SPAN_TOO_LARGE)     /* data dropped: a span reached max_span_bytes                    */ \
@@ -247,21 +284,24 @@ typedef enum hotel_log_level {
     X(29, TOO_MANY_SCOPES)    /* too many different tracers: the default one is used            */ \
     X(30, EMPTY_SCOPE_NAME)   /* a tracer was asked for without a name                          */ \
     X(31, BAD_METADATA)       /* additional_metadata is not a JSON object, or its traceparent   */ \
-    X(32, BAD_TRACEPARENT)    /* a traceparent was refused                                      */
+    X(32, BAD_TRACEPARENT)    /* a traceparent, tracestate or B3 header was refused             */ \
+    X(40, BAD_BAGGAGE)        /* entries of baggage were left out on their way in or out        */ \
+    X(41, CONTEXT_FULL)       /* a value or baggage found no room in a context                  */
 
 /* HOTEL_LOG_ID_STARTED and so on. */
 typedef enum hotel_log_id {
 #define HOTEL_LOG_ENUM(id, name) HOTEL_LOG_ID_##name = id,
     HOTEL_LOG_IDS(HOTEL_LOG_ENUM)
 #undef HOTEL_LOG_ENUM
-    HOTEL_LOG_ID_MAX = 32
+    HOTEL_LOG_ID_MAX = 41
 } hotel_log_id;
 
 /* Receives log messages. Called on the exporter's thread, or on the thread inside hotel_init, or
    with no_threads inside hotel_poll, hotel_flush and hotel_shutdown; never on the span path. While
    hotel_init runs, statistics asked for by other threads wait. message is valid during the call
    only and holds no secrets. Must not call hotel_init, hotel_flush,
-   hotel_shutdown, hotel_release or hotel_poll: they answer HOTEL_ERR_CALLBACK. */
+   hotel_shutdown, hotel_release or hotel_poll: they answer HOTEL_ERR_CALLBACK. A child that is
+   forked inside may use the library and must not return from here. */
 typedef void (*hotel_log_fn)(hotel_log_level level, hotel_log_id id, const char *message,
                              void *user_data);
 
@@ -269,7 +309,7 @@ typedef void (*hotel_log_fn)(hotel_log_level level, hotel_log_id id, const char 
 HOTEL_API void hotel_log_to_stderr(hotel_log_level level, hotel_log_id id, const char *message,
                                    void *user_data);
 
-/* ==== [SECTION 03] ATTRIBUTES ============================================================== */
+/* ==== [SECTION 03] ATTRIBUTES =============================================================== */
 
 /* The kinds of attribute values (SP-31). */
 typedef enum hotel_type {
@@ -316,6 +356,12 @@ typedef struct hotel_attr {
     size_t key_size;
     hotel_value value;
 } hotel_attr;
+
+/* Text that is read: UTF-8, borrowed; it need not end in NUL. text NULL: none. */
+typedef struct hotel_string {
+    const char *text;
+    size_t size;
+} hotel_string;
 
 /* Lengths of literals are computed by the compiler. A size above 4 GiB - 1 is cut there. */
 HOTEL_INLINE uint32_t hotel_size32(size_t size) {
@@ -476,9 +522,9 @@ HOTEL_INLINE hotel_attr hotel_map(const char *key, const hotel_attr *entries, si
     return hotel_attrn(key, hotel_text_size(key), hotel_of_map(entries, count));
 }
 
-/* ==== [SECTION 04] SPAN CONTEXT, SPAN, CONTEXT ============================================= */
+/* ==== [SECTION 04] SPAN CONTEXT, SPAN, CONTEXT ============================================== */
 
-/* A reference to a shared immutable block in the arena (tracestate, a task's attributes).
+/* A reference to a shared immutable block in the arena (tracestate, a task's attributes, baggage).
    Counted; index 0 is none; a reference that outlived its block reads as empty. Opaque. */
 typedef struct hotel_block {
     uint32_t index;
@@ -509,11 +555,14 @@ typedef struct hotel_span {
     uint32_t epoch;
 } hotel_span;
 
-/* What flows from caller to callee: the current span and shared values (a Hatchet task's
-   attributes). Plain data; see hotel_context_hold for carrying one to another thread. */
+/* What flows from caller to callee: the current span and what is shared beside it. Plain data,
+   never changed but by who made it (SP-05); see hotel_context_hold for carrying one to another
+   thread. Only span is meant to be looked at. */
 typedef struct hotel_context {
     hotel_span span;
-    hotel_block values;
+    hotel_block values;  /* a Hatchet task's attributes    */
+    hotel_block baggage; /* see hotel_context_with_baggage */
+    hotel_block entries; /* see hotel_context_with_value   */
 } hotel_context;
 
 /* True when both IDs are non-zero (TR-16). threads: any. */
@@ -526,7 +575,7 @@ HOTEL_API void hotel_span_id_hex(const hotel_span_context *context, char out[17]
 /* A span that only carries this context: not recording, every call ignored (SP-02). */
 HOTEL_API hotel_span hotel_wrap(const hotel_span_context *context);
 
-/* ==== [SECTION 05] CONFIGURATION =========================================================== */
+/* ==== [SECTION 05] CONFIGURATION ============================================================ */
 
 /* In every configuration struct a zeroed member means its default. Where zero itself is a
    useful setting, this constant says it: a limit that keeps none, a delay of 0 ms. */
@@ -549,7 +598,9 @@ typedef enum hotel_io {
 
 /* How bytes travel. The built-in one is TCP and Unix sockets; an application brings its own
    for another TLS library, lwIP or a serial line. All functions are called by one thread at
-   a time (the exporter's, or the one in hotel_poll) and must not block. */
+   a time (the exporter's, or the one in hotel_poll) and must not block. receive_fn is also called
+   while a request is still being sent, because a server may answer early, and before one, to see
+   whether a kept connection is still good. Up to max_inflight connections are open at once. */
 typedef struct hotel_transport {
     /* Starts a connection; the result is handed to all the others. NULL: failed at once. */
     void *(*open_fn)(const char *host, uint16_t port, void *user_data)HOTEL_ZERO;
@@ -565,6 +616,14 @@ typedef struct hotel_transport {
     void *user_data HOTEL_ZERO;
 } hotel_transport;
 
+/* How requests are packed (OX-08, OT-02). */
+typedef enum hotel_compression {
+    HOTEL_COMPRESSION_DEFAULT = 0, /* OTEL_EXPORTER_OTLP_(TRACES_)COMPRESSION, else none */
+    HOTEL_COMPRESSION_NONE,
+    HOTEL_COMPRESSION_GZIP /* needs HATCHET_OTEL_ZLIB. What would not shrink goes out plain. zlib
+                              takes its 270 KiB for each destination by malloc, in hotel_init */
+} hotel_compression;
+
 /* Where spans go: OTLP over HTTP, protobuf. Copied by hotel_init. */
 typedef struct hotel_destination {
     /* http://host:port[/path] or unix:/path/to/socket[:/path]. Without a path /v1/traces is
@@ -576,23 +635,94 @@ typedef struct hotel_destination {
     uint32_t schedule_delay_ms HOTEL_ZERO;     /* longest wait of an ended span; 5000             */
     uint32_t max_queue_size HOTEL_ZERO;        /* ended spans that wait; 2048                     */
     uint32_t max_export_batch_size HOTEL_ZERO; /* spans in a request; 512                         */
-    uint32_t max_request_bytes HOTEL_ZERO;     /* 512 KiB, smaller in a small arena               */
+    /* Largest request, before compression (OX-11). 512 KiB, smaller in a small arena; at most
+       64 MiB, the specification's limit. A span that alone is larger is dropped and counted. */
+    uint32_t max_request_bytes HOTEL_ZERO;
+    uint32_t max_response_bytes HOTEL_ZERO; /* a larger one is a failure, final (OX-12); 4 MiB    */
+    /* Requests under way at once, each on a connection of its own and with a buffer of
+       max_request_bytes, or two of them with gzip (OC-01). 1, at most 8. With more than one,
+       batches may arrive in another order. While the server fails one of them tries alone. */
+    uint32_t max_inflight HOTEL_ZERO;
+    hotel_compression compression HOTEL_ZERO;
     const hotel_transport *transport HOTEL_ZERO; /* table is copied; NULL: sockets               */
+    /* Spans go to this exporter instead, in batches (EX-01); endpoint, headers, compression,
+       max_inflight and transport have no meaning then. Copied. NULL: OTLP over HTTP. */
+    const struct hotel_exporter *exporter HOTEL_ZERO;
+    /* The simple processor (BSP-29): each span is exported by itself, and hotel_end returns when
+       that is over, after 30 s at the latest. For tests and the console: it makes the span path
+       wait, and hotel_end must not be called in signal handlers. */
+    bool simple HOTEL_ZERO;
 } hotel_destination;
 
-/* Built-in samplers (SM-01, SM-05, SM-06). */
+/* Samplers (SM-01, SM-05 to SM-08). */
 typedef enum hotel_sampler_type {
-    HOTEL_SAMPLER_DEFAULT = 0, /* parent based, always on at the root */
+    HOTEL_SAMPLER_DEFAULT = 0, /* OTEL_TRACES_SAMPLER, else parent based, always on at the root */
     HOTEL_SAMPLER_PARENT_BASED_ALWAYS_ON,
     HOTEL_SAMPLER_PARENT_BASED_ALWAYS_OFF,
     HOTEL_SAMPLER_ALWAYS_ON,
-    HOTEL_SAMPLER_ALWAYS_OFF
+    HOTEL_SAMPLER_ALWAYS_OFF,
+    HOTEL_SAMPLER_TRACE_ID_RATIO,              /* by trace ID, whatever the parent says */
+    HOTEL_SAMPLER_PARENT_BASED_TRACE_ID_RATIO, /* by ratio at the root, then as the parent */
+    HOTEL_SAMPLER_PARENT_BASED,                /* with delegates of your own */
+    HOTEL_SAMPLER_ALWAYS_RECORD,               /* what root drops is recorded, not exported */
+    HOTEL_SAMPLER_CUSTOM                       /* sample_fn decides */
 } hotel_sampler_type;
 
-/* The sampler of a configuration. */
+/* What a sampler decides (SM-01). */
+typedef enum hotel_decision {
+    HOTEL_DROP = 0,             /* not recorded; the span still has an ID of its own (TR-56) */
+    HOTEL_RECORD_ONLY = 1,      /* recorded for processors, not exported, not sampled */
+    HOTEL_RECORD_AND_SAMPLE = 2
+} hotel_decision;
+
+/* What a sampler is asked about; borrowed (TR-54). */
+typedef struct hotel_sampling {
+    const struct hotel_context *parent; /* never NULL; its span is invalid for a root */
+    const uint8_t *trace_id;            /* 16 bytes */
+    const char *name;
+    size_t name_size;
+    int kind;                           /* hotel_kind */
+    const struct hotel_attr *attributes; /* given at start, as are the links */
+    size_t num_attributes;
+    const struct hotel_link *links;
+    size_t num_links;
+} hotel_sampling;
+
+/* Its answer, zeroed before: what is not set is HOTEL_DROP, no attribute, the parent's
+   tracestate. What it points to must live until the start call returns. */
+typedef struct hotel_sampling_result {
+    hotel_decision decision;
+    const struct hotel_attr *attributes; /* added to the span; the caller's win (SM-02) */
+    size_t num_attributes;
+    const char *trace_state; /* replaces the parent's in recorded spans; "" clears it (TR-53) */
+} hotel_sampling_result;
+
+/* A sampler of your own. Called on the span path by any thread, also in signal handlers if they
+   start spans; must be fast and thread-safe, and starts no span itself (SM-03). */
+typedef void (*hotel_sampler_fn)(const hotel_sampling *input, hotel_sampling_result *result,
+                                 void *user_data);
+
+/* A sampler with those it delegates to; up to 12 in all, copied by hotel_init. A ratio r keeps
+   the traces whose low 63 bits are below r * 2^63: every trace that a smaller ratio keeps, and the
+   same ones as the SDKs for Go, Rust and Python (SM-08). */
 typedef struct hotel_sampler {
     hotel_sampler_type type HOTEL_ZERO;
+    double ratio HOTEL_ZERO;                              /* 0 keeps none, 1 keeps all */
+    const struct hotel_sampler *root HOTEL_ZERO; /* PARENT_BASED, ALWAYS_RECORD */
+    /* PARENT_BASED: by what the parent is; NULL: as the parent did. */
+    const struct hotel_sampler *remote_sampled HOTEL_ZERO;
+    const struct hotel_sampler *remote_not_sampled HOTEL_ZERO;
+    const struct hotel_sampler *local_sampled HOTEL_ZERO;
+    const struct hotel_sampler *local_not_sampled HOTEL_ZERO;
+    hotel_sampler_fn sample_fn HOTEL_ZERO;
+    void *user_data HOTEL_ZERO;
+    const char *description HOTEL_ZERO; /* of a CUSTOM one; kept by reference */
 } hotel_sampler;
+
+/* The text that other SDKs use for it, "TraceIdRatioBased{0.25}" (SM-04), with snprintf's
+   manners. threads: any. */
+HOTEL_API size_t hotel_sampler_description(const hotel_sampler *sampler, char *out,
+                                           size_t capacity);
 
 /* Span limits (SP-34 to SP-39). Zero is the default, HOTEL_NONE keeps none. */
 typedef struct hotel_limits {
@@ -622,14 +752,54 @@ typedef struct hotel_id_generator {
     void *user_data HOTEL_ZERO;
 } hotel_id_generator;
 
+struct hotel_span;
+struct hotel_span_view;
+
+/* Hooks into the life of recorded spans, RECORD_ONLY ones included (BSP-08, BSP-09). Each may be
+   NULL. They run on the thread that starts or ends the span, in the order of the list, cost what
+   they cost, and are exempt from the promises of the span path: on_end gets the span encoded. Must
+   be thread-safe; spans that they start are not recorded, and waiting calls answer
+   HOTEL_ERR_CALLBACK. */
+typedef struct hotel_processor {
+    /* parent: the context that was resolved, never NULL (TR-24). */
+    void (*on_start_fn)(const struct hotel_span *span, const struct hotel_context *parent,
+                        void *user_data) HOTEL_ZERO;
+    /* The end time is fixed, the span still takes attributes, events and links (TR-36). */
+    void (*on_ending_fn)(const struct hotel_span *span, void *user_data) HOTEL_ZERO;
+    /* The finished span, borrowed. */
+    void (*on_end_fn)(const struct hotel_span_view *span, void *user_data) HOTEL_ZERO;
+    /* Called by hotel_flush and, once, by hotel_shutdown on their threads (TR-07, TR-08). */
+    hotel_result (*flush_fn)(uint32_t timeout_ms, void *user_data) HOTEL_ZERO;
+    hotel_result (*shutdown_fn)(uint32_t timeout_ms, void *user_data) HOTEL_ZERO;
+    void *user_data HOTEL_ZERO;
+} hotel_processor;
+
+/* Memory for set-up: hotel_init and hotel_provider_start take what they need, hotel_release and
+   the next hotel_init give it back. Neither function is ever called on the span path. */
+typedef struct hotel_allocator {
+    void *(*allocate_fn)(size_t size, void *user_data)HOTEL_ZERO; /* NULL: malloc and free */
+    void (*free_fn)(void *memory, void *user_data) HOTEL_ZERO;
+    void *user_data HOTEL_ZERO;
+} hotel_allocator;
+
+/* A tracer provider. {0} is the one that hotel_init starts. */
+typedef struct hotel_provider {
+    uint32_t index;
+    uint32_t serial;
+} hotel_provider;
+
 /* Identity of an instrumentation scope (SP-100). Copied. */
 typedef struct hotel_tracer_config {
+    hotel_provider provider HOTEL_ZERO; /* whose tracer it is */
     const char *name HOTEL_ZERO; /* the instrumented library, module or program */
     const char *version HOTEL_ZERO;
     const char *schema_url HOTEL_ZERO;
     const hotel_attr *attributes HOTEL_ZERO;
     size_t num_attributes HOTEL_ZERO;
 } hotel_tracer_config;
+
+struct hotel_detector;
+struct hotel_propagator; /* section PROPAGATION */
 
 /* Everything hotel_init takes. Zeroed is a working default. Code beats environment beats
    default (SP-95). Nothing is kept by reference but the functions, their user data, and memory. */
@@ -638,25 +808,38 @@ typedef struct hotel_config {
     const hotel_attr *resource HOTEL_ZERO; /* win over OTEL_RESOURCE_ATTRIBUTES                */
     size_t num_resource HOTEL_ZERO;
     const char *resource_schema_url HOTEL_ZERO;
+    /* Asked in their order. What they find beats the defaults; OTEL_RESOURCE_ATTRIBUTES,
+       OTEL_SERVICE_NAME and the members above beat it (SP-95). At most 8 KiB; takes 16 KiB of
+       memory. Different schema URLs, of detectors and the one above, are an error (RS-07). */
+    const struct hotel_detector *detectors HOTEL_ZERO;
+    size_t num_detectors HOTEL_ZERO;
     const hotel_destination *destinations HOTEL_ZERO; /* none: one by the environment          */
-    size_t num_destinations HOTEL_ZERO;               /* at most 4                             */
+    size_t num_destinations HOTEL_ZERO;               /* at most 4; OTEL_TRACES_EXPORTER       */
     hotel_tracer_config tracer HOTEL_ZERO; /* scope of spans that name no tracer               */
     hotel_sampler sampler HOTEL_ZERO;
-    hotel_limits limits HOTEL_ZERO;
+    /* Becomes the global one; the struct is copied. NULL: OTEL_PROPAGATORS, else
+       tracecontext,baggage. */
+    const struct hotel_propagator *propagator HOTEL_ZERO;
+    hotel_limits limits HOTEL_ZERO; /* OTEL_*_LIMIT                                            */
+    const hotel_processor *processors HOTEL_ZERO; /* copied                                    */
+    size_t num_processors HOTEL_ZERO;             /* at most 4                                 */
+    bool no_destinations HOTEL_ZERO; /* nothing is exported; OTEL_TRACES_EXPORTER=none         */
+    bool disabled HOTEL_ZERO; /* records nothing, propagates still; OTEL_SDK_DISABLED (EV-01)  */
     size_t arena_bytes HOTEL_ZERO; /* span memory: 2 MiB                                       */
     void *memory HOTEL_ZERO;       /* use this block for everything instead of malloc          */
     size_t memory_bytes HOTEL_ZERO;
     bool no_threads HOTEL_ZERO;         /* the application calls hotel_poll; only the lookup   */
                                         /* of a host name still takes a short-lived thread     */
     bool ignore_environment HOTEL_ZERO; /* read no environment variable                        */
-    hotel_log_level log_level HOTEL_ZERO;
+    hotel_allocator allocator HOTEL_ZERO;
+    hotel_log_level log_level HOTEL_ZERO; /* OTEL_LOG_LEVEL                                    */
     hotel_log_fn log_fn HOTEL_ZERO; /* NULL: silent                                            */
     void *log_user_data HOTEL_ZERO;
     hotel_clock clock HOTEL_ZERO;
     hotel_id_generator id_generator HOTEL_ZERO;
 } hotel_config;
 
-/* ==== [SECTION 06] LIFE CYCLE ============================================================== */
+/* ==== [SECTION 06] LIFE CYCLE =============================================================== */
 
 /* Starts the library: reads configuration and environment, sets up the arena, the destinations
    and (unless no_threads) the exporter's thread. config NULL: all defaults. Copies what it is
@@ -680,37 +863,71 @@ HOTEL_API HOTEL_MUST_CHECK hotel_result hotel_flush(uint32_t timeout_ms);
    The statistics stay readable. threads: any. */
 HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms);
 
-/* Gives the arena back after hotel_shutdown. The application warrants that no other thread is
-   inside the library. Not needed before exit. */
+/* Gives the arena back after hotel_shutdown. A shared object that embeds the implementation may be
+   unloaded then; one that is unloaded without stays in memory while its threads run (glibc), or
+   must not be. The application warrants that no other thread is inside the library. Not needed
+   before exit. */
 HOTEL_API hotel_result hotel_release(void);
+
+/* Starts a further tracer provider with its own resource, sampler, limits, clock, ID generator,
+   processors and destinations (TR-01); at most 4 in all. What belongs to the process is ignored in
+   its configuration: arena_bytes, no_threads, allocator, log. memory is for its set-up only.
+   hotel_init comes first; hotel_shutdown shuts it down too. Get tracers by
+   hotel_tracer_config.provider. Results as of hotel_init. threads: any. */
+HOTEL_API hotel_result hotel_provider_start(const hotel_config *config, hotel_provider *out);
+
+/* hotel_flush and hotel_shutdown for one provider. hotel_provider_shutdown with {0} shuts down all,
+   as hotel_shutdown does. After its shutdown a provider's tracers record nothing; its place is
+   free again after the next hotel_init. threads: any. */
+HOTEL_API HOTEL_MUST_CHECK hotel_result hotel_provider_flush(hotel_provider provider,
+                                                             uint32_t timeout_ms);
+HOTEL_API hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t timeout_ms);
 
 /* With no_threads: does what is due, waiting at most timeout_ms for the network. Returns
    HOTEL_OK, or HOTEL_ERR_NOT_RUNNING. One thread at a time; a signal handler that interrupts it
    makes no spans. */
 HOTEL_API hotel_result hotel_poll(uint32_t timeout_ms);
 
+/* What a loop of your own has to wait for: <poll.h>'s events on a descriptor. */
+typedef struct hotel_descriptor {
+    int fd;
+    short events;
+} hotel_descriptor;
+
+/* With no_threads: the descriptors whose events, and *timeout_ms the time after which, hotel_poll
+   has something to do; ask again after each hotel_poll, because both change. Returns how many
+   there are, at most 128, and writes up to `capacity` of them. Spans that end meanwhile may bring
+   the time forward: ask again after those, or let them wait for the delay that was given.
+   threads: one at a time, as hotel_poll. */
+HOTEL_API size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
+                                       uint32_t *timeout_ms);
+
 /* The version this implementation was compiled from, "0.1.0". */
 HOTEL_API const char *hotel_version(void);
 
-/* ==== [SECTION 07] STATISTICS ============================================================== */
+/* ==== [SECTION 07] STATISTICS =============================================================== */
 
 /* The books since hotel_init (a fork child starts at zero). On 32-bit machines the counters come
    round at 2^32. Once no call is in progress
-       started = unsampled + not_admitted + live + ended
-   and for each destination, after hotel_shutdown,
-       ended = accepted + rejected + failed + dropped_queue_full + dropped_too_large
-               + dropped_shutdown. */
+       started = unsampled + not_admitted + live + record_only + ended
+   and for each destination
+       offered = queued + accepted + rejected + failed + dropped_queue_full + dropped_too_large
+                 + dropped_shutdown,
+   where queued is 0 after hotel_shutdown and offered then is the number of its
+   provider's spans that ended. */
 typedef struct hotel_stats {
     uint64_t started;      /* spans asked for while running                      */
     uint64_t unsampled;    /* the sampler said no                                */
     uint64_t not_admitted; /* no chunk was free                                  */
     uint64_t live;         /* recording, not ended                               */
-    uint64_t ended;
-    uint64_t limited;      /* attributes, events, links dropped by limits or lack of space */
+    uint64_t record_only;  /* ended, but not sampled: processors saw them        */
+    uint64_t ended;        /* sampled, for the destinations                      */
+    uint64_t limited;      /* attributes, events, links, baggage, context values dropped by */
+                           /* limits or lack of space                                      */
     uint64_t repaired;            /* texts that were not UTF-8 and were repaired   */
     uint64_t stale_references;    /* contexts used after their release             */
     uint64_t bad_arguments;       /* calls with unusable arguments                 */
-    uint64_t rejected_parents;    /* traceparents and metadata that were refused   */
+    uint64_t rejected_parents;    /* traceparents, B3, baggage, metadata refused   */
     uint64_t chunks_total;        /* size of the arena in chunks                   */
     uint64_t chunks_free;
     size_t num_destinations;
@@ -718,13 +935,14 @@ typedef struct hotel_stats {
 
 /* What became of the spans that were handed to a destination. */
 typedef struct hotel_destination_stats {
+    uint64_t offered;  /* spans handed to it                                             */
     uint64_t accepted; /* by the server                                                  */
     uint64_t rejected; /* by the server: partial success                                 */
     uint64_t failed;   /* sent without success; the outcome may be unknown               */
     uint64_t dropped_queue_full;
     uint64_t dropped_too_large; /* one span larger than max_request_bytes                */
     uint64_t dropped_shutdown;  /* not delivered when shutdown's time was over           */
-    uint64_t queued;            /* waiting now, the request in flight included           */
+    uint64_t queued;            /* waiting now, the requests in flight included          */
     uint64_t requests;          /* sent, repeats included                                */
     uint64_t retries;
     uint64_t connections;
@@ -742,7 +960,7 @@ HOTEL_API hotel_result hotel_get_destination_stats(size_t index, hotel_destinati
    manners: returns the size needed without the NUL. threads: any. */
 HOTEL_API size_t hotel_describe(char *out, size_t capacity);
 
-/* ==== [SECTION 08] TRACERS AND SPANS ======================================================= */
+/* ==== [SECTION 08] TRACERS AND SPANS ======================================================== */
 
 /* A tracer: an instrumentation scope. {0} is the default one of hotel_config. */
 typedef struct hotel_tracer {
@@ -908,7 +1126,7 @@ HOTEL_API void hotel_record_exception(const hotel_span *span, const char *type,
                                       const char *message, const char *stacktrace,
                                       const hotel_attr *attributes, size_t num_attributes);
 
-/* ==== [SECTION 09] CURRENT CONTEXT ========================================================= */
+/* ==== [SECTION 09] CURRENT CONTEXT ========================================================== */
 
 /* The thread's current context and span; zero when nothing is attached. Borrowed: valid while
    it stays attached. threads: each sees its own. */
@@ -936,6 +1154,25 @@ HOTEL_API hotel_result hotel_detach(hotel_token token);
 HOTEL_API hotel_context hotel_context_hold(const hotel_context *context);
 HOTEL_API void hotel_context_release(hotel_context *context);
 
+/* Values of the application in a context (CP-01 to CP-03). A key is told apart by identity, never
+   by its name, which is for the reader of the code. Make it once and keep it; {0} is no key.
+   threads: any; works before hotel_init. */
+typedef struct hotel_key {
+    uint32_t id;
+} hotel_key;
+HOTEL_API hotel_key hotel_create_key(const char *name);
+
+/* A new context with this value under the key, the old one stays as it is (NULL: the current one).
+   value is borrowed: it must live as long as the context; NULL takes the key out. Give the result
+   to hotel_context_release once. A context holds 32 keys: beyond that, without room in the arena,
+   or outside of hotel_init and hotel_release, the result is the old context, and that is counted
+   and logged. threads: any. */
+HOTEL_API hotel_context hotel_context_with_value(const hotel_context *context, hotel_key key,
+                                                 void *value);
+
+/* The value under a key, NULL if there is none. context NULL: the current one. threads: any. */
+HOTEL_API void *hotel_context_value(const hotel_context *context, hotel_key key);
+
 /* What HOTEL_SCOPE and HOTEL_ATTACH are made of: attach a span (and end it when leaving), or a
    context. A guard is left once, on the thread that made it. */
 typedef struct hotel_guard {
@@ -947,7 +1184,81 @@ HOTEL_API hotel_guard hotel_guard_span(const hotel_span *span);
 HOTEL_API hotel_guard hotel_guard_context(const hotel_context *context);
 HOTEL_API void hotel_guard_leave(hotel_guard *guard);
 
-/* ==== [SECTION 10] PROPAGATION ============================================================= */
+/* ==== [SECTION 10] BAGGAGE ================================================================== */
+
+/* Names with values that travel beside a trace (BG-01). This is a working copy in memory of the
+   caller, made by hotel_baggage_start, for one thread at a time; it needs no hotel_init. A context
+   carries an immutable copy of one. */
+typedef struct hotel_baggage {
+    void *memory;
+    size_t capacity; /* bytes of memory                                              */
+    size_t size;     /* of them in use: 15 and its texts for each entry              */
+    size_t count;    /* entries                                                      */
+    size_t dropped;  /* entries, members of headers, without room or with a bad form */
+} hotel_baggage;
+
+/* Name and value are UTF-8, the value may be empty. metadata are the properties of the W3C format,
+   "key=value;key", as they travel; empty: none. Each text has a NUL behind it, too. */
+typedef struct hotel_baggage_entry {
+    hotel_string name;
+    hotel_string value;
+    hotel_string metadata;
+} hotel_baggage_entry;
+
+/* What must be carried (WB-06): 64 members in 8192 bytes. Memory of _BYTES has room for every
+   header of that size, a buffer of _HEADER_SIZE for the header with its NUL. */
+#define HOTEL_BAGGAGE_MEMBERS 64
+#define HOTEL_BAGGAGE_BYTES (8192 + 64 * 15)
+#define HOTEL_BAGGAGE_HEADER_SIZE (8192 + 1)
+
+/* Begins an empty one in this memory. */
+HOTEL_API void hotel_baggage_start(hotel_baggage *baggage, void *memory, size_t capacity);
+
+/* Sets a value, which replaces the one of that name; for a moment there must be room for both.
+   value NULL is empty; bytes that are not UTF-8 become U+FFFD. metadata NULL: none. false, nothing
+   is changed and dropped counts it: no room, a name that is empty or not UTF-8, metadata that is
+   not a list of properties. Any name may be set, one that is no HTTP token cannot be sent. */
+HOTEL_API bool hotel_baggage_set(hotel_baggage *baggage, const char *name, const char *value,
+                                 const char *metadata);
+HOTEL_API bool hotel_baggage_set_n(hotel_baggage *baggage, hotel_string name, hotel_string value,
+                                   hotel_string metadata);
+
+/* Looks a name up; upper and lower case differ. Texts are valid until the next change. get: the
+   value, NULL when there is none. find: the whole entry; *out stays as it is when there is none. */
+HOTEL_API const char *hotel_baggage_get(const hotel_baggage *baggage, const char *name);
+HOTEL_API bool hotel_baggage_find(const hotel_baggage *baggage, hotel_string name,
+                                  hotel_baggage_entry *out);
+
+/* Takes one entry out (false: there is none), or all. */
+HOTEL_API bool hotel_baggage_remove(hotel_baggage *baggage, const char *name);
+HOTEL_API bool hotel_baggage_remove_n(hotel_baggage *baggage, hotel_string name);
+HOTEL_API void hotel_baggage_clear(hotel_baggage *baggage);
+
+/* All entries, the oldest first: begin with *cursor 0, false is the end. */
+HOTEL_API bool hotel_baggage_next(const hotel_baggage *baggage, size_t *cursor,
+                                  hotel_baggage_entry *out);
+
+/* Adds the members of a baggage header (WB-02 to WB-09); of several headers one after the other
+   (WB-12). A malformed member is dropped, the rest is kept; at the first one without room, and
+   behind 64 entries, it ends. Returns how many were taken. */
+HOTEL_API size_t hotel_baggage_parse(hotel_baggage *baggage, const char *header, size_t size);
+
+/* The baggage header with snprintf's manners: the size needed without NUL, 0 when there is nothing
+   to send. Whole members only, at most 64 and 8192 bytes; what is left out is counted and logged
+   (WB-01, WB-06, WB-08). */
+HOTEL_API size_t hotel_baggage_format(const hotel_baggage *baggage, char *out, size_t capacity);
+
+/* A new context with a copy of this baggage; NULL or empty: without any (WB-11). context NULL: the
+   current one. Give the result to hotel_context_release once. What is beyond max_span_bytes, or
+   finds no room in the arena, is left out, counted and logged. Needs hotel_init. threads: any. */
+HOTEL_API hotel_context hotel_context_with_baggage(const hotel_context *context,
+                                                   const hotel_baggage *baggage);
+
+/* Replaces the content of a working copy by the baggage of a context (NULL: the current one).
+   false: some entries found no room, out->dropped says how many. threads: any. */
+HOTEL_API bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out);
+
+/* ==== [SECTION 11] PROPAGATION ============================================================== */
 
 /* The current context with the remote parent that a request brought: W3C traceparent and, if
    there is one, tracestate (NULL: none). A traceparent that is absent or malformed leaves the
@@ -974,7 +1285,393 @@ HOTEL_API ptrdiff_t hotel_tracestate_get(const char *state, const char *key, cha
 HOTEL_API size_t hotel_tracestate_set(const char *state, const char *key, const char *value,
                                       char *out, size_t capacity);
 
-/* ==== [SECTION 11] HATCHET ================================================================= */
+/* How a carrier is read: the headers of a request, properties of a message, an environment. What
+   get_fn and keys_fn return stays valid until the extraction is over. */
+typedef struct hotel_getter {
+    /* The index-th value under a name, from 0 on: a header that was sent twice has two (WC-01).
+       text NULL: there are no more. For HTTP, upper and lower case of names are the same. */
+    hotel_string (*get_fn)(const void *carrier, const char *key, size_t index) HOTEL_ZERO;
+    /* The index-th name in the carrier, text NULL: there are no more (WC-02). Optional: none of
+       the built-in propagators asks. */
+    hotel_string (*keys_fn)(const void *carrier, size_t index) HOTEL_ZERO;
+} hotel_getter;
+
+/* How a carrier is written: the value replaces what is under that name (WC-03). Both end in NUL
+   and are valid during the call only; names are lower-case ASCII. */
+typedef struct hotel_setter {
+    void (*set_fn)(void *carrier, const char *key, const char *value) HOTEL_ZERO;
+} hotel_setter;
+
+/* Writes part of a context into carriers and reads it back (CP-14). Any function may be missing.
+   Called by the thread that injects or extracts, several at once. */
+typedef struct hotel_propagator {
+    void (*inject_fn)(const hotel_context *context, const hotel_setter *setter, void *carrier,
+                      void *user_data) HOTEL_ZERO;
+    /* Changes a held context, or leaves it as it is where the carrier has nothing usable: by
+       hotel_context_put_span, or as in
+       next = hotel_context_with_value(context, key, value); hotel_context_release(context);
+       *context = next; */
+    void (*extract_fn)(hotel_context *context, const hotel_getter *getter, const void *carrier,
+                       void *user_data) HOTEL_ZERO;
+    /* The index-th name that inject_fn may set; NULL: there are no more (CP-15). */
+    const char *(*field_fn)(size_t index, void *user_data)HOTEL_ZERO;
+    void *user_data HOTEL_ZERO;
+} hotel_propagator;
+
+/* The built-in ones: W3C trace context (CP-09); W3C baggage (BG-02); B3 in one header and in
+   several (CP-10): both extract either form, the single header first. B3's debug flag implies
+   sampled and goes on to the spans below; no parent span ID is sent. */
+HOTEL_API hotel_propagator hotel_tracecontext_propagator(void);
+HOTEL_API hotel_propagator hotel_baggage_propagator(void);
+HOTEL_API hotel_propagator hotel_b3_propagator(void);
+HOTEL_API hotel_propagator hotel_b3multi_propagator(void);
+
+/* Several that act as one, in this order (CP-07). The list and what it points to are kept by
+   reference. */
+typedef struct hotel_propagator_list {
+    const hotel_propagator *parts HOTEL_ZERO;
+    size_t count HOTEL_ZERO;
+} hotel_propagator_list;
+HOTEL_API hotel_propagator hotel_composite_propagator(const hotel_propagator_list *list);
+
+/* The global propagator: none until hotel_init or this sets it (CP-08). One that was set by hand
+   stays when hotel_init is given none; NULL: propagate nothing. The struct is copied. threads:
+   any. */
+HOTEL_API void hotel_set_global_propagator(const hotel_propagator *propagator);
+HOTEL_API hotel_propagator hotel_get_global_propagator(void);
+
+/* Writes what the global propagator carries into a request that is about to be sent. context NULL:
+   the current one. Nothing is written without a valid span context or baggage (WP-18, WB-10).
+   threads: any. */
+HOTEL_API void hotel_inject(const hotel_context *context, const hotel_setter *setter,
+                            void *carrier);
+
+/* The current context with what a request brought. What is absent or malformed leaves that part as
+   it is. Give the result to hotel_context_release when the request is done. threads: any. */
+HOTEL_API hotel_context hotel_extract_from(const hotel_getter *getter, const void *carrier);
+
+/* The same by a propagator of choice (NULL: the global one), and into any context (NULL: the
+   current one). */
+HOTEL_API void hotel_inject_with(const hotel_propagator *propagator, const hotel_context *context,
+                                 const hotel_setter *setter, void *carrier);
+HOTEL_API hotel_context hotel_extract_with(const hotel_propagator *propagator,
+                                           const hotel_context *context,
+                                           const hotel_getter *getter, const void *carrier);
+
+/* The index-th name that a propagator (NULL: the global one) may set, NULL behind the last: what
+   has to be taken out of a request before it is sent again (CP-15). */
+HOTEL_API const char *hotel_propagator_field(const hotel_propagator *propagator, size_t index);
+
+/* For propagators: puts a span into a context that is held, in place. */
+HOTEL_API void hotel_context_put_span(hotel_context *held, const hotel_span *span);
+
+/* A ready-made getter for HTTP: the carrier is a hotel_headers, names in any case (CP-17). */
+typedef struct hotel_headers {
+    const hotel_header *list HOTEL_ZERO;
+    size_t count HOTEL_ZERO;
+} hotel_headers;
+HOTEL_API hotel_getter hotel_header_getter(void);
+
+/* Environment variables as carrier (CP-19, WC-06). The name under which a key travels, with
+   snprintf's manners: upper-case, _ for what is neither letter nor digit and before a leading
+   digit; TRACEPARENT, TRACESTATE, BAGGAGE. */
+HOTEL_API size_t hotel_env_name(const char *key, char *out, size_t capacity);
+
+/* Reads an array like envp, "NAME=value" up to a NULL; carrier NULL: this process' environment.
+   Keys are those names that are in that form. */
+HOTEL_API hotel_getter hotel_env_getter(void);
+
+/* An environment for execve: pointers in `list`, ended by NULL, and what was set in `memory`, both
+   the caller's. base: variables to begin with, by reference (environ, or NULL). What finds no room
+   is counted in dropped. hotel_env_setter writes into one. */
+typedef struct hotel_env {
+    char **list;
+    size_t capacity; /* pointers in list, that of the NULL included */
+    size_t count;
+    char *memory;
+    size_t memory_bytes;
+    size_t used_bytes;
+    size_t dropped;
+} hotel_env;
+HOTEL_API void hotel_env_start(hotel_env *env, char **list, size_t capacity, char *memory,
+                               size_t memory_bytes, char *const *base);
+HOTEL_API hotel_setter hotel_env_setter(void);
+
+/* ==== [SECTION 12] EXPORTERS AND FINISHED SPANS ============================================= */
+
+/* A list inside something finished: attributes, elements of an array, events, links. It is walked
+   with the hotel_next_* function of its members; walking uses it up, so walk a copy to come
+   again. Borrowed from the bytes that it was read from, as is all that it gives. Zeroed is empty;
+   a walk with another function finds nothing. Opaque. */
+typedef struct hotel_list {
+    const uint8_t *at;
+    const uint8_t *end;
+    uint32_t tag;
+    uint32_t members;
+} hotel_list;
+
+/* A value as it is on the wire: every array is HOTEL_TYPE_ARRAY, whatever it was made of. */
+typedef struct hotel_value_view {
+    hotel_type type;
+    union {
+        hotel_string string; /* of HOTEL_TYPE_BYTES too */
+        bool boolean;
+        int64_t integer;
+        double real;
+        hotel_list list; /* HOTEL_TYPE_ARRAY: hotel_next_value; HOTEL_TYPE_MAP: hotel_next_attr */
+    } as;
+} hotel_value_view;
+
+/* An attribute, or an entry of a map. */
+typedef struct hotel_attr_view {
+    hotel_string key;
+    hotel_value_view value;
+} hotel_attr_view;
+
+/* An event of a finished span. */
+typedef struct hotel_event_view {
+    hotel_string name;
+    uint64_t time_ns;      /* Unix time */
+    hotel_list attributes; /* hotel_next_attr */
+    uint32_t num_attributes;
+    uint32_t dropped_attributes;
+} hotel_event_view;
+
+/* A link of a finished span; its tracestate is beside the context, not in it. */
+typedef struct hotel_link_view {
+    hotel_span_context context;
+    hotel_string trace_state;
+    hotel_list attributes; /* hotel_next_attr */
+    uint32_t num_attributes;
+    uint32_t dropped_attributes;
+} hotel_link_view;
+
+/* The instrumentation scope of a span (TR-61, SP-100). */
+typedef struct hotel_scope_view {
+    hotel_string name;
+    hotel_string version;
+    hotel_string schema_url;
+    hotel_list attributes; /* hotel_next_attr */
+    uint32_t num_attributes;
+    uint32_t dropped_attributes;
+} hotel_scope_view;
+
+/* The resource of a span (RS-04). */
+typedef struct hotel_resource_view {
+    hotel_string schema_url;
+    hotel_list attributes; /* hotel_next_attr */
+    uint32_t num_attributes;
+    uint32_t dropped_attributes;
+} hotel_resource_view;
+
+/* A finished span, read on demand out of its encoded form: nothing is copied or allocated. Every
+   text, list and view inside is borrowed from there. Text that is absent has size 0. */
+typedef struct hotel_span_view {
+    hotel_span_context context; /* without a tracestate: that is the next member */
+    hotel_string trace_state;   /* as in the header */
+    uint8_t parent_span_id[8];
+    bool has_parent;
+    bool has_remote_parent;
+    hotel_kind kind;
+    hotel_status status;
+    hotel_string status_description;
+    hotel_string name;
+    uint64_t start_time_ns; /* Unix time */
+    uint64_t end_time_ns;
+    hotel_list attributes; /* hotel_next_attr  */
+    hotel_list events;     /* hotel_next_event */
+    hotel_list links;      /* hotel_next_link  */
+    uint32_t num_attributes;
+    uint32_t num_events;
+    uint32_t num_links;
+    uint32_t dropped_attributes;
+    uint32_t dropped_events;
+    uint32_t dropped_links;
+    hotel_scope_view scope;
+    hotel_resource_view resource;
+} hotel_span_view;
+
+/* The next member of a list, false at its end. A list that is not well-formed ends where it stops
+   making sense. threads: any, each with a list of its own. */
+HOTEL_API bool hotel_next_attr(hotel_list *list, hotel_attr_view *out);
+HOTEL_API bool hotel_next_value(hotel_list *list, hotel_value_view *out);
+HOTEL_API bool hotel_next_event(hotel_list *list, hotel_event_view *out);
+HOTEL_API bool hotel_next_link(hotel_list *list, hotel_link_view *out);
+
+/* The value of a key in a list of attributes, in an attribute of the span: false if there is none,
+   and *out is the empty value. Takes time by the length of the list. */
+HOTEL_API bool hotel_find_attr(hotel_list attributes, const char *key, hotel_value_view *out);
+HOTEL_INLINE bool hotel_view_attr(const hotel_span_view *span, const char *key,
+                                  hotel_value_view *out) {
+    return hotel_find_attr(span->attributes, key, out);
+}
+
+/* Is it this text? NULL equals the empty one. */
+HOTEL_INLINE bool hotel_string_is(hotel_string string, const char *text) {
+    size_t size = hotel_text_size(text);
+    return string.size == size && (size == 0 || __builtin_memcmp(string.text, text, size) == 0);
+}
+
+/* What an exporter gets: finished spans as one encoded ExportTraceServiceRequest, which is what
+   OTLP over HTTP posts. It may be sent or kept on disk as it is; two behind one another are again
+   one. To read it, walk its spans. */
+typedef struct hotel_batch {
+    const void *request;
+    size_t request_size;
+    size_t num_spans;
+} hotel_batch;
+
+/* Any encoded request as a batch; its spans are counted. Bytes that are none are an empty batch.
+   threads: any. */
+HOTEL_API hotel_batch hotel_batch_of(const void *request, size_t request_size);
+
+/* A walk over the spans of a batch. Opaque. */
+typedef struct hotel_spans {
+    hotel_list groups;
+    hotel_list scopes;
+    hotel_list spans;
+    hotel_resource_view resource;
+    hotel_scope_view scope;
+} hotel_spans;
+
+/* All spans of a batch in their order, grouped by resource and scope:
+
+       hotel_span_view span;
+       hotel_spans spans = hotel_batch_spans(batch);
+       while (hotel_next_span(&spans, &span)) ...
+
+   A span that is not well-formed is passed over. NULL is an empty batch. threads: any. */
+HOTEL_API hotel_spans hotel_batch_spans(const hotel_batch *batch);
+HOTEL_API bool hotel_next_span(hotel_spans *spans, hotel_span_view *out);
+
+/* An exporter of your own (EX-01, EX-02): three functions and what they are called with.
+
+   They are called by one thread at a time, export_fn never before its last call has returned
+   (BSP-02): by the exporter's thread, with no_threads by the thread in hotel_poll, hotel_flush
+   or hotel_shutdown, and for a simple destination by the thread that ended the span. They may
+   take their time, and hold up this destination only if the exporter's thread is not theirs to
+   block: keep below the destination's timeout. Spans started inside them are not recorded;
+   hotel_init, hotel_flush, hotel_shutdown, hotel_release and hotel_poll answer HOTEL_ERR_CALLBACK.
+
+   export_fn   takes a batch, valid during the call only. HOTEL_OK: delivered; anything else: its
+               spans count as failed, there is no second attempt (BSP-11). Required.
+   flush_fn    delivers what export_fn kept back, within timeout_ms (EX-02, BSP-14). NULL: nothing
+               is ever kept back.
+   shutdown_fn is called once, the last call of all (BSP-18, BSP-20). NULL: nothing to do. */
+typedef struct hotel_exporter {
+    hotel_result (*export_fn)(const hotel_batch *batch, void *user_data) HOTEL_ZERO;
+    hotel_result (*flush_fn)(uint32_t timeout_ms, void *user_data) HOTEL_ZERO;
+    hotel_result (*shutdown_fn)(uint32_t timeout_ms, void *user_data) HOTEL_ZERO;
+    void *user_data HOTEL_ZERO;
+} hotel_exporter;
+
+/* Prints spans for people (EX-03), the resource once a batch, long values cut, control characters
+   escaped. The format may change with any version: do not parse it. In colour if the descriptor
+   is a terminal and NO_COLOR is not set in the environment. The descriptor stays the caller's.
+   HOTEL_ERR_FAILED when it cannot be written, or takes nothing for a second. Neither raises
+   SIGPIPE nor allocates. */
+HOTEL_API hotel_exporter hotel_console_exporter(int descriptor);
+
+/* Keeps finished spans for tests (EX-04), in memory of the caller's. Opaque. */
+typedef struct hotel_memory_exporter {
+    uint8_t *memory;
+    size_t capacity;
+    size_t used;
+    size_t refused;
+    uint32_t busy;
+    uint32_t stopped;
+} hotel_memory_exporter;
+
+/* Starts with nothing kept. The object and `capacity` bytes at `memory` must outlive their use by
+   the library. A batch that does not fit is refused as a whole, HOTEL_ERR_FAILED, and its spans
+   are counted; so is every one after shutdown (BSP-20). threads: setup. */
+HOTEL_API hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *exporter, void *memory,
+                                                     size_t capacity);
+
+/* Everything kept so far as one batch, oldest first. May be read while the exporter runs; what
+   came later is in the next answer. It and all that is read out of it stay valid until the
+   reset. To see all that ended, flush first. threads: any, but for the reset. */
+HOTEL_API hotel_batch hotel_memory_exporter_batch(const hotel_memory_exporter *exporter);
+
+/* Spans kept; the one at an index in their order, false beyond the last; spans refused. */
+HOTEL_API size_t hotel_memory_exporter_count(const hotel_memory_exporter *exporter);
+HOTEL_API bool hotel_memory_exporter_at(const hotel_memory_exporter *exporter, size_t index,
+                                        hotel_span_view *out);
+HOTEL_API size_t hotel_memory_exporter_refused(const hotel_memory_exporter *exporter);
+
+/* Forgets all spans, and the count of refused ones. The exporter may be running, but nobody may be
+   reading. */
+HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter);
+
+/* ==== [SECTION 13] RESOURCES AND DETECTORS ================================================== */
+
+/* The schema URL of the semantic conventions whose names this library's detectors use (RS-07). */
+#define HOTEL_SCHEMA_URL "https://opentelemetry.io/schemas/1.44.0"
+
+/* A resource that is being put together, in memory of the caller's (RS-01). Opaque but for the
+   last member. */
+typedef struct hotel_resource {
+    uint8_t *memory;
+    size_t capacity;
+    size_t size;        /* encoded attributes, at the front of the memory */
+    size_t schema_size; /* schema URL, at its end */
+    bool schema_conflict;
+    bool ignore_environment; /* for detectors: read no environment variable */
+} hotel_resource;
+
+/* Starts an empty resource (RS-02). schema_url may be NULL. HOTEL_ERR_MEMORY: too small for it.
+   threads: a resource is used by one at a time. */
+HOTEL_API hotel_result hotel_resource_start(hotel_resource *resource, void *memory, size_t capacity,
+                                            const char *schema_url);
+
+/* Adds an attribute, copied, or replaces the one with its key. HOTEL_ERR_MEMORY, and nothing
+   changes, when it does not fit; HOTEL_ERR_ARGUMENT for a NULL or empty key. */
+HOTEL_API hotel_result hotel_resource_add(hotel_resource *resource, hotel_attr attribute);
+
+/* Sets the schema URL that the attributes added follow. NULL, "" and the one that is set change
+   nothing. A second, different one is an error (SP-94): HOTEL_ERR_ARGUMENT, and from then on
+   the resource has none. */
+HOTEL_API hotel_result hotel_resource_set_schema(hotel_resource *resource, const char *schema_url);
+
+/* Merges `updating` into `resource`: the union of both, the updating side wins, an empty value too
+   (RS-03, SP-94). HOTEL_ERR_ARGUMENT: their schema URLs differ; attributes are merged all the
+   same. HOTEL_ERR_MEMORY: those that fit are. */
+HOTEL_API hotel_result hotel_resource_merge(hotel_resource *resource,
+                                            const hotel_resource *updating);
+
+/* What is in it (RS-04): valid until the next change. */
+HOTEL_API hotel_resource_view hotel_resource_read(const hotel_resource *resource);
+
+/* Finds out about the surroundings when the library starts (RS-06): see hotel_config.detectors.
+   detect_fn adds what it finds to *out, which holds what earlier detectors found, and sets the
+   schema URL if its names follow one (RS-07). Finding nothing is HOTEL_OK. After anything else
+   the log names the detector; what it added stays. Called inside hotel_init: must not call
+   hotel_init, hotel_flush, hotel_shutdown, hotel_release or hotel_poll. */
+typedef struct hotel_detector {
+    hotel_result (*detect_fn)(hotel_resource *out, void *user_data) HOTEL_ZERO;
+    const char *name HOTEL_ZERO;
+    void *user_data HOTEL_ZERO;
+} hotel_detector;
+
+/* The built-in ones. What cannot be found out is left out.
+   service  service.name if OTEL_SERVICE_NAME is set, service.instance.id: a random UUID that the
+            process keeps; a fork child has its parent's, as it has its whole resource (SP-93)
+   process  process.pid, .parent_pid, .executable.name, .executable.path, .command, .owner,
+            .runtime.name, .runtime.version (of the C library)
+   command  process.command_args: the whole command line, which may hold secrets
+   host     host.name, host.arch, host.id (/etc/machine-id)
+   os       os.type, os.name, os.version, os.description
+   sdk      telemetry.sdk.name, .language, .version; hotel_init adds these by itself
+   resource what a resource of yours holds, which must outlive hotel_init. */
+HOTEL_API hotel_detector hotel_service_detector(void);
+HOTEL_API hotel_detector hotel_process_detector(void);
+HOTEL_API hotel_detector hotel_command_detector(void);
+HOTEL_API hotel_detector hotel_host_detector(void);
+HOTEL_API hotel_detector hotel_os_detector(void);
+HOTEL_API hotel_detector hotel_sdk_detector(void);
+HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource);
+
+/* ==== [SECTION 14] HATCHET ================================================================== */
 
 /* A task run as a worker receives it: the members are those of Hatchet's AssignedAction. What
    is NULL or empty is left out of the span; numbers are always sent, zero included. A string
@@ -1080,7 +1777,7 @@ HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *jso
 /* The current context with the parent that a run's metadata names, as hotel_extract. */
 HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_size);
 
-/* ==== [SECTION 00] WITHOUT TRACING ========================================================= */
+/* ==== [SECTION 15] WITHOUT TRACING ========================================================== */
 
 #ifdef HATCHET_OTEL_DISABLE
 
@@ -1112,10 +1809,10 @@ HOTEL_INLINE void hotel_log_to_stderr(hotel_log_level level, hotel_log_id id, co
 
 HOTEL_INLINE bool hotel_is_valid(const hotel_span_context *context) { return false; }
 HOTEL_INLINE void hotel_trace_id_hex(const hotel_span_context *context, char out[33]) {
-    __builtin_memcpy(out, "00000000000000000000000000000000", 33);
+    if (out) __builtin_memcpy(out, "00000000000000000000000000000000", 33);
 }
 HOTEL_INLINE void hotel_span_id_hex(const hotel_span_context *context, char out[17]) {
-    __builtin_memcpy(out, "0000000000000000", 17);
+    if (out) __builtin_memcpy(out, "0000000000000000", 17);
 }
 HOTEL_INLINE hotel_span hotel_wrap(const hotel_span_context *context) {
     return HOTEL_NOTHING(hotel_span);
@@ -1204,7 +1901,7 @@ HOTEL_INLINE hotel_context hotel_extract_n(const char *traceparent, size_t trace
     return HOTEL_NOTHING(hotel_context);
 }
 HOTEL_INLINE bool hotel_traceparent(const hotel_span *span, char out[HOTEL_TRACEPARENT_SIZE]) {
-    out[0] = 0;
+    if (out) out[0] = 0;
     return false;
 }
 HOTEL_INLINE size_t hotel_tracestate(const hotel_span *span, char *out, size_t capacity) {
@@ -1218,6 +1915,113 @@ HOTEL_INLINE ptrdiff_t hotel_tracestate_get(const char *state, const char *key, 
 HOTEL_INLINE size_t hotel_tracestate_set(const char *state, const char *key, const char *value,
                                          char *out, size_t capacity) {
     return hotel_pass_on(state, hotel_text_size(state), out, capacity);
+}
+
+HOTEL_INLINE hotel_key hotel_create_key(const char *name) { return HOTEL_NOTHING(hotel_key); }
+HOTEL_INLINE hotel_context hotel_context_with_value(const hotel_context *context, hotel_key key,
+                                                    void *value) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE void *hotel_context_value(const hotel_context *context, hotel_key key) {
+    return NULL;
+}
+
+HOTEL_INLINE void hotel_baggage_start(hotel_baggage *baggage, void *memory, size_t capacity) {
+    if (baggage) *baggage = HOTEL_NOTHING(hotel_baggage);
+}
+HOTEL_INLINE bool hotel_baggage_set(hotel_baggage *baggage, const char *name, const char *value,
+                                    const char *metadata) {
+    return false;
+}
+HOTEL_INLINE bool hotel_baggage_set_n(hotel_baggage *baggage, hotel_string name,
+                                      hotel_string value, hotel_string metadata) {
+    return false;
+}
+HOTEL_INLINE const char *hotel_baggage_get(const hotel_baggage *baggage, const char *name) {
+    return NULL;
+}
+HOTEL_INLINE bool hotel_baggage_find(const hotel_baggage *baggage, hotel_string name,
+                                     hotel_baggage_entry *out) {
+    return false;
+}
+HOTEL_INLINE bool hotel_baggage_remove(hotel_baggage *baggage, const char *name) { return false; }
+HOTEL_INLINE bool hotel_baggage_remove_n(hotel_baggage *baggage, hotel_string name) {
+    return false;
+}
+HOTEL_INLINE void hotel_baggage_clear(hotel_baggage *baggage) {}
+HOTEL_INLINE bool hotel_baggage_next(const hotel_baggage *baggage, size_t *cursor,
+                                     hotel_baggage_entry *out) {
+    return false;
+}
+HOTEL_INLINE size_t hotel_baggage_parse(hotel_baggage *baggage, const char *header, size_t size) {
+    return 0;
+}
+HOTEL_INLINE size_t hotel_baggage_format(const hotel_baggage *baggage, char *out,
+                                         size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE hotel_context hotel_context_with_baggage(const hotel_context *context,
+                                                      const hotel_baggage *baggage) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out) {
+    return true;
+}
+
+HOTEL_INLINE hotel_propagator hotel_tracecontext_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE hotel_propagator hotel_baggage_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE hotel_propagator hotel_b3_propagator(void) { return HOTEL_NOTHING(hotel_propagator); }
+HOTEL_INLINE hotel_propagator hotel_b3multi_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE hotel_propagator hotel_composite_propagator(const hotel_propagator_list *list) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE void hotel_set_global_propagator(const hotel_propagator *propagator) {}
+HOTEL_INLINE hotel_propagator hotel_get_global_propagator(void) {
+    return HOTEL_NOTHING(hotel_propagator);
+}
+HOTEL_INLINE void hotel_inject(const hotel_context *context, const hotel_setter *setter,
+                               void *carrier) {}
+HOTEL_INLINE void hotel_inject_with(const hotel_propagator *propagator,
+                                    const hotel_context *context, const hotel_setter *setter,
+                                    void *carrier) {}
+HOTEL_INLINE hotel_context hotel_extract_from(const hotel_getter *getter, const void *carrier) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE hotel_context hotel_extract_with(const hotel_propagator *propagator,
+                                              const hotel_context *context,
+                                              const hotel_getter *getter, const void *carrier) {
+    return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE const char *hotel_propagator_field(const hotel_propagator *propagator,
+                                                size_t index) {
+    return NULL;
+}
+HOTEL_INLINE void hotel_context_put_span(hotel_context *held, const hotel_span *span) {}
+HOTEL_INLINE hotel_getter hotel_header_getter(void) { return HOTEL_NOTHING(hotel_getter); }
+HOTEL_INLINE hotel_getter hotel_env_getter(void) { return HOTEL_NOTHING(hotel_getter); }
+HOTEL_INLINE hotel_setter hotel_env_setter(void) { return HOTEL_NOTHING(hotel_setter); }
+HOTEL_INLINE size_t hotel_env_name(const char *key, char *out, size_t capacity) {
+    return hotel_pass_on(key, hotel_text_size(key), out, capacity);
+}
+/* The child still gets the variables to begin with. */
+HOTEL_INLINE void hotel_env_start(hotel_env *env, char **list, size_t capacity, char *memory,
+                                  size_t memory_bytes, char *const *base) {
+    if (!env) return;
+    *env = HOTEL_NOTHING(hotel_env);
+    if (!list || capacity == 0) return;
+    env->list = list;
+    env->capacity = capacity;
+    for (; base && *base; base++) {
+        if (env->count + 1 < capacity) list[env->count++] = *base;
+        else env->dropped++;
+    }
+    list[env->count] = NULL;
 }
 
 HOTEL_INLINE hotel_task hotel_start_step_run(const hotel_step_run *step_run) {
@@ -1243,6 +2047,90 @@ HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_
     return HOTEL_NOTHING(hotel_context);
 }
 
+HOTEL_INLINE size_t hotel_sampler_description(const hotel_sampler *sampler, char *out,
+                                              size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE hotel_result hotel_provider_start(const hotel_config *config, hotel_provider *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_provider);
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_provider_flush(hotel_provider provider, uint32_t timeout_ms) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t timeout_ms) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
+                                          uint32_t *timeout_ms) {
+    if (timeout_ms) *timeout_ms = 60000; /* nothing is ever due */
+    return 0;
+}
+HOTEL_INLINE bool hotel_next_attr(hotel_list *list, hotel_attr_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_value(hotel_list *list, hotel_value_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_event(hotel_list *list, hotel_event_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_link(hotel_list *list, hotel_link_view *out) { return false; }
+HOTEL_INLINE bool hotel_find_attr(hotel_list attributes, const char *key, hotel_value_view *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_value_view);
+    return false;
+}
+HOTEL_INLINE hotel_batch hotel_batch_of(const void *request, size_t request_size) {
+    return HOTEL_NOTHING(hotel_batch);
+}
+HOTEL_INLINE hotel_spans hotel_batch_spans(const hotel_batch *batch) {
+    return HOTEL_NOTHING(hotel_spans);
+}
+HOTEL_INLINE bool hotel_next_span(hotel_spans *spans, hotel_span_view *out) { return false; }
+HOTEL_INLINE hotel_exporter hotel_console_exporter(int descriptor) {
+    return HOTEL_NOTHING(hotel_exporter);
+}
+HOTEL_INLINE hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *exporter,
+                                                        void *memory, size_t capacity) {
+    return HOTEL_NOTHING(hotel_exporter);
+}
+HOTEL_INLINE hotel_batch hotel_memory_exporter_batch(const hotel_memory_exporter *exporter) {
+    return HOTEL_NOTHING(hotel_batch);
+}
+HOTEL_INLINE size_t hotel_memory_exporter_count(const hotel_memory_exporter *exporter) {
+    return 0;
+}
+HOTEL_INLINE bool hotel_memory_exporter_at(const hotel_memory_exporter *exporter, size_t index,
+                                           hotel_span_view *out) {
+    return false;
+}
+HOTEL_INLINE size_t hotel_memory_exporter_refused(const hotel_memory_exporter *exporter) {
+    return 0;
+}
+HOTEL_INLINE void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {}
+HOTEL_INLINE hotel_result hotel_resource_start(hotel_resource *resource, void *memory,
+                                               size_t capacity, const char *schema_url) {
+    if (resource) *resource = HOTEL_NOTHING(hotel_resource);
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_add(hotel_resource *resource, hotel_attr attribute) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_set_schema(hotel_resource *resource,
+                                                    const char *schema_url) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_merge(hotel_resource *resource,
+                                               const hotel_resource *updating) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_resource_view hotel_resource_read(const hotel_resource *resource) {
+    return HOTEL_NOTHING(hotel_resource_view);
+}
+HOTEL_INLINE hotel_detector hotel_service_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_process_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_command_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_host_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_os_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_sdk_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_resource_detector(const hotel_resource *resource) {
+    return HOTEL_NOTHING(hotel_detector);
+}
+
 #pragma GCC diagnostic pop
 #undef HOTEL_NOTHING
 #endif /* HATCHET_OTEL_DISABLE */
@@ -1251,7 +2139,7 @@ HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_
 } /* extern "C" */
 #endif
 
-/* ==== [SECTION 12] MACROS FOR C ============================================================ */
+/* ==== [SECTION 16] MACROS FOR C ============================================================= */
 
 #ifndef __cplusplus
 
@@ -1281,7 +2169,7 @@ HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_
 
 #else
 
-/* ==== [SECTION 13] THE SAME FOR C++ ======================================================== */
+/* ==== [SECTION 17] THE SAME FOR C++ ========================================================= */
 
 /* Several attributes at once. */
 template <typename... Attributes>
@@ -1321,6 +2209,16 @@ inline hotel_task hotel_start_step_run(const hotel_step_run &step_run) {
 inline hotel_span hotel_start_run_workflow(const hotel_trigger &trigger) {
     return hotel_start_run_workflow(&trigger);
 }
+inline void hotel_inject(const hotel_context *context, const hotel_setter &setter,
+                         void *carrier) {
+    hotel_inject(context, &setter, carrier);
+}
+inline hotel_context hotel_extract_from(const hotel_getter &getter, const void *carrier) {
+    return hotel_extract_from(&getter, carrier);
+}
+inline void hotel_set_global_propagator(const hotel_propagator &propagator) {
+    hotel_set_global_propagator(&propagator);
+}
 inline hotel_result hotel_init_checked(const hotel_config &config, size_t size, int version) {
     return hotel_init_checked(&config, size, version);
 }
@@ -1355,7 +2253,7 @@ private:
     !defined(HATCHET_OTEL_IMPLEMENTATION_INCLUDED)
 #define HATCHET_OTEL_IMPLEMENTATION_INCLUDED
 
-/* ==== [SECTION 14] PLATFORM ================================================================ */
+/* ==== [SECTION 18] PLATFORM ================================================================= */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -1365,16 +2263,21 @@ private:
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__linux__)
 #include <sys/random.h>
+#endif
+#if defined(HATCHET_OTEL_ZLIB)
+#include <zlib.h>
 #endif
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
@@ -1400,7 +2303,7 @@ extern "C" {
 #error "HATCHET_OTEL_CHUNK_BYTES must be a power of two from 256 to 32768"
 #endif
 
-/* Contexts attached at the same time on one thread: 64 bytes of thread-local memory each. */
+/* Contexts attached at the same time on one thread: 80 bytes of thread-local memory each. */
 #ifndef HATCHET_OTEL_MAX_ATTACHED
 #define HATCHET_OTEL_MAX_ATTACHED 32
 #endif
@@ -1416,6 +2319,11 @@ extern "C" {
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
+#endif
+#ifdef SOCK_CLOEXEC
+#define HOTELI_CLOEXEC SOCK_CLOEXEC
+#else
+#define HOTELI_CLOEXEC 0
 #endif
 
 /* Atomics on wrapped integers, so that plain access does not compile. The native word is the
@@ -1474,7 +2382,24 @@ static inline void hoteli_link_set(uint32_t *link, uint32_t value) {
     __atomic_store_n(link, value, __ATOMIC_RELAXED);
 }
 
-/* ==== [SECTION 15] TEXT ==================================================================== */
+/* A thread that is cancelled inside would take along what it holds: no call is a cancellation
+   point. Returns what hoteli_cancel_back takes. */
+static int hoteli_cancel_hold(void) {
+    int state = 0;
+#ifdef PTHREAD_CANCEL_DISABLE
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+#endif
+    return state;
+}
+
+static void hoteli_cancel_back(int state) {
+#ifdef PTHREAD_CANCEL_DISABLE
+    (void)pthread_setcancelstate(state, &state);
+#endif
+    (void)state;
+}
+
+/* ==== [SECTION 19] TEXT ===================================================================== */
 
 /* One byte value in all eight bytes of a word. */
 #define HOTELI_BYTES(x) (UINT64_C(0x0101010101010101) * (x))
@@ -1675,7 +2600,7 @@ static size_t hoteli_percent_decode(char *out, const char *text, size_t size, bo
     return used;
 }
 
-/* ==== [SECTION 16] LISTS OF PAIRS ========================================================== */
+/* ==== [SECTION 20] LISTS OF PAIRS =========================================================== */
 
 typedef struct hoteli_pair {
     const char *key;
@@ -1725,7 +2650,7 @@ static bool hoteli_is_token(const char *text, size_t size) {
     return size > 0;
 }
 
-/* ==== [SECTION 17] URLS ==================================================================== */
+/* ==== [SECTION 21] URLS ===================================================================== */
 
 typedef struct hoteli_url {
     bool tls;
@@ -1787,6 +2712,9 @@ static const char *hoteli_url_authority(const char *text, size_t size, hoteli_ur
                          : "the host name has a character that cannot be in one";
         }
     }
+    if (is_v6 && memchr(url->host, ':', host_size) == NULL) {
+        return "what is in the brackets is not an IPv6 address";
+    }
     if (port_size > 0) {
         const char *colon = text + name_size;
         if (!is_v6 && memchr(colon + 1, ':', port_size - 1) != NULL) {
@@ -1832,7 +2760,7 @@ static const char *hoteli_url_parse(const char *text, size_t size, hoteli_url *u
     return reason != NULL ? reason : hoteli_url_path(text + stop, size - stop, url);
 }
 
-/* ==== [SECTION 18] W3C TRACE CONTEXT ======================================================= */
+/* ==== [SECTION 22] W3C TRACE CONTEXT ======================================================== */
 
 /* Between a word as it lies in memory and one whose lowest byte is the first. */
 static uint64_t hoteli_le64(uint64_t v) {
@@ -2089,7 +3017,7 @@ static size_t hoteli_tracestate_shrink(char *state, size_t size, size_t max_size
     return size;
 }
 
-/* ==== [SECTION 19] HTTP RESPONSES ========================================================== */
+/* ==== [SECTION 23] HTTP RESPONSES =========================================================== */
 
 enum {
     HOTELI_HTTP_STATUS,
@@ -2486,7 +3414,7 @@ static int64_t hoteli_http_retry_after_ms(const char *text, int64_t now_unix_s) 
     return (int64_t)(seconds < 86400 ? seconds : 86400) * 1000;
 }
 
-/* ==== [SECTION 20] OTLP REPLIES ============================================================ */
+/* ==== [SECTION 24] OTLP REPLIES ============================================================= */
 
 typedef struct hoteli_reply {
     bool has_partial_success;
@@ -2505,9 +3433,9 @@ typedef struct hoteli_field {
 static bool hoteli_varint_read(const uint8_t **cursor, const uint8_t *end, uint64_t *out) {
     uint64_t value = 0;
     int shift;
-    for (shift = 0; shift < 70 && *cursor != end; shift += 7) {
+    for (shift = 0; *cursor != end; shift += 7) {
         uint8_t byte = *(*cursor)++;
-        // The tenth byte has room for one bit.
+        // The tenth byte has room for one bit: it is the last.
         if (shift == 63 && byte > 1) return false;
         value |= (uint64_t)(byte & 0x7F) << shift;
         if (byte < 0x80) {
@@ -2600,7 +3528,388 @@ static bool hoteli_status_parse(const uint8_t *bytes, size_t size, hoteli_reply 
     return ok;
 }
 
-/* ==== [SECTION 21] JSON METADATA =========================================================== */
+/* ==== [SECTION 25] FINISHED SPANS =========================================================== */
+
+/* What the members of a hotel_list are. */
+enum {
+    HOTELI_LIST_ATTRS = 1,
+    HOTELI_LIST_VALUES,
+    HOTELI_LIST_EVENTS,
+    HOTELI_LIST_LINKS,
+    HOTELI_LIST_MESSAGES /* of a walk over spans */
+};
+
+static hotel_list hoteli_list_of(const uint8_t *bytes, size_t size, uint32_t tag,
+                                 uint32_t members) {
+    hotel_list list;
+    list.at = bytes;
+    list.end = size > 0 ? bytes + size : bytes;
+    list.tag = tag;
+    list.members = members;
+    return list;
+}
+
+/* The next field with the list's tag, all others being skipped; a malformed one ends the list. */
+static bool hoteli_list_field(hotel_list *list, uint32_t members, hoteli_field *field) {
+    int found;
+    if (list == NULL || list->members != members) return false;
+    while ((found = hoteli_field_next(&list->at, list->end, field)) == 1) {
+        if (field->tag == list->tag) return true;
+    }
+    list->at = list->end;
+    return false;
+}
+
+static hotel_string hoteli_field_text(const hoteli_field *field) {
+    hotel_string string;
+    string.text = (const char *)field->bytes;
+    string.size = field->size;
+    return string;
+}
+
+static uint32_t hoteli_field_fixed32(const hoteli_field *field) {
+    const uint8_t *b = field->bytes;
+    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+/* An ID of another size is no ID. */
+static bool hoteli_field_id(const hoteli_field *field, uint8_t *out, size_t size) {
+    if (field->size != size) {
+        memset(out, 0, size);
+        return false;
+    }
+    memcpy(out, field->bytes, size);
+    return true;
+}
+
+/* An AnyValue: of a oneof the last field counts. */
+static bool hoteli_value_read(const uint8_t *bytes, size_t size, hotel_value_view *out) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    uint64_t bits;
+    int found;
+    memset(out, 0, sizeof *out);
+    while ((found = hoteli_field_next(&bytes, end, &field)) == 1) {
+        switch (field.tag) {
+        case 0x0A:
+        case 0x3A:
+            out->type = field.tag == 0x0A ? HOTEL_TYPE_STRING : HOTEL_TYPE_BYTES;
+            out->as.string = hoteli_field_text(&field);
+            break;
+        case 0x10:
+            out->type = HOTEL_TYPE_BOOL;
+            out->as.boolean = field.number != 0;
+            break;
+        case 0x18:
+            out->type = HOTEL_TYPE_INT;
+            out->as.integer = (int64_t)field.number;
+            break;
+        case 0x21:
+            out->type = HOTEL_TYPE_DOUBLE;
+            bits = hoteli_load8(field.bytes);
+            memcpy(&out->as.real, &bits, 8);
+            break;
+        case 0x2A:
+            out->type = HOTEL_TYPE_ARRAY;
+            out->as.list = hoteli_list_of(field.bytes, field.size, 0x0A, HOTELI_LIST_VALUES);
+            break;
+        case 0x32:
+            out->type = HOTEL_TYPE_MAP;
+            out->as.list = hoteli_list_of(field.bytes, field.size, 0x0A, HOTELI_LIST_ATTRS);
+            break;
+        default:
+            break;
+        }
+    }
+    return found == 0;
+}
+
+/* A KeyValue. */
+static bool hoteli_attr_read(const uint8_t *bytes, size_t size, hotel_attr_view *out) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    int found;
+    memset(out, 0, sizeof *out);
+    while ((found = hoteli_field_next(&bytes, end, &field)) == 1) {
+        if (field.tag == 0x0A) {
+            out->key = hoteli_field_text(&field);
+        } else if (field.tag == 0x12 && !hoteli_value_read(field.bytes, field.size, &out->value)) {
+            return false;
+        }
+    }
+    return found == 0;
+}
+
+static bool hoteli_event_read(const uint8_t *bytes, size_t size, hotel_event_view *out) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    int found;
+    memset(out, 0, sizeof *out);
+    out->attributes = hoteli_list_of(bytes, size, 0x1A, HOTELI_LIST_ATTRS);
+    while ((found = hoteli_field_next(&bytes, end, &field)) == 1) {
+        if (field.tag == 0x09) out->time_ns = hoteli_load8(field.bytes);
+        if (field.tag == 0x12) out->name = hoteli_field_text(&field);
+        if (field.tag == 0x1A) out->num_attributes++;
+        if (field.tag == 0x20) out->dropped_attributes = (uint32_t)field.number;
+    }
+    return found == 0;
+}
+
+static bool hoteli_link_read(const uint8_t *bytes, size_t size, hotel_link_view *out) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    int found;
+    memset(out, 0, sizeof *out);
+    out->attributes = hoteli_list_of(bytes, size, 0x22, HOTELI_LIST_ATTRS);
+    while ((found = hoteli_field_next(&bytes, end, &field)) == 1) {
+        if (field.tag == 0x0A) (void)hoteli_field_id(&field, out->context.trace_id, 16);
+        if (field.tag == 0x12) (void)hoteli_field_id(&field, out->context.span_id, 8);
+        if (field.tag == 0x1A) out->trace_state = hoteli_field_text(&field);
+        if (field.tag == 0x22) out->num_attributes++;
+        if (field.tag == 0x28) out->dropped_attributes = (uint32_t)field.number;
+        if (field.tag == 0x35) {
+            uint32_t flags = hoteli_field_fixed32(&field);
+            out->context.trace_flags = (uint8_t)(flags & 0xFF);
+            out->context.is_remote = (flags & 0x200) != 0;
+        }
+    }
+    return found == 0;
+}
+
+/* Fields of an InstrumentationScope. */
+static void hoteli_scope_read(const uint8_t *bytes, size_t size, hotel_scope_view *out) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    out->attributes = hoteli_list_of(bytes, size, 0x1A, HOTELI_LIST_ATTRS);
+    while (hoteli_field_next(&bytes, end, &field) == 1) {
+        if (field.tag == 0x0A) out->name = hoteli_field_text(&field);
+        if (field.tag == 0x12) out->version = hoteli_field_text(&field);
+        if (field.tag == 0x1A) out->num_attributes++;
+        if (field.tag == 0x20) out->dropped_attributes = (uint32_t)field.number;
+    }
+}
+
+/* Fields of a Resource. */
+static void hoteli_resource_read(const uint8_t *bytes, size_t size, hotel_resource_view *out) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    out->attributes = hoteli_list_of(bytes, size, 0x0A, HOTELI_LIST_ATTRS);
+    while (hoteli_field_next(&bytes, end, &field) == 1) {
+        if (field.tag == 0x0A) out->num_attributes++;
+        if (field.tag == 0x10) out->dropped_attributes = (uint32_t)field.number;
+    }
+}
+
+/* What a ScopeSpans, or any part of one, says about its scope; its spans are skipped. */
+static void hoteli_view_scope(hotel_scope_view *out, const uint8_t *bytes, size_t size) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    while (hoteli_field_next(&bytes, end, &field) == 1) {
+        if (field.tag == 0x0A) hoteli_scope_read(field.bytes, field.size, out);
+        if (field.tag == 0x1A) out->schema_url = hoteli_field_text(&field);
+    }
+}
+
+/* What a ResourceSpans, or any part of one, says about its resource. */
+static void hoteli_view_resource(hotel_resource_view *out, const uint8_t *bytes, size_t size) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    while (hoteli_field_next(&bytes, end, &field) == 1) {
+        if (field.tag == 0x0A) hoteli_resource_read(field.bytes, field.size, out);
+        if (field.tag == 0x1A) out->schema_url = hoteli_field_text(&field);
+    }
+}
+
+static bool hoteli_view_status(hotel_span_view *out, const uint8_t *bytes, size_t size) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hoteli_field field;
+    int found;
+    while ((found = hoteli_field_next(&bytes, end, &field)) == 1) {
+        if (field.tag == 0x12) out->status_description = hoteli_field_text(&field);
+        if (field.tag == 0x18) {
+            out->status = field.number <= HOTEL_STATUS_ERROR ? (hotel_status)field.number
+                                                             : HOTEL_STATUS_UNSET;
+        }
+    }
+    return found == 0;
+}
+
+/* One field of a Span; false: it is malformed inside. */
+static bool hoteli_view_field(hotel_span_view *out, const hoteli_field *field) {
+    uint32_t flags;
+    switch (field->tag) {
+    case 0x0A: (void)hoteli_field_id(field, out->context.trace_id, 16); break;
+    case 0x12: (void)hoteli_field_id(field, out->context.span_id, 8); break;
+    case 0x1A: out->trace_state = hoteli_field_text(field); break;
+    case 0x22:
+        out->has_parent = hoteli_field_id(field, out->parent_span_id, 8) &&
+                          hoteli_load8(out->parent_span_id) != 0;
+        break;
+    case 0x2A: out->name = hoteli_field_text(field); break;
+    case 0x30:
+        out->kind = field->number <= HOTEL_CONSUMER ? (hotel_kind)field->number
+                                                    : HOTEL_KIND_DEFAULT;
+        break;
+    case 0x39: out->start_time_ns = hoteli_load8(field->bytes); break;
+    case 0x41: out->end_time_ns = hoteli_load8(field->bytes); break;
+    case 0x4A: out->num_attributes++; break;
+    case 0x50: out->dropped_attributes = (uint32_t)field->number; break;
+    case 0x5A: out->num_events++; break;
+    case 0x60: out->dropped_events = (uint32_t)field->number; break;
+    case 0x6A: out->num_links++; break;
+    case 0x70: out->dropped_links = (uint32_t)field->number; break;
+    case 0x7A: return hoteli_view_status(out, field->bytes, field->size);
+    case 0x85:
+        flags = hoteli_field_fixed32(field);
+        out->context.trace_flags = (uint8_t)(flags & 0xFF);
+        out->has_remote_parent = (flags & 0x200) != 0;
+        break;
+    default: break;
+    }
+    return true;
+}
+
+/* A Span message; scope and resource stay as they are. False, and the rest zeroed, if it is
+   malformed. */
+static bool hoteli_view_span(hotel_span_view *out, const uint8_t *bytes, size_t size) {
+    const uint8_t *end = size > 0 ? bytes + size : bytes;
+    hotel_scope_view scope = out->scope;
+    hotel_resource_view resource = out->resource;
+    hoteli_field field;
+    int found;
+    memset(out, 0, sizeof *out);
+    out->scope = scope;
+    out->resource = resource;
+    out->attributes = hoteli_list_of(bytes, size, 0x4A, HOTELI_LIST_ATTRS);
+    out->events = hoteli_list_of(bytes, size, 0x5A, HOTELI_LIST_EVENTS);
+    out->links = hoteli_list_of(bytes, size, 0x6A, HOTELI_LIST_LINKS);
+    while ((found = hoteli_field_next(&bytes, end, &field)) == 1) {
+        if (!hoteli_view_field(out, &field)) {
+            found = -1;
+            break;
+        }
+    }
+    if (found == 0) return true;
+    memset(out, 0, sizeof *out);
+    out->scope = scope;
+    out->resource = resource;
+    return false;
+}
+
+/*
+ * A view from its parts: encoded fields of ResourceSpans (resource, schema URL), encoded fields of
+ * ScopeSpans (scope and schema URL; spans among them are skipped), and the Span message without
+ * tag and length. Any of them may be absent: NULL and 0. False if the span is malformed.
+ */
+static bool hoteli_view_parse(
+    hotel_span_view *out, const uint8_t *resource, size_t resource_size, const uint8_t *schema,
+    size_t schema_size, const uint8_t *scope, size_t scope_size, const uint8_t *span,
+    size_t span_size) {
+    memset(out, 0, sizeof *out);
+    hoteli_view_resource(&out->resource, resource, resource_size);
+    hoteli_view_resource(&out->resource, schema, schema_size);
+    hoteli_view_scope(&out->scope, scope, scope_size);
+    return hoteli_view_span(out, span, span_size);
+}
+
+HOTEL_API bool hotel_next_attr(hotel_list *list, hotel_attr_view *out) {
+    hoteli_field field;
+    if (out == NULL || !hoteli_list_field(list, HOTELI_LIST_ATTRS, &field)) return false;
+    if (hoteli_attr_read(field.bytes, field.size, out)) return true;
+    list->at = list->end;
+    return false;
+}
+
+HOTEL_API bool hotel_next_value(hotel_list *list, hotel_value_view *out) {
+    hoteli_field field;
+    if (out == NULL || !hoteli_list_field(list, HOTELI_LIST_VALUES, &field)) return false;
+    if (hoteli_value_read(field.bytes, field.size, out)) return true;
+    list->at = list->end;
+    return false;
+}
+
+HOTEL_API bool hotel_next_event(hotel_list *list, hotel_event_view *out) {
+    hoteli_field field;
+    if (out == NULL || !hoteli_list_field(list, HOTELI_LIST_EVENTS, &field)) return false;
+    if (hoteli_event_read(field.bytes, field.size, out)) return true;
+    list->at = list->end;
+    return false;
+}
+
+HOTEL_API bool hotel_next_link(hotel_list *list, hotel_link_view *out) {
+    hoteli_field field;
+    if (out == NULL || !hoteli_list_field(list, HOTELI_LIST_LINKS, &field)) return false;
+    if (hoteli_link_read(field.bytes, field.size, out)) return true;
+    list->at = list->end;
+    return false;
+}
+
+HOTEL_API bool hotel_find_attr(hotel_list attributes, const char *key, hotel_value_view *out) {
+    hotel_attr_view attribute;
+    if (out == NULL) return false;
+    while (key != NULL && hotel_next_attr(&attributes, &attribute)) {
+        if (hotel_string_is(attribute.key, key)) {
+            *out = attribute.value;
+            return true;
+        }
+    }
+    memset(out, 0, sizeof *out);
+    return false;
+}
+
+HOTEL_API hotel_spans hotel_batch_spans(const hotel_batch *batch) {
+    hotel_spans spans;
+    memset(&spans, 0, sizeof spans);
+    if (batch != NULL && batch->request != NULL) {
+        spans.groups = hoteli_list_of((const uint8_t *)batch->request, batch->request_size, 0x0A,
+                                      HOTELI_LIST_MESSAGES);
+    }
+    return spans;
+}
+
+/* The next Span message, scope and resource being those around it. */
+static bool hoteli_spans_field(hotel_spans *spans, hoteli_field *field) {
+    while (!hoteli_list_field(&spans->spans, HOTELI_LIST_MESSAGES, field)) {
+        if (hoteli_list_field(&spans->scopes, HOTELI_LIST_MESSAGES, field)) {
+            memset(&spans->scope, 0, sizeof spans->scope);
+            hoteli_view_scope(&spans->scope, field->bytes, field->size);
+            spans->spans = hoteli_list_of(field->bytes, field->size, 0x12, HOTELI_LIST_MESSAGES);
+        } else if (hoteli_list_field(&spans->groups, HOTELI_LIST_MESSAGES, field)) {
+            memset(&spans->resource, 0, sizeof spans->resource);
+            hoteli_view_resource(&spans->resource, field->bytes, field->size);
+            spans->scopes = hoteli_list_of(field->bytes, field->size, 0x12, HOTELI_LIST_MESSAGES);
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+HOTEL_API bool hotel_next_span(hotel_spans *spans, hotel_span_view *out) {
+    hoteli_field field;
+    if (spans == NULL || out == NULL) return false;
+    while (hoteli_spans_field(spans, &field)) {
+        out->scope = spans->scope;
+        out->resource = spans->resource;
+        if (hoteli_view_span(out, field.bytes, field.size)) return true;
+    }
+    memset(out, 0, sizeof *out);
+    return false;
+}
+
+HOTEL_API hotel_batch hotel_batch_of(const void *request, size_t request_size) {
+    hotel_span_view span;
+    hotel_batch batch;
+    hotel_spans spans;
+    batch.request = request;
+    batch.request_size = request != NULL ? request_size : 0;
+    batch.num_spans = 0;
+    spans = hotel_batch_spans(&batch);
+    while (hotel_next_span(&spans, &span)) batch.num_spans++;
+    return batch;
+}
+
+/* ==== [SECTION 26] JSON METADATA ============================================================ */
 
 static const char *hoteli_json_blanks(const char *p, const char *end) {
     while (p != end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')) p++;
@@ -2937,7 +4246,7 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
     return sink.size;
 }
 
-/* ==== [SECTION 22] STRUCTURES ============================================================== */
+/* ==== [SECTION 27] STRUCTURES =============================================================== */
 
 /* A state word, {generation, owned, ended, count}. In a span record count is the number of
    threads inside, owned says that one of them has the chain to itself. In a block count is the
@@ -2960,7 +4269,14 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
 
 #define HOTELI_MAX_SHARDS 8
 #define HOTELI_MAX_SCOPES 64
-#define HOTELI_MAX_DESTINATIONS 4
+#define HOTELI_MAX_DESTINATIONS 16   /* of all providers */
+#define HOTELI_MAX_OF_PROVIDER 4     /* destinations, processors */
+#define HOTELI_MAX_PROVIDERS 4       /* a power of two */
+#define HOTELI_MAX_SAMPLERS 12       /* in the tree of one provider */
+#define HOTELI_SIMPLE_WAIT_MS 30000u /* longest that hotel_end waits for a simple destination */
+#define HOTELI_MAX_INFLIGHT 8
+/* Of the request's head behind the digits of Content-Length, and these. */
+#define HOTELI_HEAD_TAIL 64
 #define HOTELI_LINE 64
 /* What is carried of a tracestate: whole members up to this size (WT-12 asks for 512). */
 #define HOTELI_STATE_SIZE 1024u
@@ -3020,7 +4336,8 @@ typedef struct hoteli_record {
     uint8_t flags;
     uint8_t end_given; /* written by the one that ends the span, beside the owner */
     uint8_t holders;   /* destinations that still have to encode it */
-    uint16_t pad;
+    uint8_t provider;
+    uint8_t ending;    /* set by the first hotel_end where hooks run before the end */
     uint32_t wire_size; /* of the exporter */
     hoteli_filter filter; /* keys of the attributes */
 } hoteli_record;
@@ -3083,6 +4400,7 @@ typedef struct hoteli_thread {
     uint64_t random[4];
     uint32_t random_busy; /* set while stepping: a signal handler takes another way */
     uint32_t quiet;  /* inside a callback: spans are not recorded, waiting is refused */
+    bool pooled;     /* has the buffer for large spans that processors see */
     uint32_t depth;
     uint32_t serial;
     hoteli_slot slots[HATCHET_OTEL_MAX_ATTACHED];
@@ -3112,6 +4430,13 @@ typedef struct hoteli_lookup {
     char host[256];
 } hoteli_lookup;
 
+/* What a connection keeps of an address; of a Unix socket only the family. */
+typedef union hoteli_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+} hoteli_address;
+
 /* The built-in transport's connection. */
 typedef struct hoteli_socket {
     int fd;
@@ -3121,7 +4446,8 @@ typedef struct hoteli_socket {
     size_t count;
     size_t next;
     int64_t started_ms;
-    struct sockaddr_storage addresses[8];
+    const char *path; /* of a Unix socket */
+    hoteli_address addresses[8];
 } hoteli_socket;
 
 enum {
@@ -3134,6 +4460,7 @@ enum {
 
 /* hotel_destination_stats, in words that any thread may read. */
 typedef struct hoteli_books {
+    hoteli_word offered;
     hoteli_word accepted;
     hoteli_word rejected;
     hoteli_word failed;
@@ -3145,10 +4472,46 @@ typedef struct hoteli_books {
     hoteli_word retries;
     hoteli_word connections;
     hoteli_word bytes_sent;
+    hoteli_word flush_failures; /* of an exporter */
 } hoteli_books;
 
+/* A request and its connection. The bytes are kept unchanged until it is settled. */
+typedef struct hoteli_request {
+    struct hoteli_destination *to;
+    uint8_t *buffer;
+    uint8_t *packed;     /* NULL without gzip */
+    const uint8_t *bytes; /* what is sent, in one of the two */
+    size_t size;
+    size_t sent;
+    uint32_t spans;
+    uint64_t first;      /* its first span, counted like taken below */
+    int state;
+    short events;        /* that its connection waits for */
+    void *connection;
+    hoteli_socket socket;
+    bool reused;         /* the connection served a request before */
+    uint32_t attempts;
+    uint32_t step_ms;
+    int64_t retry_ms;
+    int64_t deadline_ms;
+    hoteli_http http;
+    char reply[1024];
+    const char *trouble; /* why the last attempt failed */
+    char said[80];       /* ... in the server's words, fit to be logged */
+    size_t said_size;
+} hoteli_request;
+
+/* What a turn of the exporter waits for: the wake-up pipe, without an owner, and connections. */
+typedef struct hoteli_watch {
+    struct pollfd fds[HOTELI_MAX_DESTINATIONS * HOTELI_MAX_INFLIGHT + 1];
+    hoteli_request *owners[HOTELI_MAX_DESTINATIONS * HOTELI_MAX_INFLIGHT + 1];
+    uint32_t count;
+} hoteli_watch;
+
 typedef struct hoteli_destination {
+    const struct hoteli_provider *provider;
     uint32_t position; /* in the configuration */
+    uint32_t bit;      /* in masks of destinations */
     hoteli_url url;
     char *path;
     char *head; /* request line and headers up to the digits of Content-Length */
@@ -3158,9 +4521,18 @@ typedef struct hoteli_destination {
     uint32_t max_queue;
     uint32_t max_batch;
     uint32_t max_bytes;
+    uint32_t max_response;
+    uint32_t max_inflight;
     hotel_transport transport;
-    hoteli_socket socket;
     bool builtin;
+    bool exports;        /* batches go to exporter, not over a connection */
+    bool shut;           /* its shutdown_fn was called */
+    bool gzip;
+    hotel_exporter exporter;
+#if defined(HATCHET_OTEL_ZLIB)
+    z_stream zlib;
+    bool has_zlib;       /* zlib holds memory */
+#endif
     /* ended spans that wait */
     uint32_t *queue;
     uint32_t first;
@@ -3168,40 +4540,89 @@ typedef struct hoteli_destination {
     uint32_t chunks;     /* they take */
     uint32_t max_chunks;
     int64_t due_ms;      /* when the oldest must go */
-    bool urge;           /* a flush wants them now */
-    /* the request: kept unchanged until it is settled */
-    uint8_t *buffer;
-    size_t capacity;
-    size_t start;
-    size_t end;
-    size_t sent;
-    uint32_t spans;
-    int state;
-    void *connection;
-    bool reused;         /* the connection served a request before */
-    bool failing;        /* the last request was given up */
-    uint32_t attempts;
-    uint32_t step_ms;
-    int64_t retry_ms;
-    int64_t deadline_ms;
-    hoteli_http http;
-    char reply[1024];
-    const char *trouble; /* why the last attempt failed */
+    uint64_t taken;      /* spans that left the queue so far */
+    uint64_t target;     /* a flush wants that many to have left, and to be settled */
+    uint32_t flush_begun; /* the round that is on; under the lock, as is the next */
+    uint32_t flush_done;
+    bool flush_deep;     /* it ends with the exporter's flush */
+    /* on their way */
+    hoteli_request *requests; /* max_inflight of them; NULL until the set-up is complete */
+    size_t capacity;     /* of each buffer */
+    bool failing;        /* the last request that ended, or was put off, had no success */
+    int64_t probe_ms;    /* while failing: no repeat before */
     int64_t logged_retry_ms;
     int64_t logged_failed_ms;
     int64_t logged_partial_ms;
     int64_t logged_full_ms;
+    int64_t logged_large_ms;
     hoteli_books books;
-    uint64_t settled;    /* spans that left, whatever their fate */
-    uint64_t target;     /* settled must reach this for the flush in progress */
 } hoteli_destination;
 
 typedef struct hoteli_scope {
     hotel_block block; /* encoded: scope field, then schema URL field */
     uint32_t prefix;   /* bytes of the scope field */
+    uint32_t provider;
+    uint32_t serial;   /* of that provider */
 } hoteli_scope;
 
-/* ==== [SECTION 23] STATE =================================================================== */
+/* A sampler of the configuration, its delegates by their places in the provider's list. */
+typedef struct hoteli_sampler {
+    uint8_t type;
+    uint8_t root;         /* also what always-record asks */
+    uint8_t delegates[4]; /* by remote or local, sampled or not: HOTELI_REMOTE_SAMPLED ... */
+    uint64_t threshold;   /* of a ratio: bits below it are kept; 2^63: all */
+    double ratio;
+    const char *description; /* of a custom one */
+    hotel_sampler_fn sample_fn;
+    void *user_data;
+} hoteli_sampler;
+
+/* Space to have a span, its values and its tracestate each in one piece. */
+typedef struct hoteli_scratch {
+    uint8_t *bytes[3];
+    hotel_block block[3]; /* what the last two hold */
+    size_t room;          /* of the first two; the last has HOTELI_STATE_SIZE */
+} hoteli_scratch;
+
+typedef struct hoteli_memory {
+    void *at;
+    hotel_allocator from;
+} hoteli_memory;
+
+/* What a span needs of its provider stays in place until hotel_release; what the exporter needs
+   lies in set-up memory. */
+typedef struct hoteli_provider {
+    hoteli_flag open; /* spans are admitted */
+    uint32_t sampler; /* HOTEL_SAMPLER_*; _CUSTOM: ask the first of samplers */
+    uint32_t default_scope;
+    uint32_t waits;   /* destinations, as bits, that hotel_end waits for */
+    uint32_t hooks;   /* HOTELI_ON_START and so on: what the processors have */
+    hotel_limits limits;
+    hotel_clock clock;
+    hotel_id_generator id_generator;
+    hoteli_sampler samplers[HOTELI_MAX_SAMPLERS];
+    hotel_processor processors[HOTELI_MAX_OF_PROVIDER];
+    uint32_t num_processors;
+    uint32_t first;            /* of its destinations */
+    uint32_t num_destinations; /* that were valid */
+    uint32_t serial;           /* names it in handles */
+    hoteli_flag state;         /* of its shutdown: HOTELI_ASKED, HOTELI_OVER */
+    int64_t stop_ms;           /* when that must be over; under the lock */
+    uint32_t ticket;           /* of its last flush */
+    uint8_t *resource;         /* encoded field */
+    size_t resource_size;
+    uint8_t *resource_schema;
+    size_t resource_schema_size;
+    hoteli_flag pool_busy;     /* of pool: space for large spans that processors see */
+    uint8_t *pool;
+    hoteli_memory memory;      /* of its set-up, ours to free */
+} hoteli_provider;
+
+enum { HOTELI_REMOTE_SAMPLED, HOTELI_REMOTE_NOT, HOTELI_LOCAL_SAMPLED, HOTELI_LOCAL_NOT };
+enum { HOTELI_ON_START = 1, HOTELI_ON_ENDING = 2, HOTELI_ON_END = 4 };
+enum { HOTELI_RUNS = 0, HOTELI_ASKED, HOTELI_OVER };
+
+/* ==== [SECTION 28] STATE ==================================================================== */
 
 /* The one mutable object of the library beside thread-local memory. */
 static struct hoteli_state {
@@ -3215,12 +4636,10 @@ static struct hoteli_state {
     uint32_t wake_step;
     hoteli_flag running;  /* spans are admitted */
     hoteli_flag closed;   /* nobody collects ended spans any more */
-    uint32_t sampler;
     uint32_t max_span_bytes;
     bool use_ticks;
-    hotel_limits limits;
-    hotel_clock clock;
-    hotel_id_generator id_generator;
+    bool ending_hooks; /* a processor has on_ending */
+    hoteli_provider providers[HOTELI_MAX_PROVIDERS]; /* the first is that of hotel_init */
     /* written by spans, rarely */
     hoteli_flag sleeping __attribute__((aligned(HOTELI_LINE)));
     hoteli_flag nudge;   /* somebody waits for the exporter */
@@ -3232,14 +4651,22 @@ static struct hoteli_state {
     hoteli_word bad_arguments;
     hoteli_word rejected_parents;
     hoteli_word collected; /* ended spans taken from the shards */
-    hoteli_word lost;      /* spans settled by anything but acceptance */
+    hoteli_word record_only; /* ended spans that no destination sees */
     hoteli_word repaired;
     uint8_t pad[HOTELI_LINE];
+    /* the global propagator: readers copy slot propagator_turn % 2, a writer fills the other */
+    hotel_propagator propagators[2];
+    hoteli_flag propagator_turn;
+    hoteli_flag propagator_lock; /* of writers */
+    bool propagator_chosen;      /* set by hand */
+    hoteli_word last_key;        /* hotel_create_key */
     /* set-up */
     pthread_mutex_t lock; /* life cycle, flush, statistics; never taken by spans */
     pthread_cond_t settled;
     bool clock_cond;      /* settled runs on the monotonic clock */
-    hoteli_flag life;     /* guards set-up, shutdown, release and rebuild, from end to end */
+    hoteli_flag life;     /* guards set-up, shutdown, release and rebuild, from end to end: the
+                             process of the thread that is inside */
+    int life_cancel;      /* how cancellation was set on the thread that is inside */
     hoteli_flag turning;  /* somebody drives the exporter */
     hoteli_flag shape;    /* guards what they change, for the moment that it takes */
     bool atfork_set;
@@ -3249,22 +4676,20 @@ static struct hoteli_state {
     bool stopped;
     uint64_t key[4];
     uint32_t wake_at;
-    void *arena_memory;   /* ours to free */
+    hotel_allocator allocator;
+    hoteli_memory arena_memory; /* ours to free */
     uint8_t *user_memory;
     size_t user_bytes;
-    void *setup_memory;   /* ours to free */
     uint8_t *setup_at;
     size_t setup_room;
-    uint8_t *scratch[3];  /* a span, its values, its tracestate, each in one piece */
-    hotel_block scratch_block[3]; /* what the last two hold */
-    uint8_t *resource;    /* encoded resource field */
-    size_t resource_size;
-    uint8_t *resource_schema;
-    size_t resource_schema_size;
+    hoteli_scratch scratch; /* of the exporter */
+    hoteli_flag instance_state; /* of service.instance.id: 1 being drawn, 2 there */
+    uint64_t instance[4];
     hoteli_scope scopes[HOTELI_MAX_SCOPES];
     uint32_t num_scopes;
-    uint32_t default_scope;
     uint32_t hatchet_scope;
+    uint32_t num_providers;
+    uint32_t last_serial; /* of a provider */
     hotel_log_fn log_fn;
     void *log_user_data;
     hotel_log_level log_level;
@@ -3277,28 +4702,51 @@ static struct hoteli_state {
     int wake_pipe[2];
     bool pipe_lost;       /* closed by the host */
     hoteli_anchor anchor;
+    uint64_t rate;        /* its ns_per_tick as bits, for all threads */
     int64_t anchored_ms;
     int64_t drain_ms;     /* next drain by time */
     int64_t drained_ms;   /* the last one */
     uint32_t drain_delay_ms;
-    uint32_t num_destinations; /* that were valid */
+    uint32_t num_destinations; /* of all providers, that were valid; read while it grows */
     uint32_t num_configured;
-    hoteli_destination destinations[HOTELI_MAX_DESTINATIONS];
-    uint32_t flush_asked;   /* rounds of flush; all three under lock */
-    uint32_t flush_begun;
-    uint32_t flush_done;
+    hoteli_destination *destinations[HOTELI_MAX_DESTINATIONS];
+    uint32_t flush_asked;   /* number of the last flush that was asked for; all under lock */
+    uint32_t flush_mask;    /* destinations that have not begun with it, as bits */
+    uint32_t flush_deep;    /* ... whose exporter is to be flushed too */
+    int64_t next_ms;        /* the last turn: when the next one is due */
     bool stopping;
     int64_t stop_ms;
+    uint32_t stop_mask;     /* destinations that its last flush is for */
 } hoteli_g;
 
 static __thread hoteli_thread hoteli_t;
+
+/* A callback is over. In a child that it forked none was begun. */
+static void hoteli_loud(void) {
+    if (hoteli_t.quiet) hoteli_t.quiet--;
+}
 
 static inline uint32_t hoteli_epoch(void) {
     const uint32_t *epoch = __atomic_load_n(&hoteli_g.epoch, __ATOMIC_ACQUIRE);
     return epoch ? __atomic_load_n(epoch, __ATOMIC_RELAXED) : 0;
 }
 
-/* ==== [SECTION 24] LOG ===================================================================== */
+static inline const hoteli_provider *hoteli_provider_of(const hoteli_record *record) {
+    return &hoteli_g.providers[record->provider & (HOTELI_MAX_PROVIDERS - 1)];
+}
+
+/* Its destinations as bits. */
+static uint32_t hoteli_mask_of(const hoteli_provider *p) {
+    return (((uint32_t)1 << p->num_destinations) - 1) << p->first;
+}
+
+/* The exporter sees those that were there when it looked; further ones only come behind. */
+static inline uint32_t hoteli_num_destinations(void) {
+    return __atomic_load_n(&hoteli_g.num_destinations, __ATOMIC_ACQUIRE);
+}
+
+
+/* ==== [SECTION 29] LOG ====================================================================== */
 
 static void hoteli_text_start(hoteli_text *text, char *out, size_t capacity) {
     text->at = out;
@@ -3348,7 +4796,7 @@ static void hoteli_log(hotel_log_level level, hotel_log_id id, const char *messa
     if (!hoteli_g.log_fn || level > hoteli_g.log_level) return;
     hoteli_t.quiet++;
     hoteli_g.log_fn(level, id, message, hoteli_g.log_user_data);
-    hoteli_t.quiet--;
+    hoteli_loud();
 }
 
 static void hoteli_log_text(hotel_log_level level, hotel_log_id id, const hoteli_text *text) {
@@ -3400,7 +4848,13 @@ static const char *hoteli_log_sentence(int id) {
     case HOTEL_LOG_ID_BAD_METADATA:
         return "additional_metadata is not a JSON object, or its traceparent is not a string";
     case HOTEL_LOG_ID_BAD_TRACEPARENT:
-        return "a malformed traceparent or tracestate was ignored";
+        return "a malformed traceparent, tracestate or B3 header was ignored";
+    case HOTEL_LOG_ID_BAD_BAGGAGE:
+        return "baggage was left out: a malformed member of a header, a name that cannot be sent, "
+               "more than 64 members or 8192 bytes, or no room";
+    case HOTEL_LOG_ID_CONTEXT_FULL:
+        return "a context was not given a value or baggage: more than 32 keys, more than "
+               "max_span_bytes, no free chunk, or no hotel_init";
     default:
         return "";
     }
@@ -3419,7 +4873,7 @@ static void hoteli_log_pending(int64_t now_ms) {
     }
 }
 
-/* ==== [SECTION 25] CLOCK AND RANDOM ======================================================== */
+/* ==== [SECTION 30] CLOCK AND RANDOM ========================================================= */
 
 static uint64_t hoteli_clock_ns(clockid_t clock) {
     struct timespec t;
@@ -3430,6 +4884,25 @@ static uint64_t hoteli_clock_ns(clockid_t clock) {
 /* Never 0, so that 0 can mean "not yet". */
 static int64_t hoteli_now_ms(void) {
     return (int64_t)(hoteli_clock_ns(CLOCK_MONOTONIC) / 1000000u) + 1;
+}
+
+static uint32_t hoteli_time_left(int64_t until_ms) {
+    int64_t left = until_ms - hoteli_now_ms();
+    return left > 0 ? (uint32_t)HOTELI_MIN(left, (int64_t)UINT32_MAX) : 0;
+}
+
+static void hoteli_nap(int ms) {
+    int cancel = hoteli_cancel_hold();
+    struct timespec pause;
+    pause.tv_sec = 0;
+    pause.tv_nsec = (long)ms * 1000000;
+    (void)nanosleep(&pause, NULL);
+    hoteli_cancel_back(cancel);
+}
+
+/* Waits for its turn. */
+static void hoteli_flag_enter(hoteli_flag *flag) {
+    while (!hoteli_flag_cas(flag, 0, 1)) hoteli_nap(1);
 }
 
 static inline uint64_t hoteli_counter(void) {
@@ -3490,7 +4963,7 @@ static uint64_t hoteli_read_pair(clockid_t clock, uint64_t *ticks) {
 /* Renewed while running, so that Unix time follows steps and slews of the system's clock. The
    rate is taken over the whole run: the longer, the more exact. */
 static void hoteli_anchor_renew(hoteli_anchor *anchor) {
-    uint64_t ticks = 0, mono = hoteli_read_pair(CLOCK_MONOTONIC, &ticks);
+    uint64_t ticks = 0, mono = hoteli_read_pair(CLOCK_MONOTONIC, &ticks), rate;
     if (!anchor->base_ticks) {
         anchor->base_ticks = ticks;
         anchor->base_ns = mono;
@@ -3500,6 +4973,8 @@ static void hoteli_anchor_renew(hoteli_anchor *anchor) {
             (double)(mono - anchor->base_ns) / (double)(ticks - anchor->base_ticks);
     }
     anchor->unix_ns = hoteli_read_pair(CLOCK_REALTIME, &anchor->ticks);
+    memcpy(&rate, &anchor->ns_per_tick, 8);
+    __atomic_store_n(&hoteli_g.rate, rate, __ATOMIC_RELAXED);
 }
 
 static uint64_t hoteli_anchor_time(const hoteli_anchor *anchor, uint64_t ticks) {
@@ -3519,25 +4994,31 @@ static uint64_t hoteli_mix(uint64_t x) {
     return x ^ (x >> 31);
 }
 
-/* The key of this process: from the kernel, else from what differs between processes. */
-static void hoteli_new_key(void) {
-    uint64_t key[4];
+/* Randomness from the kernel, else from what differs between processes. */
+static void hoteli_entropy(uint64_t key[4]) {
+    const size_t size = 4 * sizeof *key;
     ssize_t n = -1;
     int i;
 #if defined(__linux__)
-    n = getrandom(key, sizeof key, GRND_NONBLOCK);
+    n = getrandom(key, size, GRND_NONBLOCK);
 #else
     int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
-        n = read(fd, key, sizeof key);
+        n = read(fd, key, size);
         (void)close(fd);
     }
 #endif
-    if (n != (ssize_t)sizeof key) {
+    if (n != (ssize_t)size) {
         uint64_t seed = hoteli_clock_ns(CLOCK_REALTIME) ^ ((uint64_t)getpid() << 32) ^
                         hoteli_clock_ns(CLOCK_MONOTONIC) ^ (uint64_t)(uintptr_t)&key;
         for (i = 0; i < 4; i++) key[i] = seed = hoteli_mix(seed + hoteli_g.key[i]);
     }
+}
+
+/* The key of this process. */
+static void hoteli_new_key(void) {
+    uint64_t key[4];
+    hoteli_entropy(key);
     memcpy(hoteli_g.key, key, sizeof key);
 }
 
@@ -3588,7 +5069,7 @@ static inline uint64_t hoteli_random(hoteli_thread *t) {
     return value;
 }
 
-/* ==== [SECTION 26] ARENA =================================================================== */
+/* ==== [SECTION 31] ARENA ==================================================================== */
 
 static inline hoteli_chunk *hoteli_chunk_at(uint32_t index) {
     return (hoteli_chunk *)(void *)(hoteli_g.arena +
@@ -3803,7 +5284,8 @@ static hotel_block hoteli_block_new(size_t size, hoteli_cursor *out) {
     hotel_block block = {0, 0};
     hoteli_block_head *head;
     uint32_t index;
-    if (size > HOTELI_GET(hoteli_g.max_span_bytes)) return block;
+    /* After hotel_release there is no arena. */
+    if (!hoteli_g.arena || size > HOTELI_GET(hoteli_g.max_span_bytes)) return block;
     index = hoteli_take_extra();
     if (!index) return block;
     head = hoteli_block_at(index);
@@ -3886,7 +5368,19 @@ static HOTELI_COLD void hoteli_stale(void) {
     hoteli_log_later(HOTEL_LOG_ID_STALE_REFERENCE);
 }
 
-/* ==== [SECTION 27] WRITING OTLP VALUES ===================================================== */
+/* Takes a reference for a handle that is to be kept; what is gone by now reads as empty. */
+static void hoteli_keep(hotel_block *block) {
+    if (!block->index || hoteli_block_hold(*block)) return;
+    memset(block, 0, sizeof *block);
+    hoteli_stale();
+}
+
+static void hoteli_give_back(hotel_block *block) {
+    if (block->index && !hoteli_block_drop(*block)) hoteli_stale();
+    memset(block, 0, sizeof *block);
+}
+
+/* ==== [SECTION 32] WRITING OTLP VALUES ====================================================== */
 
 /* Payload entries use the tags of the Span message, plus two of our own with wire types that
    never go out. */
@@ -3962,18 +5456,26 @@ static HOTELI_COLD void hoteli_repaired(void) {
     hoteli_log_later(HOTEL_LOG_ID_INVALID_UTF8);
 }
 
+/* The next piece of a text as it is on the wire: a character, or what stands for a bad byte. */
+static size_t hoteli_text_piece(const char **text, size_t *left, const char **piece) {
+    size_t n = hoteli_utf8_sequence(*text, *left);
+    *piece = n ? *text : "\xef\xbf\xbd";
+    *text += n ? n : 1;
+    *left -= n ? n : 1;
+    return n ? n : 3;
+}
+
 static void hoteli_write_text(hoteli_cursor *c, uint8_t tag, const char *text, size_t size) {
-    const char *end = text + size;
     if (hoteli_utf8_valid(text, size)) {
         hoteli_write_field(c, tag, text, size);
         return;
     }
     hoteli_repaired();
     hoteli_write_head(c, tag, hoteli_utf8_repaired_size(text, size));
-    while (text < end) {
-        size_t n = hoteli_utf8_sequence(text, (size_t)(end - text));
-        hoteli_write(c, n ? text : "\xef\xbf\xbd", n ? n : 3);
-        text += n ? n : 1;
+    while (size) {
+        const char *piece;
+        size_t n = hoteli_text_piece(&text, &size, &piece);
+        hoteli_write(c, piece, n);
     }
 }
 
@@ -3984,8 +5486,8 @@ static inline hotel_type hoteli_type(const hotel_value *v) {
 }
 
 /* Length after the limit: code points of a string, bytes of a byte string (SP-35). */
-static inline size_t hoteli_limited(const hotel_value *v) {
-    uint32_t limit = HOTELI_GET(hoteli_g.limits.attribute_value_length);
+static inline size_t hoteli_limited(const hotel_value *v, const hotel_limits *l) {
+    uint32_t limit = HOTELI_GET(l->attribute_value_length);
     if (HOTELI_LIKELY(v->size <= limit)) return v->size;
     return v->type == HOTEL_TYPE_STRING ? hoteli_utf8_prefix(v->as.string, v->size, limit) : limit;
 }
@@ -3997,28 +5499,31 @@ static hotel_value hoteli_element(const hotel_value *v, uint32_t i) {
     case HOTEL_TYPE_BOOLS: return hotel_of_bool(v->as.bools[i]);
     case HOTEL_TYPE_INTS: return hotel_of_int(v->as.ints[i]);
     case HOTEL_TYPE_DOUBLES: return hotel_of_double(v->as.doubles[i]);
-    case HOTEL_TYPE_ARRAY: return v->as.values[i];
-    default: return hotel_of_empty();
+    default: return v->as.values[i]; /* HOTEL_TYPE_ARRAY */
     }
 }
 
-/* Will the two keys be the same on the wire? Those that are not UTF-8 are repaired there, and
-   different ones may become equal; only keys up to this size are looked at so closely. */
-#define HOTELI_REPAIRED_KEY 256u
+/* Compares two keys as they will be on the wire: those that are not UTF-8 are repaired there, and
+   different ones may become equal. */
+static int hoteli_text_order(const char *a, size_t a_size, const char *b, size_t b_size) {
+    while (a_size && b_size) {
+        const char *x, *y;
+        size_t m = hoteli_text_piece(&a, &a_size, &x), n = hoteli_text_piece(&b, &b_size, &y);
+        int order = memcmp(x, y, HOTELI_MIN(m, n));
+        if (order) return order;
+    }
+    return (a_size > 0) - (b_size > 0);
+}
 
 static bool hoteli_same_text(const char *a, size_t a_size, const char *b, size_t b_size) {
-    char x[3 * HOTELI_REPAIRED_KEY], y[3 * HOTELI_REPAIRED_KEY];
-    if (a_size == b_size && (a_size == 0 || memcmp(a, b, a_size) == 0)) return true;
-    if (a_size > HOTELI_REPAIRED_KEY || b_size > HOTELI_REPAIRED_KEY) return false;
+    if (!a || !b) return false;
+    if (a_size == b_size && memcmp(a, b, a_size) == 0) return true;
     if (hoteli_utf8_valid(a, a_size) && hoteli_utf8_valid(b, b_size)) return false;
-    if (hoteli_utf8_repaired_size(a, a_size) != hoteli_utf8_repaired_size(b, b_size)) return false;
-    a_size = hoteli_utf8_repair(x, a, a_size);
-    (void)hoteli_utf8_repair(y, b, b_size);
-    return memcmp(x, y, a_size) == 0;
+    return hoteli_text_order(a, a_size, b, b_size) == 0;
 }
 
 static bool hoteli_same_key(const hotel_attr *a, const hotel_attr *b) {
-    return a->key && b->key && hoteli_same_text(a->key, a->key_size, b->key, b->key_size);
+    return hoteli_same_text(a->key, a->key_size, b->key, b->key_size);
 }
 
 static inline unsigned hoteli_hash_words(uint64_t a, uint64_t b, size_t size) {
@@ -4088,6 +5593,11 @@ static inline void hoteli_filter_add(hoteli_filter *f, unsigned hash) {
 /* Finding repeated keys takes time by the square: longer lists are cut. */
 #define HOTELI_MAX_ENTRIES 1024u
 
+/* Not NULL, not empty (SP-30), and of a type that there is. */
+static inline bool hoteli_attr_sound(const hotel_attr *a) {
+    return a->key && a->key_size && a->value.type <= HOTEL_TYPE_MAP;
+}
+
 /* Goes over a list of attributes so that each key comes once, with its last value (SP-33). */
 typedef struct hoteli_unique {
     const hotel_attr *list;
@@ -4107,8 +5617,9 @@ static void hoteli_unique_start(hoteli_unique *u, const hotel_attr *list, size_t
     if (count > HOTELI_MAX_ENTRIES) hoteli_log_later(HOTEL_LOG_ID_LIMIT_REACHED);
     memset(&seen, 0, sizeof seen);
     for (i = 0; i < u->count && !u->repeats; i++) {
-        unsigned hash = list[i].key ? hoteli_key_hash((const uint8_t *)list[i].key,
-                                                      list[i].key_size) : 0;
+        unsigned hash;
+        if (!hoteli_attr_sound(&list[i])) continue;
+        hash = hoteli_key_hash((const uint8_t *)list[i].key, list[i].key_size);
         u->repeats = hoteli_filter_has(&seen, hash);
         hoteli_filter_add(&seen, hash);
     }
@@ -4118,69 +5629,80 @@ static void hoteli_unique_start(hoteli_unique *u, const hotel_attr *list, size_t
 static const hotel_attr *hoteli_last_of(const hotel_attr *list, size_t count, size_t first) {
     size_t i;
     for (i = 0; i < first; i++)
-        if (hoteli_same_key(&list[i], &list[first])) return NULL;
+        if (hoteli_attr_sound(&list[i]) && hoteli_same_key(&list[i], &list[first])) return NULL;
     for (i = count; --i > first;)
-        if (hoteli_same_key(&list[i], &list[first])) break;
+        if (hoteli_attr_sound(&list[i]) && hoteli_same_key(&list[i], &list[first])) break;
     return &list[i];
 }
 
 static const hotel_attr *hoteli_unique_next(hoteli_unique *u) {
     while (u->at < u->count) {
         const hotel_attr *a = &u->list[u->at++];
-        if (!a->key || !a->key_size) continue;
+        if (!hoteli_attr_sound(a)) {
+            hoteli_log_later(HOTEL_LOG_ID_BAD_ARGUMENT);
+            continue;
+        }
         if (HOTELI_UNLIKELY(u->repeats)) a = hoteli_last_of(u->list, u->count, u->at - 1);
         if (a) return a;
     }
     return NULL;
 }
 
-static size_t hoteli_value_size(const hotel_value *v, uint32_t depth);
-static size_t hoteli_attr_size(const hotel_attr *a, uint32_t depth);
-static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a, uint32_t depth);
+/* What limits values: those of the span's provider, or none for resources, scopes and what a task
+   shares (SP-40). */
+static const hotel_limits hoteli_unlimited = {
+    UINT32_MAX, UINT32_MAX, 200, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
+
+static size_t hoteli_value_size(const hotel_value *v, const hotel_limits *l, uint32_t depth);
+static size_t hoteli_attr_size(const hotel_attr *a, const hotel_limits *l, uint32_t depth);
+static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a,
+                              const hotel_limits *l, uint32_t depth);
 
 /* Bytes of an AnyValue. depth counts containers from 1 (SP-36). */
-static HOTELI_COLD size_t hoteli_container_size(const hotel_value *v, uint32_t depth) {
+static HOTELI_COLD size_t hoteli_container_size(const hotel_value *v, const hotel_limits *l,
+                                                uint32_t depth) {
     size_t size = 0;
     uint32_t i;
-    if (depth > HOTELI_GET(hoteli_g.limits.attribute_value_depth)) return 0;
+    if (depth > HOTELI_GET(l->attribute_value_depth)) return 0;
     if (v->type == HOTEL_TYPE_MAP) {
         hoteli_unique u;
         const hotel_attr *a;
         hoteli_unique_start(&u, v->as.entries, v->size);
         while ((a = hoteli_unique_next(&u)) != NULL)
-            size += hoteli_field_size(hoteli_attr_size(a, depth + 1));
+            size += hoteli_field_size(hoteli_attr_size(a, l, depth + 1));
     } else {
         for (i = 0; i < v->size; i++) {
             hotel_value e = hoteli_element(v, i);
-            size += hoteli_field_size(hoteli_value_size(&e, depth + 1));
+            size += hoteli_field_size(hoteli_value_size(&e, l, depth + 1));
         }
     }
     return hoteli_field_size(size);
 }
 
-static size_t hoteli_value_size(const hotel_value *v, uint32_t depth) {
+static size_t hoteli_value_size(const hotel_value *v, const hotel_limits *l, uint32_t depth) {
     switch (hoteli_type(v)) {
     case HOTEL_TYPE_STRING:
-    case HOTEL_TYPE_BYTES: return hoteli_field_size(hoteli_limited(v));
+    case HOTEL_TYPE_BYTES: return hoteli_field_size(hoteli_limited(v, l));
     case HOTEL_TYPE_INT: return 1 + hoteli_varint_size((uint64_t)v->as.integer);
     case HOTEL_TYPE_BOOL: return 2;
     case HOTEL_TYPE_DOUBLE: return 9;
     case HOTEL_TYPE_EMPTY: return 0;
-    default: return v->type <= HOTEL_TYPE_MAP ? hoteli_container_size(v, depth) : 0;
+    default: return v->type <= HOTEL_TYPE_MAP ? hoteli_container_size(v, l, depth) : 0;
     }
 }
 
 /* Bytes of a KeyValue without tag and length. */
-static size_t hoteli_attr_size(const hotel_attr *a, uint32_t depth) {
+static size_t hoteli_attr_size(const hotel_attr *a, const hotel_limits *l, uint32_t depth) {
     return hoteli_field_size(hoteli_text_bytes(a->key, a->key_size)) +
-           hoteli_field_size(hoteli_value_size(&a->value, depth));
+           hoteli_field_size(hoteli_value_size(&a->value, l, depth));
 }
 
-static void hoteli_write_value(hoteli_cursor *c, const hotel_value *v, uint32_t depth);
+static void hoteli_write_value(hoteli_cursor *c, const hotel_value *v, const hotel_limits *l,
+                               uint32_t depth);
 
 static HOTELI_COLD void hoteli_write_container(hoteli_cursor *c, const hotel_value *v,
-                                               uint32_t depth) {
-    size_t whole = hoteli_container_size(v, depth), size;
+                                               const hotel_limits *l, uint32_t depth) {
+    size_t whole = hoteli_container_size(v, l, depth), size;
     uint32_t i;
     if (!whole) return;
     /* whole is tag, length and bytes; the length's own size follows from it */
@@ -4191,27 +5713,28 @@ static HOTELI_COLD void hoteli_write_container(hoteli_cursor *c, const hotel_val
         hoteli_unique u;
         const hotel_attr *a;
         hoteli_unique_start(&u, v->as.entries, v->size);
-        while ((a = hoteli_unique_next(&u)) != NULL) hoteli_write_attr(c, 0x0a, a, depth + 1);
+        while ((a = hoteli_unique_next(&u)) != NULL) hoteli_write_attr(c, 0x0a, a, l, depth + 1);
         return;
     }
     for (i = 0; i < v->size; i++) {
         hotel_value e = hoteli_element(v, i);
-        hoteli_write_head(c, 0x0a, hoteli_value_size(&e, depth + 1));
-        hoteli_write_value(c, &e, depth + 1);
+        hoteli_write_head(c, 0x0a, hoteli_value_size(&e, l, depth + 1));
+        hoteli_write_value(c, &e, l, depth + 1);
     }
 }
 
-static void hoteli_write_value(hoteli_cursor *c, const hotel_value *v, uint32_t depth) {
+static void hoteli_write_value(hoteli_cursor *c, const hotel_value *v, const hotel_limits *l,
+                               uint32_t depth) {
     switch (hoteli_type(v)) {
     case HOTEL_TYPE_STRING: {
         /* A string value that is not UTF-8 goes out as bytes (SP-41). */
-        size_t size = hoteli_limited(v);
+        size_t size = hoteli_limited(v, l);
         bool valid = hoteli_utf8_valid(v->as.string, size);
         if (!valid) hoteli_repaired();
         hoteli_write_field(c, valid ? 0x0a : 0x3a, v->as.string, size);
         break;
     }
-    case HOTEL_TYPE_BYTES: hoteli_write_field(c, 0x3a, v->as.bytes, hoteli_limited(v)); break;
+    case HOTEL_TYPE_BYTES: hoteli_write_field(c, 0x3a, v->as.bytes, hoteli_limited(v, l)); break;
     case HOTEL_TYPE_INT:
         hoteli_write_byte(c, 0x18);
         hoteli_write_varint(c, (uint64_t)v->as.integer);
@@ -4229,37 +5752,40 @@ static void hoteli_write_value(hoteli_cursor *c, const hotel_value *v, uint32_t 
     }
     case HOTEL_TYPE_EMPTY: break;
     default:
-        if (v->type <= HOTEL_TYPE_MAP) hoteli_write_container(c, v, depth);
+        if (v->type <= HOTEL_TYPE_MAP) hoteli_write_container(c, v, l, depth);
         break;
     }
 }
 
-static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a, uint32_t depth) {
-    size_t value = hoteli_value_size(&a->value, depth);
+static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a,
+                              const hotel_limits *l, uint32_t depth) {
+    size_t value = hoteli_value_size(&a->value, l, depth);
     size_t key = hoteli_text_bytes(a->key, a->key_size);
     hoteli_write_head(c, tag, hoteli_field_size(key) + hoteli_field_size(value));
     hoteli_write_text(c, 0x0a, a->key, a->key_size);
     hoteli_write_head(c, 0x12, value);
-    hoteli_write_value(c, &a->value, depth);
+    hoteli_write_value(c, &a->value, l, depth);
 }
 
 /* A list of attributes as fields with that tag; out NULL only measures. limit counts unique
-   keys, what is over it is added to *dropped. */
+   keys, what is over it or cut off is added to *dropped. */
 static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_attr *list,
-                                 size_t count, uint32_t limit, uint32_t *dropped) {
+                                 size_t count, const hotel_limits *l, uint32_t limit,
+                                 uint32_t *dropped) {
     hoteli_unique u;
     const hotel_attr *a;
     size_t size = 0;
     uint32_t kept = 0;
     hoteli_unique_start(&u, list, count);
+    if (list && count > u.count) *dropped += hotel_size32(count - u.count);
     while ((a = hoteli_unique_next(&u)) != NULL) {
         if (kept >= limit) {
             ++*dropped;
             continue;
         }
         kept++;
-        size += hoteli_field_size(hoteli_attr_size(a, 1));
-        if (out) hoteli_write_attr(out, tag, a, 1);
+        size += hoteli_field_size(hoteli_attr_size(a, l, 1));
+        if (out) hoteli_write_attr(out, tag, a, l, 1);
     }
     return size;
 }
@@ -4268,7 +5794,8 @@ static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_at
 static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
     uint32_t dropped = 0;
     hoteli_cursor c;
-    size_t i, size = hoteli_write_attrs(NULL, 0, list, count, UINT32_MAX, &dropped);
+    const hotel_limits *l = &hoteli_g.providers[0].limits;
+    size_t i, size = hoteli_write_attrs(NULL, 0, list, count, l, UINT32_MAX, &dropped);
     hotel_block block = {0, 0};
     hoteli_block_head *head;
     if (!size || count > HOTELI_BLOCK_KEYS) return block;
@@ -4278,7 +5805,7 @@ static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
         hoteli_log_later(HOTEL_LOG_ID_SPAN_TOO_LARGE);
         return block;
     }
-    (void)hoteli_write_attrs(&c, HOTELI_TAG_ATTRIBUTE, list, count, UINT32_MAX, &dropped);
+    (void)hoteli_write_attrs(&c, HOTELI_TAG_ATTRIBUTE, list, count, l, UINT32_MAX, &dropped);
     head = hoteli_block_at(block.index);
     for (i = 0; i < count; i++)
         head->keys[i] = (uint16_t)hoteli_key_hash((const uint8_t *)list[i].key, list[i].key_size);
@@ -4287,11 +5814,18 @@ static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
     return block;
 }
 
-/* ==== [SECTION 28] INSIDE A SPAN =========================================================== */
+/* ==== [SECTION 33] INSIDE A SPAN ============================================================ */
 
 static HOTELI_COLD void hoteli_bad_argument(void) {
     hoteli_count(&hoteli_g.bad_arguments, 1);
     hoteli_log_later(HOTEL_LOG_ID_BAD_ARGUMENT);
+}
+
+/* Counts a call with attributes that are left out (SP-30). */
+static void hoteli_check_attrs(const hotel_attr *list, size_t count) {
+    size_t i;
+    for (i = 0; list && i < count && hoteli_attr_sound(&list[i]); i++) continue;
+    if (list && i < count) hoteli_bad_argument();
 }
 
 /* A dropped count may be raised by the owner and by threads beside it. */
@@ -4459,7 +5993,24 @@ static void hoteli_entry_read(hoteli_cursor *c, hoteli_entry *e) {
     hoteli_read(c, NULL, e->body_size);
 }
 
-/* Finds the entry with that tag, and for attributes that key (a place of key_size bytes). */
+/* Is the key at this place what a text becomes that is not UTF-8? Then it is the longer one. */
+static HOTELI_COLD bool hoteli_same_repaired(hoteli_cursor at, size_t size,
+                                             const hoteli_cursor *key,
+                                             size_t key_size) {
+    const char *text = (const char *)key->at, *piece;
+    if (size <= key_size || key_size > (size_t)(key->end - key->at)) return false;
+    while (key_size) {
+        size_t n = hoteli_text_piece(&text, &key_size, &piece);
+        if (n > size || !hoteli_same(at, hoteli_cursor_flat((const uint8_t *)piece, n), n))
+            return false;
+        hoteli_read(&at, NULL, n);
+        size -= n;
+    }
+    return size == 0;
+}
+
+/* Finds the entry with that tag, and for attributes that key (a place of key_size bytes). A key
+   that is in several chunks is UTF-8 already. */
 static HOTELI_COLD bool hoteli_find(hoteli_record *record, uint8_t tag, const hoteli_cursor *key,
                                     size_t key_size, hoteli_entry *e) {
     hoteli_cursor c = hoteli_record_cursor(record);
@@ -4475,6 +6026,7 @@ static HOTELI_COLD bool hoteli_find(hoteli_record *record, uint8_t tag, const ho
             (void)hoteli_read_byte(&at);
             size = (size_t)hoteli_read_varint(&at);
             if (size == key_size && hoteli_same(at, *key, key_size)) return true;
+            if (hoteli_same_repaired(at, size, key, key_size)) return true;
         }
     }
     return false;
@@ -4572,7 +6124,7 @@ static bool hoteli_place_attribute(hoteli_writer *w, const hoteli_cursor *key, s
             hoteli_drop(&record->dropped_attributes, HOTEL_LOG_ID_SPAN_TOO_LARGE);
             return false;
         }
-        uint32_t limit = HOTELI_GET(hoteli_g.limits.attribute_count);
+        uint32_t limit = HOTELI_GET(hoteli_provider_of(record)->limits.attribute_count);
         if (HOTELI_UNLIKELY(record->num_attributes >= limit)) {
             hoteli_drop(&record->dropped_attributes, HOTEL_LOG_ID_LIMIT_REACHED);
             return false;
@@ -4631,6 +6183,7 @@ static inline bool hoteli_copy_text(uint8_t *to, const void *text, size_t size) 
 static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsigned hash) {
     hoteli_record *r = w->record;
     const hotel_type type = a->value.type;
+    const hotel_limits *l = &hoteli_provider_of(r)->limits;
     const char *text = a->value.as.string;
     const size_t key = a->key_size;
     const bool sized = type == HOTEL_TYPE_STRING || type == HOTEL_TYPE_BYTES;
@@ -4638,8 +6191,8 @@ static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsig
     uint8_t *at = w->at, *value = at + 4 + key; /* tag and length, then the AnyValue */
     if (HOTELI_UNLIKELY(!w->owner || key + size > 110 || (size_t)(w->end - at) < key + size + 20 ||
                         (sized && !text) || hoteli_filter_has(&r->filter, hash) ||
-                        size > HOTELI_GET(hoteli_g.limits.attribute_value_length) ||
-                        r->num_attributes >= HOTELI_GET(hoteli_g.limits.attribute_count)))
+                        size > HOTELI_GET(l->attribute_value_length) ||
+                        r->num_attributes >= HOTELI_GET(l->attribute_count)))
         return false;
     if (HOTELI_UNLIKELY(!hoteli_copy_text(at + 4, a->key, key))) return false;
     if (sized) {
@@ -4674,40 +6227,31 @@ static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsig
     return true;
 }
 
-static void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a);
-
-/* Under a key that is not UTF-8: repaired here, so that it replaces an equal one. */
-static HOTELI_COLD bool hoteli_put_repaired(hoteli_writer *w, const hotel_attr *a) {
-    char key[3 * HOTELI_REPAIRED_KEY];
-    hotel_attr sound = *a;
-    if (a->key_size > HOTELI_REPAIRED_KEY || hoteli_utf8_valid(a->key, a->key_size)) return false;
-    hoteli_repaired();
-    sound.key = key;
-    sound.key_size = hoteli_utf8_repair(key, a->key, a->key_size);
-    hoteli_put_attribute(w, &sound);
-    return true;
-}
-
 /* Measured first, then written, in as many chunks as it takes. */
 static HOTELI_COLD void hoteli_put_measured(hoteli_writer *w, const hotel_attr *a) {
+    const hotel_limits *l = &hoteli_provider_of(w->record)->limits;
     hoteli_cursor c, key;
     unsigned hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
     size_t size;
-    if (hash == HOTELI_OTHER_KEY && hoteli_put_repaired(w, a)) return;
-    size = hoteli_field_size(hoteli_attr_size(a, 1));
+    size = hoteli_field_size(hoteli_attr_size(a, l, 1));
     key = hoteli_cursor_flat((const uint8_t *)a->key, a->key_size);
     if (hoteli_place_attribute(w, &key, a->key_size, hash, size, &c))
-        hoteli_write_attr(&c, HOTELI_TAG_ATTRIBUTE, a, 1);
+        hoteli_write_attr(&c, HOTELI_TAG_ATTRIBUTE, a, l, 1);
 }
 
 static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
     unsigned hash;
-    if (HOTELI_UNLIKELY(!a->key || !a->key_size || a->value.type > HOTEL_TYPE_MAP)) {
+    if (HOTELI_UNLIKELY(!hoteli_attr_sound(a))) {
         hoteli_bad_argument();
         return;
     }
     hash = hoteli_ascii_hash((const uint8_t *)a->key, a->key_size);
     if (HOTELI_UNLIKELY(!hoteli_put_short(w, a, hash))) hoteli_put_measured(w, a);
+}
+
+static void hoteli_put_attributes(hoteli_writer *w, const hotel_attr *list, size_t count) {
+    size_t i;
+    for (i = 0; i < count; i++) hoteli_put_attribute(w, &list[i]);
 }
 
 /* Space for an event or a link, within its limit; false: dropped. */
@@ -4716,8 +6260,8 @@ static bool hoteli_place_item(hoteli_writer *w, uint8_t tag, size_t size, hoteli
     bool link = tag == HOTELI_TAG_LINK;
     uint16_t *count = link ? &record->num_links : &record->num_events;
     uint32_t *dropped = link ? &record->dropped_links : &record->dropped_events;
-    uint32_t limit = link ? HOTELI_GET(hoteli_g.limits.link_count)
-                          : HOTELI_GET(hoteli_g.limits.event_count);
+    const hotel_limits *l = &hoteli_provider_of(record)->limits;
+    uint32_t limit = link ? HOTELI_GET(l->link_count) : HOTELI_GET(l->event_count);
     if (w->owner && *count >= limit) {
         hoteli_drop(dropped, HOTEL_LOG_ID_LIMIT_REACHED);
         return false;
@@ -4781,11 +6325,11 @@ static void hoteli_put_status(hoteli_writer *w, uint8_t status, const char *text
     if (w->owner) w->record->status = status;
 }
 
-static uint64_t hoteli_now_stamp(bool *given) {
-    uint64_t (*now_ns_fn)(void *) = HOTELI_GET(hoteli_g.clock.now_ns_fn);
+static uint64_t hoteli_now_stamp(const hoteli_provider *p, bool *given) {
+    uint64_t (*now_ns_fn)(void *) = HOTELI_GET(p->clock.now_ns_fn);
     if (HOTELI_UNLIKELY(now_ns_fn != NULL)) {
         *given = true;
-        return now_ns_fn(HOTELI_GET(hoteli_g.clock.user_data));
+        return now_ns_fn(HOTELI_GET(p->clock.user_data));
     }
     *given = false;
     return hoteli_ticks();
@@ -4794,7 +6338,9 @@ static uint64_t hoteli_now_stamp(bool *given) {
 /* An event; own are attributes that give way to those of the caller. */
 static void hoteli_put_event(hoteli_writer *w, const hotel_event *event, const hotel_attr *own,
                              size_t num_own) {
-    uint32_t most = HOTELI_GET(hoteli_g.limits.event_attribute_count), limit = most;
+    const hoteli_provider *p = hoteli_provider_of(w->record);
+    const hotel_limits *l = &p->limits;
+    uint32_t most = HOTELI_GET(l->event_attribute_count), limit = most;
     uint32_t dropped = 0, ignored = 0;
     size_t name = event->name ? event->name_size ? event->name_size : strlen(event->name) : 0;
     uint64_t time = event->time_ns;
@@ -4802,11 +6348,13 @@ static void hoteli_put_event(hoteli_writer *w, const hotel_event *event, const h
     size_t own_size, size;
     hoteli_cursor c;
     uint8_t tag;
-    if (!time) time = hoteli_now_stamp(&given);
-    own_size = hoteli_write_attrs(NULL, 0, own, num_own, limit, &dropped);
+    if (!time) time = hoteli_now_stamp(p, &given);
+    hoteli_check_attrs(event->attributes, event->num_attributes);
+    own_size = hoteli_write_attrs(NULL, 0, own, num_own, l, limit, &dropped);
     limit -= HOTELI_MIN(limit, (uint32_t)num_own);
     size = 9 + (name ? hoteli_field_size(hoteli_text_bytes(event->name, name)) : 0) + own_size +
-           hoteli_write_attrs(NULL, 0, event->attributes, event->num_attributes, limit, &dropped);
+           hoteli_write_attrs(NULL, 0, event->attributes, event->num_attributes, l, limit,
+                              &dropped);
     if (dropped) {
         size += 1 + hoteli_varint_size(dropped);
         hoteli_count(&hoteli_g.limited, dropped);
@@ -4818,8 +6366,9 @@ static void hoteli_put_event(hoteli_writer *w, const hotel_event *event, const h
     hoteli_write_byte(&c, 0x09);
     hoteli_write_fixed64(&c, time);
     if (name) hoteli_write_text(&c, 0x12, event->name, name);
-    (void)hoteli_write_attrs(&c, 0x1a, own, num_own, most, &ignored);
-    (void)hoteli_write_attrs(&c, 0x1a, event->attributes, event->num_attributes, limit, &ignored);
+    (void)hoteli_write_attrs(&c, 0x1a, own, num_own, l, most, &ignored);
+    (void)hoteli_write_attrs(&c, 0x1a, event->attributes, event->num_attributes, l, limit,
+                             &ignored);
     if (dropped) {
         hoteli_write_byte(&c, 0x20);
         hoteli_write_varint(&c, dropped);
@@ -4835,14 +6384,17 @@ static bool hoteli_valid_ids(const hotel_span_context *context) {
 
 static void hoteli_put_link(hoteli_writer *w, const hotel_link *link) {
     const hotel_span_context *to = &link->context;
-    uint32_t limit = HOTELI_GET(hoteli_g.limits.link_attribute_count), dropped = 0, ignored = 0;
+    const hotel_limits *l = &hoteli_provider_of(w->record)->limits;
+    uint32_t limit = HOTELI_GET(l->link_attribute_count), dropped = 0, ignored = 0;
     bool state = to->trace_state.index && hoteli_block_hold(to->trace_state);
     size_t state_size = state ? hoteli_block_at(to->trace_state.index)->size : 0, size;
     hoteli_cursor c, from;
     if (to->trace_state.index && !state) hoteli_stale();
+    hoteli_check_attrs(link->attributes, link->num_attributes);
     if (!hoteli_valid_ids(to) && !state && (!link->attributes || !link->num_attributes)) return;
     size = 18 + 10 + (state ? hoteli_field_size(state_size) : 0) + 5 +
-           hoteli_write_attrs(NULL, 0, link->attributes, link->num_attributes, limit, &dropped);
+           hoteli_write_attrs(NULL, 0, link->attributes, link->num_attributes, l, limit,
+                              &dropped);
     if (dropped) {
         size += 1 + hoteli_varint_size(dropped);
         hoteli_count(&hoteli_g.limited, dropped);
@@ -4857,7 +6409,8 @@ static void hoteli_put_link(hoteli_writer *w, const hotel_link *link) {
             hoteli_write_head(&c, 0x1a, state_size);
             hoteli_copy(&c, &from, state_size);
         }
-        (void)hoteli_write_attrs(&c, 0x22, link->attributes, link->num_attributes, limit, &ignored);
+        (void)hoteli_write_attrs(&c, 0x22, link->attributes, link->num_attributes, l, limit,
+                                 &ignored);
         if (dropped) {
             hoteli_write_byte(&c, 0x28);
             hoteli_write_varint(&c, dropped);
@@ -4937,10 +6490,13 @@ static HOTELI_COLD void hoteli_put_aside(hoteli_writer *w) {
 }
 
 static HOTELI_COLD void hoteli_wake(void) {
+    int cancel;
     if (hoteli_g.no_threads || hoteli_g.pipe_lost || !hoteli_g.wake_pipe[1] ||
         !hoteli_flag_swap(&hoteli_g.sleeping, 0))
         return;
-    while (write(hoteli_g.wake_pipe[1], "", 1) < 0 && errno == EINTR) continue;
+    cancel = hoteli_cancel_hold();
+    while (send(hoteli_g.wake_pipe[1], "", 1, MSG_NOSIGNAL) < 0 && errno == EINTR) continue;
+    hoteli_cancel_back(cancel);
 }
 
 /* Every so many ended spans of a shard, and for each that takes further chunks: is it time to wake
@@ -4954,10 +6510,32 @@ static HOTELI_COLD void hoteli_wake_check(uintptr_t more) {
     }
 }
 
+static void hoteli_record_free(uint32_t index) {
+    hoteli_record *r = hoteli_record_at(index);
+    uint32_t more = r->more;
+    if (r->values.index) (void)hoteli_block_drop(r->values);
+    if (r->trace_state.index) (void)hoteli_block_drop(r->trace_state);
+    if (more) hoteli_free_chain(more);
+    hoteli_free_chunk(index);
+}
+
 static HOTELI_COLD void hoteli_late(void);
+static HOTELI_COLD void hoteli_wait_exported(uint32_t mask);
+static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *record);
+
+/* What processors see of a finished span. A span that is not sampled goes no further; false. */
+static HOTELI_COLD bool hoteli_processed(const hoteli_provider *p, hoteli_record *record,
+                                         uint32_t index) {
+    if (p->hooks & HOTELI_ON_END) hoteli_run_end_hooks(record->provider, record);
+    if (record->trace_flags & HOTEL_FLAG_SAMPLED) return true;
+    hoteli_count(&hoteli_g.record_only, 1);
+    hoteli_record_free(index);
+    return false;
+}
 
 /* Hands an ended span over; nobody else is inside any more. */
 static void hoteli_publish(hoteli_record *record, uint32_t index) {
+    const hoteli_provider *p = hoteli_provider_of(record);
     hoteli_shard *shard = &hoteli_g.shards[hoteli_t.shard & hoteli_g.shard_mask];
     uintptr_t head, next, step = HOTELI_GET(hoteli_g.wake_step);
     uint32_t further;
@@ -4967,6 +6545,10 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
         hoteli_splice(&w);
         hoteli_writer_save(&w);
     }
+    if (HOTELI_UNLIKELY((p->hooks & HOTELI_ON_END) ||
+                        !(record->trace_flags & HOTEL_FLAG_SAMPLED)) &&
+        !hoteli_processed(p, record, index))
+        return;
     further = HOTELI_UNLIKELY(record->more) ? record->size / HOTELI_MORE_ROOM : 0;
     head = hoteli_load_relaxed(&shard->ended);
     do {
@@ -4976,6 +6558,7 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
     if (((next >> HOTELI_INDEX_BITS) & (step - 1)) != 0) step = 0;
     if (HOTELI_UNLIKELY(step + further)) hoteli_wake_check(step + further);
     if (HOTELI_UNLIKELY(__atomic_load_n(&hoteli_g.closed.bits, __ATOMIC_SEQ_CST))) hoteli_late();
+    else if (HOTELI_UNLIKELY(p->waits)) hoteli_wait_exported(p->waits);
 }
 
 static inline void hoteli_leave(hoteli_writer *w) {
@@ -5002,15 +6585,39 @@ static inline bool hoteli_begin(const hotel_span *span, hoteli_writer *w) {
     return true;
 }
 
+/* Where a processor wants to see spans before their end: fixes the time, runs the hooks. false:
+   somebody else ends the span already, or it is over. */
+static HOTELI_COLD bool hoteli_run_ending_hooks(const hotel_span *span, uint64_t *time_ns,
+                                                bool *given) {
+    const hoteli_provider *p;
+    hoteli_writer w;
+    bool first = true;
+    uint32_t i;
+    if (!hoteli_begin(span, &w)) return false;
+    p = hoteli_provider_of(w.record);
+    if (p->hooks & HOTELI_ON_ENDING)
+        first = !__atomic_exchange_n(&w.record->ending, (uint8_t)1, __ATOMIC_ACQ_REL);
+    hoteli_leave(&w);
+    if (!first || !(p->hooks & HOTELI_ON_ENDING)) return first;
+    if (!*time_ns) *time_ns = hoteli_now_stamp(p, given);
+    hoteli_t.quiet++;
+    for (i = 0; i < p->num_processors; i++)
+        if (p->processors[i].on_ending_fn)
+            p->processors[i].on_ending_fn(span, p->processors[i].user_data);
+    hoteli_loud();
+    return true;
+}
+
 static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
     hoteli_record *record;
     uintptr_t state, next;
     bool given = true;
-    uint64_t time = time_ns;
     if (!span || !span->record || span->epoch != hoteli_epoch() ||
         HOTELI_UNLIKELY(span->record > hoteli_g.num_chunks))
         return;
-    if (HOTELI_LIKELY(!time)) time = hoteli_now_stamp(&given);
+    if (HOTELI_UNLIKELY(HOTELI_GET(hoteli_g.ending_hooks)) &&
+        !hoteli_run_ending_hooks(span, &time_ns, &given))
+        return;
     record = hoteli_record_at(span->record);
     state = hoteli_load(&record->chunk.state);
     do {
@@ -5020,13 +6627,14 @@ static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
         /* Nobody inside: ended keeps everybody out, so there is no need to enter. */
         next = (state & HOTELI_COUNT) ? (state | HOTELI_ENDED) + 1 : state | HOTELI_ENDED;
     } while (!hoteli_cas(&record->chunk.state, &state, next));
-    record->end = time;
+    if (HOTELI_LIKELY(!time_ns)) time_ns = hoteli_now_stamp(hoteli_provider_of(record), &given);
+    record->end = time_ns;
     record->end_given = given;
     if ((state & HOTELI_COUNT) && (hoteli_sub(&record->chunk.state, 1) & HOTELI_COUNT) != 1) return;
     hoteli_publish(record, span->record);
 }
 
-/* ==== [SECTION 29] SCOPES AND RESOURCE ===================================================== */
+/* ==== [SECTION 34] SCOPES AND RESOURCE ====================================================== */
 
 /* A text field that is left out when empty; out NULL measures. */
 static size_t hoteli_optional_text(hoteli_cursor *out, uint8_t tag, const char *text) {
@@ -5042,14 +6650,16 @@ static size_t hoteli_write_scope(hoteli_cursor *out, const hotel_tracer_config *
     uint32_t dropped = 0;
     size_t body = hoteli_optional_text(NULL, 0x0a, t->name) +
                   hoteli_optional_text(NULL, 0x12, t->version) +
-                  hoteli_write_attrs(NULL, 0, t->attributes, t->num_attributes, UINT32_MAX,
+                  hoteli_write_attrs(NULL, 0, t->attributes, t->num_attributes,
+                                     &hoteli_unlimited, UINT32_MAX,
                                      &dropped);
     *prefix = hoteli_field_size(body);
     if (out) {
         hoteli_write_head(out, 0x0a, body);
         (void)hoteli_optional_text(out, 0x0a, t->name);
         (void)hoteli_optional_text(out, 0x12, t->version);
-        (void)hoteli_write_attrs(out, 0x1a, t->attributes, t->num_attributes, UINT32_MAX, &dropped);
+        (void)hoteli_write_attrs(out, 0x1a, t->attributes, t->num_attributes,
+                                 &hoteli_unlimited, UINT32_MAX, &dropped);
     }
     return *prefix + hoteli_optional_text(out, 0x1a, t->schema_url);
 }
@@ -5066,9 +6676,9 @@ static void hoteli_scope_sort(hotel_tracer_config *t, hotel_attr *sorted, size_t
         const hotel_attr *a = &t->attributes[i];
         for (k = i; k > 0; k--) {
             const hotel_attr *b = &sorted[k - 1];
-            size_t n = a->key && b->key ? HOTELI_MIN(a->key_size, b->key_size) : 0;
-            int order = n ? memcmp(b->key, a->key, n) : 0;
-            if (order < 0 || (order == 0 && b->key_size <= a->key_size)) break;
+            if (!a->key || !b->key ||
+                hoteli_text_order(b->key, b->key_size, a->key, a->key_size) <= 0)
+                break;
             sorted[k] = *b;
         }
         sorted[k] = *a;
@@ -5076,8 +6686,9 @@ static void hoteli_scope_sort(hotel_tracer_config *t, hotel_attr *sorted, size_t
     t->attributes = sorted;
 }
 
-/* Interns a scope; 0-based index, or the default one when there is no room. Under the lock. */
-static uint32_t hoteli_scope_intern(const hotel_tracer_config *asked) {
+/* Interns a scope of a provider; 0-based index, or the provider's default one when there is no
+   room. Under the lock. */
+static uint32_t hoteli_scope_intern(const hotel_tracer_config *asked, uint32_t provider) {
     hotel_tracer_config sorted_by_key = *asked;
     const hotel_tracer_config *t = &sorted_by_key;
     hoteli_cursor c;
@@ -5093,7 +6704,9 @@ static uint32_t hoteli_scope_intern(const hotel_tracer_config *asked) {
     (void)hoteli_write_scope(&c, t, &prefix);
     for (i = 0; i < hoteli_g.num_scopes; i++) {
         uint32_t other = hoteli_g.scopes[i].block.index;
-        if (hoteli_block_at(other)->size == size && hoteli_g.scopes[i].prefix == prefix &&
+        if (hoteli_g.scopes[i].provider == provider &&
+            hoteli_g.scopes[i].serial == hoteli_g.providers[provider].serial &&
+            hoteli_block_at(other)->size == size && hoteli_g.scopes[i].prefix == prefix &&
             hoteli_same(hoteli_block_cursor(other), hoteli_cursor_flat(bytes, size), size))
             return i;
     }
@@ -5104,21 +6717,35 @@ static uint32_t hoteli_scope_intern(const hotel_tracer_config *asked) {
     hoteli_block_ready(&block);
     hoteli_g.scopes[i].block = block;
     hoteli_g.scopes[i].prefix = (uint32_t)prefix;
+    hoteli_g.scopes[i].provider = provider;
+    hoteli_g.scopes[i].serial = hoteli_g.providers[provider].serial;
     hoteli_g.num_scopes++;
     return i;
 full:
     hoteli_log_later(HOTEL_LOG_ID_TOO_MANY_SCOPES);
-    return HOTELI_GET(hoteli_g.default_scope);
+    return HOTELI_GET(hoteli_g.providers[provider].default_scope);
 }
 
-/* A tracer names its scope by index + 1; one from before hotel_release, or garbage, is the
-   default one. */
-static uint16_t hoteli_scope_of(hotel_tracer tracer) {
+#define HOTELI_NO_SCOPE 0xffffu
+
+/* A tracer names its scope by index + 1. One from before hotel_release, or garbage, is the default
+   one; that of a provider which is gone is none. */
+static uint32_t hoteli_scope_of(hotel_tracer tracer) {
     uint32_t i = tracer.scope - 1;
-    if (i < HOTELI_MAX_SCOPES && hoteli_g.scopes[i].block.index &&
-        hoteli_g.scopes[i].block.generation == tracer.generation)
-        return (uint16_t)i;
-    return (uint16_t)HOTELI_GET(hoteli_g.default_scope);
+    const hoteli_scope *scope = &hoteli_g.scopes[i & (HOTELI_MAX_SCOPES - 1)];
+    if (tracer.scope == HOTELI_NO_SCOPE) return HOTELI_NO_SCOPE;
+    if (i >= HOTELI_MAX_SCOPES || !scope->block.index ||
+        scope->block.generation != tracer.generation)
+        return HOTELI_GET(hoteli_g.providers[0].default_scope);
+    return scope->serial == hoteli_g.providers[scope->provider].serial ? i : HOTELI_NO_SCOPE;
+}
+
+/* Its provider; NULL when that is gone. */
+static const hoteli_provider *hoteli_tracer_provider(hotel_tracer tracer) {
+    uint32_t scope = tracer.scope ? hoteli_scope_of(tracer)
+                                  : HOTELI_GET(hoteli_g.providers[0].default_scope);
+    if (scope == HOTELI_NO_SCOPE) return NULL;
+    return &hoteli_g.providers[hoteli_g.scopes[scope].provider];
 }
 
 /* Memory that lasts until the next set-up; NULL when a block given by the user is too small. */
@@ -5132,9 +6759,482 @@ static void *hoteli_carve(size_t size) {
     return at;
 }
 
-/* ==== [SECTION 30] THREADS AND CURRENT CONTEXT ============================================= */
+/* ==== [SECTION 35] RESOURCES AND DETECTORS ================================================== */
+
+/* Encoded attributes of Resource (fields 1) from the front of the memory, the schema URL at its
+   end, what is between is free. */
+
+HOTEL_API hotel_result hotel_resource_start(hotel_resource *resource, void *memory, size_t capacity,
+                                            const char *schema_url) {
+    if (!resource) return HOTEL_ERR_ARGUMENT;
+    memset(resource, 0, sizeof *resource);
+    resource->memory = (uint8_t *)memory;
+    resource->capacity = memory ? capacity : 0;
+    return hotel_resource_set_schema(resource, schema_url);
+}
+
+HOTEL_API hotel_resource_view hotel_resource_read(const hotel_resource *resource) {
+    hotel_resource_view view;
+    memset(&view, 0, sizeof view);
+    if (!resource || !resource->memory) return view;
+    hoteli_resource_read(resource->memory, resource->size, &view);
+    view.schema_url.text =
+        (const char *)resource->memory + resource->capacity - resource->schema_size;
+    view.schema_url.size = resource->schema_size;
+    return view;
+}
+
+static hotel_result hoteli_resource_schema(hotel_resource *r, hotel_string url) {
+    hotel_string set = hotel_resource_read(r).schema_url;
+    if (!url.size || r->schema_conflict) return r->schema_conflict ? HOTEL_ERR_ARGUMENT : HOTEL_OK;
+    if (set.size) {
+        if (set.size == url.size && memcmp(set.text, url.text, url.size) == 0) return HOTEL_OK;
+        r->schema_conflict = true;
+        r->schema_size = 0;
+        return HOTEL_ERR_ARGUMENT;
+    }
+    if (url.size > r->capacity - r->size) return HOTEL_ERR_MEMORY;
+    memcpy(r->memory + r->capacity - url.size, url.text, url.size);
+    r->schema_size = url.size;
+    return HOTEL_OK;
+}
+
+HOTEL_API hotel_result hotel_resource_set_schema(hotel_resource *resource, const char *schema_url) {
+    hotel_string url;
+    if (!resource) return HOTEL_ERR_ARGUMENT;
+    url.text = schema_url;
+    url.size = hotel_text_size(schema_url);
+    if (!url.size) return HOTEL_OK;
+    return hoteli_resource_schema(resource, url);
+}
+
+/* The place of the attribute with this key; size 0: there is none. */
+static hotel_string hoteli_resource_find(const hotel_resource *r, const char *key, size_t size) {
+    hotel_list list = hotel_resource_read(r).attributes;
+    hotel_attr_view attribute;
+    hotel_string place = {NULL, 0};
+    const uint8_t *from = list.at;
+    while (hotel_next_attr(&list, &attribute)) {
+        if (hoteli_same_text(attribute.key.text, attribute.key.size, key, size)) {
+            place.text = (const char *)from;
+            place.size = (size_t)(list.at - from);
+            return place;
+        }
+        from = list.at;
+    }
+    return place;
+}
+
+static void hoteli_resource_remove(hotel_resource *r, const char *key, size_t key_size) {
+    hotel_string place = hoteli_resource_find(r, key, key_size);
+    size_t from;
+    if (!place.size) return;
+    from = (size_t)((const uint8_t *)place.text - r->memory);
+    memmove(r->memory + from, r->memory + from + place.size, r->size - from - place.size);
+    r->size -= place.size;
+}
+
+/* Makes room for an encoded attribute with this key; NULL: it does not fit. */
+static uint8_t *hoteli_resource_room(hotel_resource *r, const char *key, size_t key_size,
+                                     size_t size) {
+    size_t old = hoteli_resource_find(r, key, key_size).size;
+    if (size > r->capacity - r->schema_size - (r->size - old)) return NULL;
+    hoteli_resource_remove(r, key, key_size);
+    r->size += size;
+    return r->memory + r->size - size;
+}
+
+HOTEL_API hotel_result hotel_resource_add(hotel_resource *resource, hotel_attr attribute) {
+    uint8_t *at;
+    size_t size;
+    if (!resource || !attribute.key || !attribute.key_size) return HOTEL_ERR_ARGUMENT;
+    size = hoteli_field_size(hoteli_attr_size(&attribute, &hoteli_unlimited, 1));
+    at = hoteli_resource_room(resource, attribute.key, attribute.key_size, size);
+    if (at) {
+        hoteli_cursor c = hoteli_cursor_flat(at, size);
+        hoteli_write_attr(&c, 0x0a, &attribute, &hoteli_unlimited, 1);
+    }
+    return at ? HOTEL_OK : HOTEL_ERR_MEMORY;
+}
+
+HOTEL_API hotel_result hotel_resource_merge(hotel_resource *resource,
+                                            const hotel_resource *updating) {
+    hotel_resource_view view = hotel_resource_read(updating);
+    hotel_attr_view attribute;
+    const uint8_t *from = view.attributes.at;
+    hotel_result result, worst = HOTEL_OK;
+    if (!resource || !updating) return HOTEL_ERR_ARGUMENT;
+    if (resource == updating) return HOTEL_OK;
+    if (updating->schema_conflict) resource->schema_conflict = true;
+    if (resource->schema_conflict) resource->schema_size = 0;
+    while (hotel_next_attr(&view.attributes, &attribute)) {
+        size_t size = (size_t)(view.attributes.at - from);
+        uint8_t *at = hoteli_resource_room(resource, attribute.key.text, attribute.key.size, size);
+        if (at) memcpy(at, from, size);
+        else worst = HOTEL_ERR_MEMORY;
+        from = view.attributes.at;
+    }
+    result = hoteli_resource_schema(resource, view.schema_url);
+    return result != HOTEL_OK ? result : worst;
+}
+
+/* ---- what the surroundings say ---- */
+
+/* Collects what a detector adds: the first error counts, text that is empty says nothing. */
+typedef struct hoteli_finder {
+    hotel_resource *out;
+    hotel_result result;
+    int cancel;
+} hoteli_finder;
+
+static hoteli_finder hoteli_finder_start(hotel_resource *out) {
+    hoteli_finder f;
+    f.out = out;
+    f.result = hotel_resource_set_schema(out, HOTEL_SCHEMA_URL);
+    f.cancel = hoteli_cancel_hold();
+    return f;
+}
+
+static hotel_result hoteli_finder_end(hoteli_finder *f) {
+    hoteli_cancel_back(f->cancel);
+    return f->result;
+}
+
+static void hoteli_found(hoteli_finder *f, hotel_attr attribute) {
+    hotel_result result;
+    if (attribute.value.type == HOTEL_TYPE_STRING && !attribute.value.size) return;
+    result = hotel_resource_add(f->out, attribute);
+    if (f->result == HOTEL_OK) f->result = result;
+}
+
+/* Up to `capacity` bytes of a file; 0 when it cannot be read. */
+static size_t hoteli_file_read(const char *path, char *out, size_t capacity) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    size_t size = 0;
+    ssize_t n;
+    if (fd < 0) return 0;
+    while (size < capacity && ((n = read(fd, out + size, capacity - size)) > 0 ||
+                               (n < 0 && errno == EINTR)))
+        if (n > 0) size += (size_t)n;
+    (void)close(fd);
+    return size;
+}
+
+/* The first line without blanks around it. */
+static hotel_string hoteli_first_line(const char *text, size_t size) {
+    const char *end = size ? (const char *)memchr(text, '\n', size) : NULL;
+    hotel_string line;
+    line.text = text;
+    line.size = end ? (size_t)(end - text) : size;
+    hoteli_trim(&line.text, &line.size);
+    return line;
+}
+
+/* A random UUID (version 4) in lower-case text. */
+static void hoteli_uuid_write(char out[37], const uint64_t random[2]) {
+    uint8_t bytes[16];
+    char hex[32];
+    memcpy(bytes, random, 16);
+    bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40);
+    bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
+    hoteli_hex_write(hex, bytes);
+    hoteli_hex_write(hex + 16, bytes + 8);
+    memset(out, '-', 36);
+    memcpy(out, hex, 8);
+    memcpy(out + 9, hex + 8, 4);
+    memcpy(out + 14, hex + 12, 4);
+    memcpy(out + 19, hex + 16, 4);
+    memcpy(out + 24, hex + 20, 12);
+    out[36] = 0;
+}
+
+/* Drawn by the first that asks; the others wait for it. */
+static void hoteli_instance_id(char out[37]) {
+    uint64_t own[4];
+    int rounds;
+    if (hoteli_flag_cas(&hoteli_g.instance_state, 0, 1)) {
+        hoteli_entropy(hoteli_g.instance);
+        hoteli_flag_store(&hoteli_g.instance_state, 2);
+    }
+    /* One who forked in that moment waits for nobody, and draws its own. */
+    for (rounds = 0; hoteli_flag_load(&hoteli_g.instance_state) != 2; rounds++) {
+        struct timespec pause = {0, 100000};
+        if (rounds == 1000) break;
+        (void)nanosleep(&pause, NULL);
+    }
+    if (rounds == 1000) hoteli_entropy(own);
+    else memcpy(own, hoteli_g.instance, sizeof own);
+    hoteli_uuid_write(out, own);
+}
+
+static hotel_result hoteli_detect_service(hotel_resource *out, void *user_data) {
+    hoteli_finder f = hoteli_finder_start(out);
+    bool borrowed = getuid() != geteuid() || getgid() != getegid();
+    const char *name = out->ignore_environment || borrowed ? NULL : getenv("OTEL_SERVICE_NAME");
+    char id[37];
+    (void)user_data;
+    if (name) hoteli_found(&f, hotel_str("service.name", name));
+    hoteli_instance_id(id);
+    hoteli_found(&f, hotel_str("service.instance.id", id));
+    return hoteli_finder_end(&f);
+}
+
+static hotel_result hoteli_detect_sdk(hotel_resource *out, void *user_data) {
+    hoteli_finder f = hoteli_finder_start(out);
+    (void)user_data;
+    hoteli_found(&f, hotel_str("telemetry.sdk.name", "hatchet_otel"));
+    hoteli_found(&f, hotel_str("telemetry.sdk.language", "c"));
+    hoteli_found(&f, hotel_str("telemetry.sdk.version", HOTEL_VERSION_STRING));
+    return hoteli_finder_end(&f);
+}
+
+/* The name of a user by /etc/passwd: "name:password:uid:...", nothing asked of the network. */
+static hotel_string hoteli_user_name(uint64_t uid, char *out, size_t capacity) {
+    int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+    hotel_string name = {out, 0};
+    char piece[512];
+    uint64_t number = 0;
+    size_t size = 0, field = 0, digits = 0;
+    ssize_t n = 0, i = 0;
+    while (fd >= 0) {
+        char c;
+        if (i == n) {
+            n = read(fd, piece, sizeof piece);
+            i = 0;
+            if (n <= 0) break;
+        }
+        c = piece[i++];
+        if (c == ':' || c == '\n') {
+            if (field == 2 && digits > 0 && digits < 11 && number == uid && size < capacity) {
+                name.size = size;
+                break;
+            }
+            field = c == ':' ? field + 1 : 0;
+            if (field == 0) size = 0;
+            number = digits = 0;
+        } else if (field == 0) {
+            if (size < capacity) out[size] = c;
+            size++;
+        } else if (field == 2) {
+            number = number * 10 + (uint64_t)(c - '0');
+            digits = c >= '0' && c <= '9' ? digits + 1 : 99;
+        }
+    }
+    if (fd >= 0) (void)close(fd);
+    return name;
+}
+
+/* The program's file and the last part of it. */
+static void hoteli_find_executable(hoteli_finder *f) {
+#if defined(__linux__)
+    static const char gone[] = " (deleted)"; /* the kernel's word on a file that is not there */
+    char path[1024];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+    size_t size = n > 0 && (size_t)n < sizeof path ? (size_t)n : 0, start, mark = sizeof gone - 1;
+    if (size > mark && memcmp(path + size - mark, gone, mark) == 0) size -= mark;
+    for (start = size; start > 0 && path[start - 1] != '/';) start--;
+    hoteli_found(f, hotel_strn("process.executable.name", path + start, size - start));
+    hoteli_found(f, hotel_strn("process.executable.path", path, size));
+#elif defined(__APPLE__)
+    hoteli_found(f, hotel_str("process.executable.name", getprogname()));
+#else
+    (void)f;
+#endif
+}
+
+static hotel_result hoteli_detect_process(hotel_resource *out, void *user_data) {
+    hoteli_finder f = hoteli_finder_start(out);
+    char text[1024];
+    hotel_string owner;
+    size_t size;
+    (void)user_data;
+    hoteli_found(&f, hotel_int("process.pid", (int64_t)getpid()));
+    hoteli_found(&f, hotel_int("process.parent_pid", (int64_t)getppid()));
+    hoteli_find_executable(&f);
+    size = hoteli_file_read("/proc/self/cmdline", text, sizeof text);
+    if (size && memchr(text, 0, size)) hoteli_found(&f, hotel_str("process.command", text));
+    owner = hoteli_user_name((uint64_t)geteuid(), text, sizeof text);
+    hoteli_found(&f, hotel_strn("process.owner", owner.text, owner.size));
+#if defined(_CS_GNU_LIBC_VERSION)
+    size = confstr(_CS_GNU_LIBC_VERSION, text, sizeof text); /* "glibc 2.36" */
+    if (size > 7 && size <= sizeof text && memcmp(text, "glibc ", 6) == 0) {
+        hoteli_found(&f, hotel_str("process.runtime.name", "glibc"));
+        hoteli_found(&f, hotel_str("process.runtime.version", text + 6));
+    }
+#endif
+    return hoteli_finder_end(&f);
+}
+
+/* As many whole arguments as there is room for here. */
+static hotel_result hoteli_detect_command(hotel_resource *out, void *user_data) {
+    hoteli_finder f = hoteli_finder_start(out);
+    const char *arguments[128];
+    char text[4096];
+    size_t size = hoteli_file_read("/proc/self/cmdline", text, sizeof text), at = 0, count = 0;
+    (void)user_data;
+    while (at < size && count < sizeof arguments / sizeof arguments[0]) {
+        const char *end = (const char *)memchr(text + at, 0, size - at);
+        if (!end) break;
+        arguments[count++] = text + at;
+        at = (size_t)(end - text) + 1;
+    }
+    if (count) hoteli_found(&f, hotel_strs("process.command_args", arguments, count));
+    return hoteli_finder_end(&f);
+}
+
+/* The machine as the semantic conventions call it; an unknown one keeps its name. */
+static const char *hoteli_arch_name(const char *machine) {
+    static const char *const names[][2] = {
+        {"x86_64", "amd64"}, {"amd64", "amd64"},  {"aarch64", "arm64"}, {"arm64", "arm64"},
+        {"armv", "arm32"},   {"arm", "arm32"},    {"ppc64", "ppc64"},   {"powerpc64", "ppc64"},
+        {"ppc", "ppc32"},    {"powerpc", "ppc32"}, {"s390x", "s390x"},  {"ia64", "ia64"},
+        {"i386", "x86"},     {"i486", "x86"},     {"i586", "x86"},      {"i686", "x86"}};
+    size_t i;
+    for (i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strncmp(machine, names[i][0], strlen(names[i][0])) == 0) return names[i][1];
+    return machine;
+}
+
+static hotel_result hoteli_detect_host(hotel_resource *out, void *user_data) {
+    static const char *const files[] = {"/etc/machine-id", "/var/lib/dbus/machine-id",
+                                        "/etc/hostid"};
+    hoteli_finder f = hoteli_finder_start(out);
+    struct utsname system;
+    char text[256];
+    hotel_string id = {NULL, 0};
+    size_t i;
+    (void)user_data;
+    if (uname(&system) >= 0) {
+        hoteli_found(&f, hotel_str("host.name", system.nodename));
+        hoteli_found(&f, hotel_str("host.arch", hoteli_arch_name(system.machine)));
+    }
+    for (i = 0; i < sizeof files / sizeof files[0] && !id.size; i++)
+        id = hoteli_first_line(text, hoteli_file_read(files[i], text, sizeof text));
+    hoteli_found(&f, hotel_strn("host.id", id.text, id.size));
+    return hoteli_finder_end(&f);
+}
+
+/* The value of a name in an os-release file, quotes and backslashes taken off in place. */
+static hotel_string hoteli_release_value(char *text, size_t size, const char *name) {
+    size_t name_size = strlen(name), at = 0;
+    hotel_string value = {NULL, 0};
+    while (at < size && !value.text) {
+        char *line = text + at, *end = (char *)memchr(line, '\n', size - at);
+        size_t line_size = end ? (size_t)(end - line) : size - at, i, used = 0;
+        char quote = 0;
+        at += line_size + 1;
+        if (line_size <= name_size || line[name_size] != '=' || memcmp(line, name, name_size) != 0)
+            continue;
+        value.text = line + name_size + 1;
+        for (i = name_size + 1; i < line_size; i++) {
+            char c = line[i];
+            if ((c == '"' || c == '\'') && (!quote || quote == c)) {
+                quote = quote ? 0 : c;
+                continue;
+            }
+            if (c == '\\' && quote != '\'' && i + 1 < line_size) c = line[++i];
+            line[name_size + 1 + used++] = c;
+        }
+        value.size = used;
+    }
+    return value;
+}
+
+/* os.type is the kernel's name in lower case. */
+static void hoteli_find_kernel(hoteli_finder *f, const struct utsname *system) {
+    char type[64];
+    size_t i;
+    for (i = 0; i + 1 < sizeof type && system->sysname[i]; i++) {
+        char c = system->sysname[i];
+        type[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    }
+    type[i] = 0;
+    if (strcmp(type, "dragonfly") == 0) memcpy(type, "dragonflybsd", 13);
+    if (strcmp(type, "sunos") == 0) memcpy(type, "solaris", 8);
+    hoteli_found(f, hotel_str("os.type", type));
+}
+
+static hotel_result hoteli_detect_os(hotel_resource *out, void *user_data) {
+    hoteli_finder f = hoteli_finder_start(out);
+    struct utsname system;
+    char file[4096], words[512];
+    hotel_string name, version, pretty;
+    size_t size = hoteli_file_read("/etc/os-release", file, sizeof file);
+    hoteli_text text;
+    (void)user_data;
+    if (uname(&system) < 0) return hoteli_finder_end(&f);
+    if (!size) size = hoteli_file_read("/usr/lib/os-release", file, sizeof file);
+    name = hoteli_release_value(file, size, "NAME");
+    version = hoteli_release_value(file, size, "VERSION_ID");
+    pretty = hoteli_release_value(file, size, "PRETTY_NAME");
+    hoteli_find_kernel(&f, &system);
+    if (name.size) {
+        hoteli_found(&f, hotel_strn("os.name", name.text, name.size));
+        hoteli_found(&f, hotel_strn("os.version", version.text, version.size));
+    } else {
+        hoteli_found(&f, hotel_str("os.name", system.sysname));
+        hoteli_found(&f, hotel_str("os.version", system.release));
+    }
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say_n(&text, pretty.text, pretty.size);
+    hoteli_say(&text, pretty.size ? " (" : "");
+    hoteli_say(&text, system.sysname);
+    hoteli_say(&text, " ");
+    hoteli_say(&text, system.release);
+    hoteli_say(&text, " ");
+    hoteli_say(&text, system.version);
+    hoteli_say(&text, pretty.size ? ")" : "");
+    hoteli_found(&f, hotel_str("os.description", words));
+    return hoteli_finder_end(&f);
+}
+
+static hotel_result hoteli_detect_given(hotel_resource *out, void *user_data) {
+    return user_data ? hotel_resource_merge(out, (const hotel_resource *)user_data) : HOTEL_OK;
+}
+
+static hotel_detector hoteli_detector(const char *name,
+                                      hotel_result (*detect_fn)(hotel_resource *, void *)) {
+    hotel_detector detector;
+    memset((void *)&detector, 0, sizeof detector);
+    detector.detect_fn = detect_fn;
+    detector.name = name;
+    return detector;
+}
+
+HOTEL_API hotel_detector hotel_service_detector(void) {
+    return hoteli_detector("service", hoteli_detect_service);
+}
+
+HOTEL_API hotel_detector hotel_process_detector(void) {
+    return hoteli_detector("process", hoteli_detect_process);
+}
+
+HOTEL_API hotel_detector hotel_command_detector(void) {
+    return hoteli_detector("command", hoteli_detect_command);
+}
+
+HOTEL_API hotel_detector hotel_host_detector(void) {
+    return hoteli_detector("host", hoteli_detect_host);
+}
+
+HOTEL_API hotel_detector hotel_os_detector(void) {
+    return hoteli_detector("os", hoteli_detect_os);
+}
+
+HOTEL_API hotel_detector hotel_sdk_detector(void) {
+    return hoteli_detector("sdk", hoteli_detect_sdk);
+}
+
+HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource) {
+    hotel_detector detector = hoteli_detector("resource", hoteli_detect_given);
+    detector.user_data = (void *)(uintptr_t)resource;
+    return detector;
+}
+
+/* ==== [SECTION 36] THREADS AND CURRENT CONTEXT ============================================== */
 
 static bool hoteli_rebuild(void);
+static HOTELI_COLD hotel_block hoteli_extract_state(const char *state, size_t state_size);
 
 /* First use on this thread, or in this process since a fork. */
 static HOTELI_COLD bool hoteli_thread_enter(hoteli_thread *t) {
@@ -5207,21 +7307,76 @@ static hotel_result hoteli_detach(hotel_token token) {
     return HOTEL_ERR_ORDER;
 }
 
-/* ==== [SECTION 31] STARTING SPANS ========================================================== */
+/* ==== [SECTION 37] STARTING SPANS =========================================================== */
 
-/* The built-in samplers look at the parent only. */
-static inline bool hoteli_sampled(bool has_parent, uint8_t parent_flags) {
-    switch (HOTELI_GET(hoteli_g.sampler)) {
-    case HOTEL_SAMPLER_ALWAYS_ON: return true;
-    case HOTEL_SAMPLER_ALWAYS_OFF: return false;
-    case HOTEL_SAMPLER_PARENT_BASED_ALWAYS_OFF:
-        return has_parent && (parent_flags & HOTEL_FLAG_SAMPLED);
-    default: return !has_parent || (parent_flags & HOTEL_FLAG_SAMPLED);
+/* A ratio looks at the low-order bits, which are random in every kind of trace ID (SM-08). */
+static bool hoteli_ratio_keeps(uint64_t threshold, const uint8_t trace_id[16]) {
+    uint64_t bits = 0;
+    int i;
+    for (i = 8; i < 16; i++) bits = bits << 8 | trace_id[i];
+    return bits >> 1 < threshold;
+}
+
+static HOTELI_COLD hotel_decision hoteli_ask_samplers(const hoteli_provider *p,
+                                                      const hotel_sampling *in,
+                                                      hotel_sampling_result *out);
+
+/* Goes from sampler to delegate; the list has no circles, because delegates come behind. */
+static HOTELI_COLD hotel_decision hoteli_ask_sampler(const hoteli_provider *p, uint32_t at,
+                                                     const hotel_sampling *in,
+                                                     hotel_sampling_result *out) {
+    const hoteli_sampler *sampler = &p->samplers[at];
+    const hotel_span_context *parent = &in->parent->span.context;
+    hotel_decision decision;
+    switch (sampler->type) {
+    case HOTEL_SAMPLER_ALWAYS_ON: return HOTEL_RECORD_AND_SAMPLE;
+    case HOTEL_SAMPLER_ALWAYS_OFF: return HOTEL_DROP;
+    case HOTEL_SAMPLER_TRACE_ID_RATIO:
+        return hoteli_ratio_keeps(sampler->threshold, in->trace_id) ? HOTEL_RECORD_AND_SAMPLE
+                                                                    : HOTEL_DROP;
+    case HOTEL_SAMPLER_ALWAYS_RECORD:
+        decision = hoteli_ask_sampler(p, sampler->root, in, out);
+        return decision == HOTEL_DROP ? HOTEL_RECORD_ONLY : decision;
+    case HOTEL_SAMPLER_PARENT_BASED:
+        at = (parent->is_remote ? HOTELI_REMOTE_SAMPLED : HOTELI_LOCAL_SAMPLED) +
+             (parent->trace_flags & HOTEL_FLAG_SAMPLED ? 0u : 1u);
+        at = hoteli_valid_ids(parent) ? sampler->delegates[at] : sampler->root;
+        return hoteli_ask_sampler(p, at, in, out);
+    default:
+        sampler->sample_fn(in, out, sampler->user_data);
+        return out->decision;
     }
 }
 
-static HOTELI_COLD void hoteli_custom_ids(hotel_span_context *context, bool root) {
-    const hotel_id_generator *g = &hoteli_g.id_generator;
+/* A sampler makes no spans: what it starts is not recorded. */
+static HOTELI_COLD hotel_decision hoteli_ask_samplers(const hoteli_provider *p,
+                                                      const hotel_sampling *in,
+                                                      hotel_sampling_result *out) {
+    hotel_decision decision;
+    hoteli_t.quiet++;
+    decision = hoteli_ask_sampler(p, 0, in, out);
+    hoteli_loud();
+    return decision == HOTEL_RECORD_ONLY || decision == HOTEL_RECORD_AND_SAMPLE ? decision
+                                                                                : HOTEL_DROP;
+}
+
+/* The plain samplers look at the parent only. */
+static inline hotel_decision hoteli_sampled(uint32_t sampler, bool has_parent,
+                                            uint8_t parent_flags) {
+    bool yes;
+    switch (sampler) {
+    case HOTEL_SAMPLER_ALWAYS_ON: yes = true; break;
+    case HOTEL_SAMPLER_ALWAYS_OFF: yes = false; break;
+    case HOTEL_SAMPLER_PARENT_BASED_ALWAYS_OFF:
+        yes = has_parent && (parent_flags & HOTEL_FLAG_SAMPLED);
+        break;
+    default: yes = !has_parent || (parent_flags & HOTEL_FLAG_SAMPLED); break;
+    }
+    return yes ? HOTEL_RECORD_AND_SAMPLE : HOTEL_DROP;
+}
+
+static HOTELI_COLD void hoteli_custom_ids(const hotel_id_generator *g, hotel_span_context *context,
+                                          bool root) {
     hotel_span_context made = *context;
     if (root) {
         g->trace_id_fn(made.trace_id, g->user_data);
@@ -5232,7 +7387,8 @@ static HOTELI_COLD void hoteli_custom_ids(hotel_span_context *context, bool root
 }
 
 /* New IDs: a span ID always, a trace ID for a root (SP-10, SP-70, SP-72). */
-static inline void hoteli_new_ids(hoteli_thread *t, hotel_span_context *context, bool root) {
+static inline void hoteli_new_ids(hoteli_thread *t, const hoteli_provider *p,
+                                  hotel_span_context *context, bool root) {
     uint64_t id;
     if (root) {
         id = hoteli_random(t);
@@ -5243,8 +7399,8 @@ static inline void hoteli_new_ids(hoteli_thread *t, hotel_span_context *context,
     }
     id = hoteli_random(t);
     memcpy(context->span_id, &id, 8);
-    if (HOTELI_UNLIKELY(hoteli_g.id_generator.trace_id_fn != NULL))
-        hoteli_custom_ids(context, root);
+    if (HOTELI_UNLIKELY(p->id_generator.trace_id_fn != NULL))
+        hoteli_custom_ids(&p->id_generator, context, root);
 }
 
 /* A span that carries a context and records nothing. */
@@ -5299,14 +7455,14 @@ static inline void hoteli_inherit(hoteli_record *r, hotel_span *span, hotel_bloc
 
 static HOTELI_COLD void hoteli_start_extras(hoteli_writer *w, const hotel_start_options *o) {
     size_t i;
-    for (i = 0; o->attributes && i < o->num_attributes; i++)
-        hoteli_put_attribute(w, &o->attributes[i]);
+    if (o->attributes) hoteli_put_attributes(w, o->attributes, o->num_attributes);
     for (i = 0; o->links && i < o->num_links; i++) hoteli_put_link(w, &o->links[i]);
 }
 
 /* The record becomes a span: its handle's generation, its first entries, its start. */
 static inline void hoteli_record_open(hotel_span *span, const char *name, size_t name_size,
-                                      const hotel_start_options *o) {
+                                      const hotel_start_options *o,
+                                      const hotel_sampling_result *sampled) {
     hoteli_record *r = hoteli_record_at(span->record);
     uintptr_t state = hoteli_next_generation(hoteli_load_relaxed(&r->chunk.state));
     bool given = true;
@@ -5324,16 +7480,86 @@ static inline void hoteli_record_open(hotel_span *span, const char *name, size_t
             hoteli_put_name(&w, name, name_size);
         }
     }
+    if (HOTELI_UNLIKELY(sampled->attributes != NULL))
+        hoteli_put_attributes(&w, sampled->attributes, sampled->num_attributes);
     if (o && (o->num_attributes || o->num_links)) hoteli_start_extras(&w, o);
     hoteli_writer_save(&w);
     r->start = o ? o->start_time_ns : 0;
-    if (HOTELI_LIKELY(!r->start)) r->start = hoteli_now_stamp(&given);
+    if (HOTELI_LIKELY(!r->start)) r->start = hoteli_now_stamp(hoteli_provider_of(r), &given);
     if (HOTELI_UNLIKELY(given)) r->flags |= HOTELI_START_GIVEN;
     hoteli_store(&r->chunk.state, state);
 }
 
+/* What is asked for: name, kind, parent, options. */
+typedef struct hoteli_wish {
+    const char *name;
+    size_t name_size;
+    int kind;
+    const hotel_context *context; /* NULL: none */
+    const hotel_start_options *o; /* NULL: none */
+} hoteli_wish;
+
+/* The decision of samplers that have to be asked. */
+static HOTELI_COLD hotel_decision hoteli_sample(const hoteli_provider *p, const hoteli_wish *wish,
+                                                const hotel_span *parent, const hotel_span *span,
+                                                hotel_sampling_result *result) {
+    hotel_sampling in;
+    hotel_context context;
+    memset((void *)&in, 0, sizeof in);
+    if (wish->context) context = *wish->context;
+    else memset(&context, 0, sizeof context);
+    if (!parent) memset(&context.span, 0, sizeof context.span);
+    in.parent = &context;
+    in.trace_id = span->context.trace_id;
+    in.name = wish->name;
+    in.name_size = wish->name_size;
+    in.kind = wish->kind;
+    if (wish->o) {
+        in.attributes = wish->o->attributes;
+        in.num_attributes = in.attributes ? wish->o->num_attributes : 0;
+        in.links = wish->o->links;
+        in.num_links = in.links ? wish->o->num_links : 0;
+    }
+    return hoteli_ask_samplers(p, &in, result);
+}
+
+/* The tracestate that a sampler gave: the record alone holds it. */
+static HOTELI_COLD void hoteli_sampler_state(hoteli_record *r, hotel_span *span,
+                                             const char *trace_state) {
+    hotel_block *state = &span->context.trace_state;
+    if (r->trace_state.index) (void)hoteli_block_drop(r->trace_state);
+    memset(state, 0, sizeof *state);
+    if (*trace_state) *state = hoteli_extract_state(trace_state, strlen(trace_state));
+    r->trace_state = *state;
+}
+
+static HOTELI_COLD void hoteli_run_start_hooks(const hoteli_provider *p, const hotel_span *span,
+                                               const hotel_context *context, bool root) {
+    hotel_context parent;
+    uint32_t i;
+    if (context) parent = *context;
+    else memset(&parent, 0, sizeof parent);
+    if (root) memset(&parent.span, 0, sizeof parent.span);
+    hoteli_t.quiet++;
+    for (i = 0; i < p->num_processors; i++)
+        if (p->processors[i].on_start_fn)
+            p->processors[i].on_start_fn(span, &parent, p->processors[i].user_data);
+    hoteli_loud();
+}
+
+/* What is left when no chunk is free: the parent, so that the tree stays connected, or a root that
+   nobody records. */
+static HOTELI_COLD hotel_span hoteli_not_admitted(hoteli_shard *shard, hotel_span *span,
+                                                  const hotel_span *parent) {
+    hoteli_count(&shard->not_admitted, 1);
+    hoteli_log_later(HOTEL_LOG_ID_ARENA_FULL);
+    if (parent) return hoteli_carrier(&parent->context);
+    span->context.trace_flags &= HOTEL_FLAG_RANDOM;
+    return *span;
+}
+
 /* The one way to a span. in NULL: the thread's current context. name_size 0: up to the NUL, which
-   is looked for when a span is recorded only. Sampling is decided before any work; the clock is
+   is looked for when somebody wants to know. Sampling is decided before any work; the clock is
    read last, so that a span does not measure its own making. */
 static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_context *in,
                                int kind, const hotel_start_options *o) {
@@ -5341,51 +7567,71 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     bool ready = hoteli_ready(t);
     const hotel_context *context = in ? in : hoteli_top(t);
     const hotel_span *parent = context && !(o && o->root) ? &context->span : NULL;
-    hoteli_shard *shard;
+    uint32_t scope = HOTELI_GET(hoteli_g.providers[0].default_scope), provider = 0, sampler;
+    const hoteli_provider *p = &hoteli_g.providers[0];
+    hotel_sampling_result result;
+    hotel_decision decision;
     hoteli_record *r;
     hotel_span span;
     if (parent && HOTELI_UNLIKELY(!hoteli_valid_ids(&parent->context))) parent = NULL;
-    if (HOTELI_UNLIKELY(!ready)) return hoteli_carrier(parent ? &parent->context : NULL);
-    shard = &hoteli_g.shards[t->shard];
+    if (o && o->tracer.scope) {
+        scope = hoteli_scope_of(o->tracer);
+        if (scope == HOTELI_NO_SCOPE) ready = false;
+        else provider = hoteli_g.scopes[scope].provider;
+        p = &hoteli_g.providers[provider];
+    }
+    if (HOTELI_UNLIKELY(!ready || !hoteli_flag_load(&p->open)))
+        return hoteli_carrier(parent ? &parent->context : NULL);
     span = hoteli_carrier(parent ? &parent->context : NULL);
     span.context.is_remote = false;
-    hoteli_new_ids(t, &span.context, !parent);
-    if (!hoteli_sampled(parent != NULL, span.context.trace_flags)) {
-        span.context.trace_flags &= HOTEL_FLAG_RANDOM;
-        hoteli_count(&shard->unsampled, 1);
+    hoteli_new_ids(t, p, &span.context, !parent);
+    sampler = HOTELI_GET(p->sampler);
+    if (HOTELI_LIKELY(sampler <= HOTEL_SAMPLER_ALWAYS_OFF)) {
+        decision = hoteli_sampled(sampler, parent != NULL, span.context.trace_flags);
+        result.attributes = NULL;
+        result.trace_state = NULL;
+    } else {
+        hoteli_wish wish = {name, name_size ? name_size : hotel_text_size(name), kind, context, o};
+        memset((void *)&result, 0, sizeof result);
+        decision = hoteli_sample(p, &wish, parent, &span, &result);
+    }
+    span.context.trace_flags &= HOTEL_FLAG_RANDOM;
+    if (decision == HOTEL_DROP) {
+        hoteli_count(&hoteli_g.shards[t->shard].unsampled, 1);
         return span;
     }
-    span.context.trace_flags |= HOTEL_FLAG_SAMPLED;
-    if (HOTELI_UNLIKELY(!hoteli_record_new(t, &span, parent))) {
-        hoteli_count(&shard->not_admitted, 1);
-        hoteli_log_later(HOTEL_LOG_ID_ARENA_FULL);
-        if (parent) return hoteli_carrier(&parent->context);
-        span.context.trace_flags &= HOTEL_FLAG_RANDOM;
-        return span;
-    }
+    if (HOTELI_LIKELY(decision == HOTEL_RECORD_AND_SAMPLE))
+        span.context.trace_flags |= HOTEL_FLAG_SAMPLED;
+    if (HOTELI_UNLIKELY(!hoteli_record_new(t, &span, parent)))
+        return hoteli_not_admitted(&hoteli_g.shards[t->shard], &span, parent);
     r = hoteli_record_at(span.record);
     r->kind = (uint8_t)(kind >= HOTEL_INTERNAL && kind <= HOTEL_CONSUMER ? kind : HOTEL_INTERNAL);
-    r->scope = (uint16_t)HOTELI_GET(hoteli_g.default_scope);
-    if (o && o->tracer.scope) r->scope = hoteli_scope_of(o->tracer);
+    r->scope = (uint16_t)scope;
+    r->provider = (uint8_t)provider;
     if (context) hoteli_inherit(r, &span, context->values);
     if (!name_size) name_size = hotel_text_size(name);
-    hoteli_record_open(&span, name, name_size, o);
+    if (HOTELI_UNLIKELY(result.trace_state != NULL))
+        hoteli_sampler_state(r, &span, result.trace_state);
+    hoteli_record_open(&span, name, name_size, o, &result);
+    if (HOTELI_UNLIKELY(p->hooks & HOTELI_ON_START))
+        hoteli_run_start_hooks(p, &span, context, !parent);
     return span;
 }
 
-/* ==== [SECTION 32] OTLP ENCODING =========================================================== */
+/* ==== [SECTION 38] OTLP ENCODING ============================================================ */
 
 /* A payload in one piece: in place where it is one chunk, else copied to a scratch buffer. */
-static const uint8_t *hoteli_flat(hoteli_cursor c, size_t size, uint8_t *scratch) {
+static const uint8_t *hoteli_flat(hoteli_cursor c, size_t size, const hoteli_scratch *scratch) {
     if (size <= (size_t)(c.end - c.at)) return c.at;
-    if (size > HOTELI_GET(hoteli_g.max_span_bytes)) return NULL;
-    hoteli_read(&c, scratch, size);
-    return scratch;
+    if (size > scratch->room) return NULL;
+    hoteli_read(&c, scratch->bytes[0], size);
+    return scratch->bytes[0];
 }
 
 /* A block's bytes, if it is still the one meant. Blocks recur from span to span: their scratch
    buffers (1 or 2) keep the last one. */
-static const uint8_t *hoteli_flat_block(hotel_block block, int buffer, size_t *size) {
+static const uint8_t *hoteli_flat_block(hotel_block block, hoteli_scratch *scratch, int buffer,
+                                        size_t *size) {
     hoteli_block_head *head;
     hoteli_cursor c;
     *size = 0;
@@ -5395,20 +7641,20 @@ static const uint8_t *hoteli_flat_block(hotel_block block, int buffer, size_t *s
         return NULL;
     head = hoteli_block_at(block.index);
     c = hoteli_block_cursor(block.index);
-    *size = HOTELI_MIN(head->size, buffer == 2 ? HOTELI_STATE_SIZE
-                                               : HOTELI_GET(hoteli_g.max_span_bytes));
+    *size = HOTELI_MIN(head->size, buffer == 2 ? HOTELI_STATE_SIZE : scratch->room);
     if (*size <= (size_t)(c.end - c.at)) return c.at;
-    if (hoteli_g.scratch_block[buffer].index != block.index ||
-        hoteli_g.scratch_block[buffer].generation != block.generation) {
-        hoteli_read(&c, hoteli_g.scratch[buffer], *size);
-        hoteli_g.scratch_block[buffer] = block;
+    if (scratch->block[buffer].index != block.index ||
+        scratch->block[buffer].generation != block.generation) {
+        hoteli_read(&c, scratch->bytes[buffer], *size);
+        scratch->block[buffer] = block;
     }
-    return hoteli_g.scratch[buffer];
+    return scratch->bytes[buffer];
 }
 
 /* A span on its way out: its payload in one piece, and what has to be done to it. */
 typedef struct hoteli_view {
     hoteli_record *record;
+    const hoteli_anchor *anchor;
     const uint8_t *payload;
     const uint8_t *values; /* inherited attributes */
     const uint8_t *state;  /* tracestate */
@@ -5420,7 +7666,7 @@ typedef struct hoteli_view {
 } hoteli_view;
 
 /* One entry of the payload, written or measured: the dead are left out, ticks become time. */
-static size_t hoteli_write_entry(const hoteli_entry *e, uint8_t *out) {
+static size_t hoteli_write_entry(const hoteli_entry *e, const hoteli_anchor *anchor, uint8_t *out) {
     if (e->tag == HOTELI_TAG_DEAD) return 0;
     if (out && e->tag == HOTELI_TAG_TICK_EVENT) {
         const uint8_t *from = e->body.at + 1;
@@ -5430,7 +7676,7 @@ static size_t hoteli_write_entry(const hoteli_entry *e, uint8_t *out) {
         for (i = 7; i >= 0; i--) ticks = ticks << 8 | from[i];
         hoteli_write_head(&c, HOTELI_TAG_EVENT, e->body_size);
         hoteli_write_byte(&c, 0x09);
-        hoteli_write_fixed64(&c, hoteli_anchor_time(&hoteli_g.anchor, ticks));
+        hoteli_write_fixed64(&c, hoteli_anchor_time(anchor, ticks));
         hoteli_write(&c, from + 8, e->body_size - 9);
     } else if (out) {
         hoteli_cursor c = hoteli_cursor_flat(out, e->size);
@@ -5492,20 +7738,22 @@ static size_t hoteli_write_payload(hoteli_view *v, uint8_t *out) {
         hoteli_entry e;
         hoteli_entry_read(&c, &e);
         left -= e.size;
-        total += hoteli_write_entry(&e, out ? out + total : NULL);
+        total += hoteli_write_entry(&e, v->anchor, out ? out + total : NULL);
     }
     return total;
 }
 
 /* Looks at a record and measures what it takes on the wire. */
-static void hoteli_view_start(hoteli_view *v, uint32_t index) {
-    hoteli_record *r = hoteli_record_at(index);
+static void hoteli_view_start(hoteli_view *v, hoteli_record *r, hoteli_scratch *scratch,
+                              const hoteli_anchor *anchor) {
     memset(v, 0, sizeof *v);
     v->record = r;
-    v->payload = hoteli_flat(hoteli_record_cursor(r), r->size, hoteli_g.scratch[0]);
-    v->values = hoteli_flat_block(r->values, 1, &v->values_size);
+    v->anchor = anchor;
+    v->payload = hoteli_flat(hoteli_record_cursor(r), r->size, scratch);
+    v->values = hoteli_flat_block(r->values, scratch, 1, &v->values_size);
     v->state_size = 0;
-    if (r->trace_state.index) v->state = hoteli_flat_block(r->trace_state, 2, &v->state_size);
+    if (r->trace_state.index)
+        v->state = hoteli_flat_block(r->trace_state, scratch, 2, &v->state_size);
     v->as_is = !(r->flags & (HOTELI_HAS_DEAD | HOTELI_HAS_TICKS));
     if (v->values) {
         const hoteli_block_head *head = hoteli_block_at(r->values.index);
@@ -5549,9 +7797,9 @@ static uint8_t *hoteli_write_span(hoteli_view *v, uint8_t *out) {
     hoteli_write_byte(&c, 0x30);
     hoteli_write_byte(&c, r->kind);
     hoteli_write_byte(&c, 0x39);
-    hoteli_write_fixed64(&c, given ? r->start : hoteli_anchor_time(&hoteli_g.anchor, r->start));
+    hoteli_write_fixed64(&c, given ? r->start : hoteli_anchor_time(v->anchor, r->start));
     hoteli_write_byte(&c, 0x41);
-    hoteli_write_fixed64(&c, r->end_given ? r->end : hoteli_anchor_time(&hoteli_g.anchor, r->end));
+    hoteli_write_fixed64(&c, r->end_given ? r->end : hoteli_anchor_time(v->anchor, r->end));
     c.at += hoteli_write_payload(v, c.at);
     if (v->values) c.at += hoteli_write_inherited(v, c.at);
     hoteli_write_dropped(&c, 0x50, r->dropped_attributes);
@@ -5566,6 +7814,7 @@ static uint8_t *hoteli_write_span(hoteli_view *v, uint8_t *out) {
 /* ---- a request from the first spans of a queue ---- */
 
 typedef struct hoteli_batch {
+    const hoteli_provider *provider;
     uint32_t count;                      /* spans in it */
     uint32_t num_scopes;                 /* present */
     uint16_t order[HOTELI_MAX_SCOPES];   /* their indices, by first appearance */
@@ -5584,7 +7833,7 @@ static size_t hoteli_scope_bytes(const hoteli_batch *b, uint32_t scope) {
 
 /* Size of the request that holds the batch (ResourceSpans is its only field). */
 static size_t hoteli_batch_bytes(const hoteli_batch *b) {
-    size_t body = hoteli_g.resource_size + hoteli_g.resource_schema_size;
+    size_t body = b->provider->resource_size + b->provider->resource_schema_size;
     uint32_t i;
     for (i = 0; i < b->num_scopes; i++)
         body += hoteli_field_size(hoteli_scope_bytes(b, b->order[i]));
@@ -5595,12 +7844,13 @@ static size_t hoteli_batch_bytes(const hoteli_batch *b) {
    in its record until it is written. */
 static void hoteli_batch_choose(hoteli_batch *b, hoteli_destination *d, size_t room) {
     memset(b, 0, sizeof *b);
+    b->provider = d->provider;
     while (b->count < d->count && b->count < d->max_batch) {
         hoteli_view v;
         uint32_t index = hoteli_queue_at(d, b->count), scope;
         if (b->count + 1 < d->count)
             __builtin_prefetch(hoteli_record_at(hoteli_queue_at(d, b->count + 1)), 0);
-        hoteli_view_start(&v, index);
+        hoteli_view_start(&v, hoteli_record_at(index), &hoteli_g.scratch, &hoteli_g.anchor);
         scope = v.record->scope;
         if (!b->bytes[scope]) b->order[b->num_scopes++] = (uint16_t)scope;
         b->bytes[scope] += hoteli_field_size(v.size);
@@ -5619,7 +7869,7 @@ static void hoteli_batch_write(const hoteli_batch *b, hoteli_destination *d, uin
     hoteli_cursor c = hoteli_cursor_flat(out, b->size);
     uint32_t s, i;
     hoteli_write_head(&c, 0x0a, hoteli_batch_bytes(b));
-    hoteli_write(&c, hoteli_g.resource, hoteli_g.resource_size);
+    hoteli_write(&c, b->provider->resource, b->provider->resource_size);
     for (s = 0; s < b->num_scopes; s++) {
         uint32_t scope = b->order[s];
         hoteli_cursor text = hoteli_block_cursor(hoteli_g.scopes[scope].block.index);
@@ -5629,17 +7879,111 @@ static void hoteli_batch_write(const hoteli_batch *b, hoteli_destination *d, uin
         hoteli_copy(&c, &text, prefix);
         for (i = 0; i < b->count; i++) {
             hoteli_view v;
-            uint32_t index = hoteli_queue_at(d, i);
-            if (hoteli_record_at(index)->scope != scope) continue;
-            hoteli_view_start(&v, index);
+            hoteli_record *r = hoteli_record_at(hoteli_queue_at(d, i));
+            if (r->scope != scope) continue;
+            hoteli_view_start(&v, r, &hoteli_g.scratch, &hoteli_g.anchor);
             c.at = hoteli_write_span(&v, c.at);
         }
         hoteli_copy(&c, &text, whole - prefix);
     }
-    hoteli_write(&c, hoteli_g.resource_schema, hoteli_g.resource_schema_size);
+    hoteli_write(&c, b->provider->resource_schema, b->provider->resource_schema_size);
 }
 
-/* ==== [SECTION 33] SOCKETS ================================================================= */
+/* ---- finished spans for processors ---- */
+
+/* Space to encode a span of ordinary size on the stack of the thread that ends it. */
+#define HOTELI_STAGE 2048u
+typedef struct hoteli_stage {
+    uint8_t payload[HOTELI_STAGE];
+    uint8_t values[HOTELI_STAGE];
+    uint8_t state[HOTELI_STATE_SIZE];
+    uint8_t scope[HOTELI_SCOPE_SIZE];
+    uint8_t encoded[3 * HOTELI_STAGE];
+} hoteli_stage;
+
+/* Larger ones take turns in a buffer that set-up made: max_span_bytes for the payload, as much for
+   inherited values, and both again, encoded. */
+static size_t hoteli_pool_size(size_t max_span_bytes) {
+    return 4 * max_span_bytes + HOTELI_STATE_SIZE + 512;
+}
+
+static bool hoteli_pool_enter(hoteli_provider *p) {
+    if (hoteli_t.pooled) return false; /* a signal handler inside a hook */
+    while (!hoteli_flag_cas(&p->pool_busy, 0, 1)) (void)sched_yield();
+    hoteli_t.pooled = true;
+    return true;
+}
+
+static void hoteli_pool_leave(hoteli_provider *p) {
+    hoteli_t.pooled = false;
+    hoteli_flag_store(&p->pool_busy, 0);
+}
+
+/* Encodes the span with that space, and shows it to those who want to see it. */
+static void hoteli_show(const hoteli_provider *p, hoteli_view *v, const hoteli_stage *stage,
+                        size_t scope_size, uint8_t *encoded) {
+    hotel_span_view view;
+    const uint8_t *span = encoded;
+    uint32_t i;
+    size_t size = (size_t)(hoteli_write_span(v, encoded) - encoded);
+    span += size - v->size; /* without tag and length */
+    if (!hoteli_view_parse(&view, p->resource, p->resource_size, p->resource_schema,
+                           p->resource_schema_size, stage->scope, scope_size, span, v->size))
+        return;
+    for (i = 0; i < p->num_processors; i++)
+        if (p->processors[i].on_end_fn)
+            p->processors[i].on_end_fn(&view, p->processors[i].user_data);
+}
+
+/* Unix time by a reading of this moment: the exporter's anchor is not for other threads. */
+static hoteli_anchor hoteli_anchor_here(void) {
+    hoteli_anchor anchor;
+    uint64_t bits = __atomic_load_n(&hoteli_g.rate, __ATOMIC_RELAXED);
+    memset(&anchor, 0, sizeof anchor);
+    memcpy(&anchor.ns_per_tick, &bits, 8);
+    anchor.unix_ns = hoteli_read_pair(CLOCK_REALTIME, &anchor.ticks);
+    return anchor;
+}
+
+static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *record) {
+    hoteli_provider *p = &hoteli_g.providers[provider];
+    uint32_t scope = hoteli_g.scopes[record->scope].block.index;
+    size_t scope_size = HOTELI_MIN((size_t)hoteli_block_at(scope)->size, HOTELI_SCOPE_SIZE);
+    hoteli_anchor anchor = hoteli_anchor_here();
+    hoteli_stage stage;
+    hoteli_scratch scratch;
+    hoteli_cursor c = hoteli_block_cursor(scope);
+    hoteli_view v;
+    uint8_t *encoded = stage.encoded;
+    size_t room = HOTELI_GET(hoteli_g.max_span_bytes);
+    uint32_t values = record->values.index;
+    bool pooled = record->size > HOTELI_STAGE ||
+                  (values && hoteli_block_at(values)->size > HOTELI_STAGE);
+    memset(&scratch, 0, sizeof scratch);
+    hoteli_read(&c, stage.scope, scope_size);
+    scratch.room = HOTELI_STAGE;
+    scratch.bytes[0] = stage.payload;
+    scratch.bytes[1] = stage.values;
+    scratch.bytes[2] = stage.state;
+    if (pooled) {
+        if (!hoteli_pool_enter(p)) {
+            hoteli_count(&hoteli_g.limited, 1);
+            hoteli_log_later(HOTEL_LOG_ID_SPAN_TOO_LARGE);
+            return;
+        }
+        scratch.room = room;
+        scratch.bytes[0] = p->pool;
+        scratch.bytes[1] = p->pool + room;
+        encoded = p->pool + 2 * room;
+    }
+    hoteli_t.quiet++;
+    hoteli_view_start(&v, record, &scratch, &anchor);
+    hoteli_show(p, &v, &stage, scope_size, encoded);
+    hoteli_loud();
+    if (pooled) hoteli_pool_leave(p);
+}
+
+/* ==== [SECTION 39] SOCKETS ================================================================== */
 
 /* The one call that cannot be bounded, on a thread of its own. */
 static void *hoteli_lookup_run(void *argument) {
@@ -5662,29 +8006,63 @@ static void hoteli_lookup_abandon(hoteli_lookup *l) {
     if (l && __atomic_fetch_or(&l->state.bits, 2u, __ATOMIC_ACQ_REL)) free(l);
 }
 
-/* A thread with all signals blocked: none of the host's handlers runs on it. */
+typedef struct hoteli_launch {
+    void *(*run)(void *);
+    void *argument;
+    hoteli_flag begun;
+} hoteli_launch;
+
+#if defined(__GLIBC__)
+/* Of the C library, which calls the function when the thread ends and does not unload the shared
+   object that holds the last argument before. */
+extern int hoteli_at_thread_end(void (*function)(void *), void *argument, void *object)
+    __asm__("__cxa_thread_atexit_impl") __attribute__((weak));
+
+static void hoteli_unpin(void *unused) { (void)unused; }
+#endif
+
+/* A plugin that is closed without hotel_shutdown, or while a name is being looked up, stays in
+   memory until its threads have ended. */
+static void *hoteli_thread_main(void *argument) {
+    hoteli_launch *launch = (hoteli_launch *)argument;
+    void *(*run)(void *) = launch->run;
+    argument = launch->argument;
+#if defined(__GLIBC__)
+    if (hoteli_at_thread_end) (void)hoteli_at_thread_end(hoteli_unpin, NULL, &hoteli_g);
+#endif
+    hoteli_flag_store(&launch->begun, 1);
+    return run(argument);
+}
+
+/* A thread with all signals blocked: none of the host's handlers runs on it. Returns when it
+   runs. */
 static int hoteli_thread_start(pthread_t *thread, void *(*run)(void *), void *argument,
                                bool detached) {
+    hoteli_launch launch;
     pthread_attr_t attributes;
     sigset_t all, old;
     int error = pthread_attr_init(&attributes);
     if (error) return error;
+    launch.run = run;
+    launch.argument = argument;
+    launch.begun.bits = 0;
     if (detached) (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    error = pthread_create(thread, &attributes, run, argument);
+    error = pthread_create(thread, &attributes, hoteli_thread_main, &launch);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     (void)pthread_attr_destroy(&attributes);
+    while (!error && !hoteli_flag_load(&launch.begun)) hoteli_nap(0);
     return error;
 }
 
 static void hoteli_socket_add(hoteli_socket *s, const struct sockaddr_storage *address) {
-    struct sockaddr_storage a = *address;
+    hoteli_address a;
     if (s->count >= sizeof s->addresses / sizeof s->addresses[0]) return;
-    if (a.ss_family == AF_INET) ((struct sockaddr_in *)(void *)&a)->sin_port = htons(s->port);
-    else if (a.ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)(void *)&a)->sin6_port = htons(s->port);
-    else if (a.ss_family != AF_UNIX) return;
+    memcpy(&a, address, sizeof a);
+    if (a.any.sa_family == AF_INET) a.v4.sin_port = htons(s->port);
+    else if (a.any.sa_family == AF_INET6) a.v6.sin6_port = htons(s->port);
+    else if (a.any.sa_family != AF_UNIX) return;
     s->addresses[s->count++] = a;
 }
 
@@ -5696,9 +8074,8 @@ static bool hoteli_socket_literal(hoteli_socket *s, const char *host) {
     bool local = hoteli_is_word(host, strlen(host), "localhost");
     memset(&a, 0, sizeof a);
     if (host[0] == '/') {
-        struct sockaddr_un *un = (struct sockaddr_un *)(void *)&a;
         a.ss_family = AF_UNIX;
-        memcpy(un->sun_path, host, HOTELI_MIN(strlen(host), sizeof un->sun_path - 1));
+        s->path = host; /* the destination's, which outlives the connection */
         hoteli_socket_add(s, &a);
         return true;
     }
@@ -5741,31 +8118,35 @@ static void *hoteli_socket_open(const char *host, uint16_t port, void *user_data
 
 static bool hoteli_set_flags(int fd) {
     int flags = fcntl(fd, F_GETFL);
+#ifdef SO_NOSIGPIPE
+    int one = 1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
+#endif
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
            fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
 
 /* Starts to connect to the next address. */
 static int hoteli_socket_try(hoteli_socket *s) {
-    const struct sockaddr_storage *a = &s->addresses[s->next++];
-    socklen_t size = a->ss_family == AF_INET    ? (socklen_t)sizeof(struct sockaddr_in)
-                     : a->ss_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
+    const struct sockaddr *a = &s->addresses[s->next++].any;
+    socklen_t size = a->sa_family == AF_INET    ? (socklen_t)sizeof(struct sockaddr_in)
+                     : a->sa_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
                                                 : (socklen_t)sizeof(struct sockaddr_un);
-    int one = 1;
-#ifdef SOCK_CLOEXEC
-    s->fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-#else
-    s->fd = socket(a->ss_family, SOCK_STREAM, 0);
-#endif
+    struct sockaddr_un un;
+    int one = 1, family = a->sa_family;
+    if (family == AF_UNIX) {
+        memset(&un, 0, sizeof un);
+        un.sun_family = AF_UNIX;
+        memcpy(un.sun_path, s->path, HOTELI_MIN(strlen(s->path), sizeof un.sun_path - 1));
+        a = (const struct sockaddr *)(const void *)&un;
+    }
+    s->fd = socket(family, SOCK_STREAM | HOTELI_CLOEXEC, 0);
     if (s->fd < 0) return HOTEL_IO_REFUSED;
     if (!hoteli_set_flags(s->fd)) return HOTEL_IO_REFUSED;
-    if (a->ss_family != AF_UNIX)
+    if (family != AF_UNIX)
         (void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-#ifdef SO_NOSIGPIPE
-    (void)setsockopt(s->fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
-#endif
     s->started_ms = hoteli_now_ms();
-    if (connect(s->fd, (const struct sockaddr *)(const void *)a, size) == 0) {
+    if (connect(s->fd, a, size) == 0) {
         s->connected = true;
         return HOTEL_IO_DONE;
     }
@@ -5827,7 +8208,13 @@ static ptrdiff_t hoteli_socket_result(ssize_t n, hotel_io want) {
 
 static ptrdiff_t hoteli_socket_send(void *connection, const void *bytes, size_t size) {
     hoteli_socket *s = (hoteli_socket *)connection;
-    return hoteli_socket_result(send(s->fd, bytes, size, MSG_NOSIGNAL), HOTEL_IO_WANT_WRITE);
+    ptrdiff_t n =
+        hoteli_socket_result(send(s->fd, bytes, size, MSG_NOSIGNAL), HOTEL_IO_WANT_WRITE);
+    /* The peer may be well and wait for the rest: the answer that is looked for now would not come
+       before the deadline. */
+    if (n < 0 && n == HOTEL_IO_REFUSED && errno != EPIPE && errno != ECONNRESET)
+        (void)shutdown(s->fd, SHUT_RDWR);
+    return n;
 }
 
 static ptrdiff_t hoteli_socket_receive(void *connection, void *bytes, size_t size) {
@@ -5849,9 +8236,13 @@ static void hoteli_socket_close(void *connection, bool inherited) {
     s->lookup = NULL;
 }
 
-/* ==== [SECTION 34] DESTINATIONS ============================================================ */
+/* ==== [SECTION 40] DESTINATIONS ============================================================= */
 
 static void hoteli_destination_name(hoteli_text *text, const hoteli_destination *d) {
+    if (d->exports) {
+        hoteli_say(text, "an exporter");
+        return;
+    }
     hoteli_say(text, d->url.is_unix ? "unix:" : d->url.tls ? "https://" : "http://");
     hoteli_say(text, d->url.is_unix ? d->url.host : d->url.authority);
     if (d->url.is_unix) hoteli_say(text, ":");
@@ -5863,21 +8254,12 @@ static void hoteli_say_spans(hoteli_text *text, uint64_t count) {
     hoteli_say(text, count == 1 ? " span" : " spans");
 }
 
-/* A span has left the destination; the last one to hold it gives its memory back. */
-static void hoteli_record_free(uint32_t index) {
-    hoteli_record *r = hoteli_record_at(index);
-    uint32_t more = r->more;
-    if (r->values.index) (void)hoteli_block_drop(r->values);
-    if (r->trace_state.index) (void)hoteli_block_drop(r->trace_state);
-    if (more) hoteli_free_chain(more);
-    hoteli_free_chunk(index);
-}
-
 static uint32_t hoteli_record_chunks(const hoteli_record *r) {
     if (!r->more) return 1;
     return 1 + (r->size - HOTELI_RECORD_ROOM + HOTELI_MORE_ROOM - 1) / HOTELI_MORE_ROOM;
 }
 
+/* A span has left the destination; the last one to hold it gives its memory back. */
 static void hoteli_release_span(uint32_t index) {
     if (--hoteli_record_at(index)->holders == 0) hoteli_record_free(index);
 }
@@ -5885,6 +8267,7 @@ static void hoteli_release_span(uint32_t index) {
 /* Takes count spans off the front of the queue. Those that end one behind the other in the
    arena's order are few; giving them back one by one costs one swap each. */
 static void hoteli_queue_pop(hoteli_destination *d, uint32_t count) {
+    d->taken += count;
     while (count--) {
         uint32_t index = hoteli_queue_at(d, 0);
         d->chunks -= hoteli_record_chunks(hoteli_record_at(index));
@@ -5897,13 +8280,12 @@ static void hoteli_queue_pop(hoteli_destination *d, uint32_t count) {
 /* Spans are settled: they count under one reason and no longer as queued. */
 static void hoteli_settle(hoteli_destination *d, hoteli_word *reason, uint32_t count) {
     hoteli_count(reason, count);
-    if (reason != &d->books.accepted) hoteli_count(&hoteli_g.lost, count);
     (void)hoteli_sub(&d->books.queued, count);
-    d->settled += count;
 }
 
 static void hoteli_enqueue(hoteli_destination *d, uint32_t index) {
     uint32_t chunks = hoteli_record_chunks(hoteli_record_at(index));
+    hoteli_count(&d->books.offered, 1);
     hoteli_count(&d->books.queued, 1);
     if (d->count >= d->max_queue || d->chunks + chunks > d->max_chunks) {
         hoteli_settle(d, &d->books.dropped_queue_full, 1);
@@ -5918,127 +8300,370 @@ static void hoteli_enqueue(hoteli_destination *d, uint32_t index) {
     d->chunks += chunks;
 }
 
-static void hoteli_disconnect(hoteli_destination *d, bool inherited) {
-    if (d->connection) d->transport.close_fn(d->connection, inherited);
-    d->connection = NULL;
-    d->reused = false;
+/* ---- the requests of a destination as a whole ---- */
+
+static uint32_t hoteli_num_requests(const hoteli_destination *d) {
+    return d->requests ? d->max_inflight : 0;
 }
+
+/* Requests between their start and their settlement; or only those not put off. */
+static uint32_t hoteli_num_busy(const hoteli_destination *d, bool under_way) {
+    uint32_t i, count = 0;
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        int state = d->requests[i].state;
+        count += state != HOTELI_IDLE && !(under_way && state == HOTELI_WAITING);
+    }
+    return count;
+}
+
+static bool hoteli_destination_idle(const hoteli_destination *d) {
+    return !d->count && !hoteli_num_busy(d, false);
+}
+
+/* A flush wants what is here to be settled; what comes later may take its time. */
+static void hoteli_destination_flush(hoteli_destination *d) { d->target = d->taken + d->count; }
+
+static bool hoteli_destination_flushed(const hoteli_destination *d) {
+    uint32_t i;
+    if (d->taken < d->target) return false;
+    for (i = 0; i < hoteli_num_requests(d); i++)
+        if (d->requests[i].state != HOTELI_IDLE && d->requests[i].first < d->target) return false;
+    return true;
+}
+
+static void hoteli_disconnect(hoteli_request *r, bool inherited) {
+    if (r->connection) r->to->transport.close_fn(r->connection, inherited);
+    r->connection = NULL;
+    r->reused = false;
+}
+
+/* In a fork child, before it uses the library: sockets are given back, the transport of an
+   application is left alone until then. */
+static void hoteli_destination_forked(hoteli_destination *d) {
+    uint32_t i;
+    for (i = 0; d->builtin && i < hoteli_num_requests(d); i++)
+        hoteli_disconnect(&d->requests[i], true);
+}
+
+/* As after hotel_init, but for the configuration. */
+static void hoteli_destination_clear(hoteli_destination *d) {
+    uint32_t i;
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        hoteli_disconnect(&d->requests[i], true);
+        d->requests[i].state = HOTELI_IDLE;
+        d->requests[i].spans = 0;
+    }
+    d->failing = false;
+    d->first = d->count = d->chunks = 0;
+    d->taken = d->target = 0;
+    d->flush_begun = d->flush_done = 0;
+    d->logged_retry_ms = d->logged_failed_ms = d->logged_partial_ms = 0;
+    d->logged_full_ms = d->logged_large_ms = 0;
+    memset(&d->books, 0, sizeof d->books);
+}
+
+/* ---- gzip ---- */
+
+/* zlib takes its memory here and nowhere else: for good, until hoteli_pack_release. */
+static void hoteli_pack_make(hoteli_destination *d) {
+#if defined(HATCHET_OTEL_ZLIB)
+    if (!d->gzip) return;
+    /* 15 + 16: the largest window, in the gzip format. Level 1: a collector is not far away. */
+    d->has_zlib = deflateInit2(&d->zlib, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK;
+    if (d->has_zlib) return;
+    hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
+               "compression: zlib found no memory; requests are sent uncompressed");
+#endif
+    d->gzip = false;
+}
+
+static void hoteli_pack_release(hoteli_destination *d) {
+#if defined(HATCHET_OTEL_ZLIB)
+    if (d->has_zlib) (void)deflateEnd(&d->zlib);
+    d->has_zlib = false;
+#endif
+    d->gzip = false;
+}
+
+/* Size of the packed bytes; 0 when there are none: no gzip, an error, or nothing gained. */
+static size_t hoteli_pack(hoteli_destination *d, uint8_t *from, size_t size, uint8_t *out) {
+#if defined(HATCHET_OTEL_ZLIB)
+    z_stream *z = &d->zlib;
+    size_t room = size > HOTELI_HEAD_TAIL ? size - HOTELI_HEAD_TAIL : 0;
+    if (!d->gzip || !room || deflateReset(z) != Z_OK) return 0;
+    z->next_in = from;
+    z->avail_in = (uInt)size;
+    z->next_out = out;
+    z->avail_out = (uInt)room;
+    return deflate(z, Z_FINISH) == Z_STREAM_END ? room - z->avail_out : 0;
+#else
+    (void)d;
+    (void)from;
+    (void)size;
+    (void)out;
+    return 0;
+#endif
+}
+
+/* ---- one request ---- */
 
 /* The head goes right in front of the body, so that a request is one piece. */
-static void hoteli_write_request_head(hoteli_destination *d, size_t body, size_t size) {
-    char digits[32];
+static void hoteli_write_request_head(hoteli_request *r, uint8_t *buffer, size_t size) {
+    const hoteli_destination *d = r->to;
+    uint8_t *body = buffer + d->head_size + HOTELI_HEAD_TAIL;
+    char tail[HOTELI_HEAD_TAIL];
     hoteli_text text;
-    hoteli_text_start(&text, digits, sizeof digits);
+    hoteli_text_start(&text, tail, sizeof tail);
     hoteli_say_uint(&text, size);
-    hoteli_say(&text, "\r\n\r\n");
-    d->start = body - d->head_size - text.size;
-    memcpy(d->buffer + d->start, d->head, d->head_size);
-    memcpy(d->buffer + d->start + d->head_size, digits, text.size);
-    d->end = body + size;
+    hoteli_say(&text, buffer == r->packed ? "\r\nContent-Encoding: gzip\r\n\r\n" : "\r\n\r\n");
+    r->bytes = body - d->head_size - text.size;
+    r->size = d->head_size + text.size + size;
+    memcpy(body - d->head_size - text.size, d->head, d->head_size);
+    memcpy(body - text.size, tail, text.size);
 }
 
-/* Encodes the next batch and begins to send it. */
-static void hoteli_request_start(hoteli_destination *d, int64_t now_ms) {
-    size_t body = d->head_size + 32, room = d->capacity - body;
-    hoteli_batch batch;
-    hoteli_batch_choose(&batch, d, HOTELI_MIN(room, (size_t)d->max_bytes));
-    if (!batch.count) {
-        hoteli_settle(d, &d->books.dropped_too_large, 1);
-        hoteli_log_later(HOTEL_LOG_ID_SPAN_TOO_LARGE);
-        hoteli_queue_pop(d, 1);
-        return;
-    }
-    hoteli_batch_write(&batch, d, d->buffer + body);
-    hoteli_write_request_head(d, body, batch.size);
-    hoteli_queue_pop(d, batch.count);
-    d->urge = d->urge && d->count;
-    d->due_ms = now_ms + d->delay_ms;
-    d->spans = batch.count;
-    d->attempts = 0;
-    d->step_ms = 1000;
-    d->deadline_ms = d->timeout_ms ? now_ms + (int64_t)d->timeout_ms : INT64_MAX;
-    d->trouble = "no attempt was made";
-    d->state = HOTELI_CONNECTING;
-}
-
-static bool hoteli_request_due(const hoteli_destination *d, int64_t now_ms) {
-    return d->state == HOTELI_IDLE && d->count &&
-           (d->count >= d->max_batch || d->urge || now_ms >= d->due_ms ||
-            d->chunks >= d->max_bytes / HATCHET_OTEL_CHUNK_BYTES);
-}
-
-/* The request is over; its spans count under that reason. */
-static void hoteli_request_end(hoteli_destination *d, hoteli_word *reason) {
-    hoteli_settle(d, reason, d->spans);
-    d->spans = 0;
-    d->state = HOTELI_IDLE;
-}
-
-static void hoteli_request_fail(hoteli_destination *d, const char *why, const char *detail,
-                                size_t detail_size) {
-    uint32_t lost = d->spans;
-    hoteli_disconnect(d, false);
-    hoteli_request_end(d, &d->books.failed);
-    if (hoteli_log_due(&d->logged_failed_ms, hoteli_now_ms())) {
+/* One span alone is more than a request may be (OX-11). */
+static void hoteli_span_too_large(hoteli_destination *d) {
+    uint32_t size = hoteli_record_at(hoteli_queue_at(d, 0))->wire_size;
+    hoteli_settle(d, &d->books.dropped_too_large, 1);
+    hoteli_queue_pop(d, 1);
+    if (hoteli_log_due(&d->logged_large_ms, hoteli_now_ms())) {
         char words[512];
         hoteli_text text;
         hoteli_text_start(&text, words, sizeof words);
         hoteli_destination_name(&text, d);
-        hoteli_say(&text, ": ");
+        hoteli_say(&text, ": a span of ");
+        hoteli_say_uint(&text, size);
+        hoteli_say(&text, " bytes was dropped: with its resource and scope it is larger than "
+                          "max_request_bytes (");
+        hoteli_say_uint(&text, d->max_bytes);
+        hoteli_say(&text, ")");
+        hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_REQUEST_TOO_LARGE, &text);
+    }
+}
+
+static void hoteli_hand_over(hoteli_request *r, const hoteli_batch *from, const uint8_t *bytes,
+                             int64_t now_ms);
+
+/* Encodes the next batch and begins to send it. */
+static void hoteli_request_start(hoteli_request *r, int64_t now_ms) {
+    hoteli_destination *d = r->to;
+    size_t body = d->head_size + HOTELI_HEAD_TAIL, packed = 0;
+    hoteli_batch batch;
+    hoteli_batch_choose(&batch, d, d->max_bytes);
+    if (!batch.count) {
+        hoteli_span_too_large(d);
+        return;
+    }
+    hoteli_batch_write(&batch, d, r->buffer + body);
+    if (d->exports) {
+        hoteli_hand_over(r, &batch, r->buffer + body, now_ms);
+        return;
+    }
+    if (r->packed) packed = hoteli_pack(d, r->buffer + body, batch.size, r->packed + body);
+    if (packed) hoteli_write_request_head(r, r->packed, packed);
+    else hoteli_write_request_head(r, r->buffer, batch.size);
+    r->first = d->taken;
+    r->spans = batch.count;
+    hoteli_queue_pop(d, batch.count);
+    d->due_ms = now_ms + d->delay_ms;
+    if (!hoteli_num_busy(d, false)) d->probe_ms = 0;
+    r->attempts = 0;
+    r->step_ms = 1000;
+    r->deadline_ms = d->timeout_ms ? now_ms + (int64_t)d->timeout_ms : INT64_MAX;
+    r->trouble = "no attempt was made";
+    r->said_size = 0;
+    r->state = HOTELI_CONNECTING;
+}
+
+/* Is it time for another request, given that one is free? While the server fails they go one
+   after another. */
+static bool hoteli_request_allowed(const hoteli_destination *d) {
+    return d->count && (!d->failing || !hoteli_num_busy(d, false));
+}
+
+static bool hoteli_request_due(const hoteli_destination *d, int64_t now_ms) {
+    return hoteli_request_allowed(d) &&
+           (d->count >= d->max_batch || d->taken < d->target || now_ms >= d->due_ms ||
+            d->chunks >= d->max_bytes / HATCHET_OTEL_CHUNK_BYTES);
+}
+
+/* The request is over; its spans count under that reason. */
+static void hoteli_request_end(hoteli_request *r, hoteli_word *reason) {
+    hoteli_settle(r->to, reason, r->spans);
+    r->spans = 0;
+    r->state = HOTELI_IDLE;
+}
+
+/* Keeps what the server said (OR-14) so that it can stand in a log line: control characters, and
+   bytes above ASCII if they are not UTF-8, become dots. */
+static void hoteli_request_hear(hoteli_request *r, const char *words, size_t size) {
+    bool sound = hoteli_utf8_valid(words, size);
+    size_t i, n = HOTELI_MIN(size, sizeof r->said);
+    while (n && n < size && ((unsigned char)words[n] & 0xc0) == 0x80) n--;
+    for (i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)words[i];
+        r->said[i] = c < 0x20 || c == 0x7f || (c >= 0x80 && !sound) ? '.' : words[i];
+    }
+    r->said_size = n;
+}
+
+/* The message of a google.rpc.Status, or the first line of what proxies send instead. */
+static void hoteli_request_hear_body(hoteli_request *r) {
+    const char *line = r->reply;
+    size_t size = r->http.body_kept, i;
+    hoteli_reply reply;
+    if (r->http.is_protobuf) {
+        if (hoteli_status_parse((const uint8_t *)r->reply, size, &reply) && reply.message_size)
+            hoteli_request_hear(r, reply.message, reply.message_size);
+        return;
+    }
+    if (r->http.encoded) return;
+    while (size && (hoteli_is_blank(*line) || *line == '\r' || *line == '\n')) line++, size--;
+    for (i = 0; i < size && line[i] != '\r' && line[i] != '\n'; i++)
+        if ((unsigned char)line[i] < 0x20 && line[i] != '\t') return; /* no text */
+    hoteli_request_hear(r, line, i);
+}
+
+/* "http://host:4318/v1/traces: " and so on: the beginning of a message about a request. */
+static void hoteli_request_text(hoteli_text *text, char *words, size_t capacity,
+                                const hoteli_request *r) {
+    hoteli_text_start(text, words, capacity);
+    hoteli_destination_name(text, r->to);
+    hoteli_say(text, ": ");
+}
+
+static void hoteli_say_said(hoteli_text *text, const hoteli_request *r) {
+    if (!r->said_size) return;
+    hoteli_say(text, ": ");
+    hoteli_say_quoted(text, r->said, r->said_size);
+}
+
+static void hoteli_request_fail(hoteli_request *r, const char *why) {
+    hoteli_destination *d = r->to;
+    uint32_t lost = r->spans;
+    hoteli_disconnect(r, false);
+    hoteli_request_end(r, &d->books.failed);
+    if (hoteli_log_due(&d->logged_failed_ms, hoteli_now_ms())) {
+        char words[512];
+        hoteli_text text;
+        hoteli_request_text(&text, words, sizeof words, r);
         hoteli_say_spans(&text, lost);
         hoteli_say(&text, " lost: ");
         hoteli_say(&text, why);
-        if (detail_size) {
-            hoteli_say(&text, ": ");
-            hoteli_say_quoted(&text, detail, detail_size);
-        }
+        hoteli_say_said(&text, r);
         hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_EXPORT_FAILED, &text);
     }
     d->failing = true;
 }
 
+/* ---- exporters of the user's ---- */
+
+/* Gives a batch to an exporter instead. There is no second attempt (BSP-11). */
+static void hoteli_hand_over(hoteli_request *r, const hoteli_batch *from, const uint8_t *bytes,
+                             int64_t now_ms) {
+    hoteli_destination *d = r->to;
+    hotel_batch batch;
+    hotel_result result;
+    batch.request = bytes;
+    batch.request_size = from->size;
+    batch.num_spans = from->count;
+    r->first = d->taken;
+    r->spans = from->count;
+    hoteli_queue_pop(d, from->count);
+    d->due_ms = now_ms + d->delay_ms;
+    hoteli_count(&d->books.requests, 1);
+    hoteli_count(&d->books.bytes_sent, from->size);
+    hoteli_t.quiet++;
+    result = d->exporter.export_fn(&batch, d->exporter.user_data);
+    hoteli_loud();
+    if (result == HOTEL_OK) hoteli_request_end(r, &d->books.accepted);
+    else hoteli_request_fail(r, "the exporter did not take them");
+    d->failing = false; /* the next batch has its chance at once */
+}
+
+static void hoteli_exporter_flush(hoteli_destination *d, uint32_t timeout_ms) {
+    hotel_result result = HOTEL_OK;
+    hoteli_t.quiet++;
+    if (d->exporter.flush_fn) result = d->exporter.flush_fn(timeout_ms, d->exporter.user_data);
+    hoteli_loud();
+    if (result != HOTEL_OK) hoteli_count(&d->books.flush_failures, 1);
+}
+
+/* Its last call of all (BSP-18). */
+static void hoteli_exporter_shutdown(hoteli_destination *d, uint32_t timeout_ms) {
+    hotel_result result = HOTEL_OK;
+    if (d->shut || !d->exporter.shutdown_fn) return;
+    d->shut = true;
+    hoteli_t.quiet++;
+    result = d->exporter.shutdown_fn(timeout_ms, d->exporter.user_data);
+    hoteli_loud();
+    if (result != HOTEL_OK) hoteli_count(&d->books.flush_failures, 1);
+}
+
 /* Sends the same bytes again after a wait: what the server asked for, else a growing step with
    jitter (OR-01, OR-07, OR-09, OR-10). A wait past the deadline ends it now. */
-static void hoteli_request_retry(hoteli_destination *d, const char *why, int64_t wait_ms) {
+static void hoteli_request_retry(hoteli_request *r, const char *why, int64_t wait_ms) {
+    hoteli_destination *d = r->to;
     int64_t now_ms = hoteli_now_ms();
-    d->trouble = why;
-    hoteli_disconnect(d, false);
+    r->trouble = why;
+    hoteli_disconnect(r, false);
     if (wait_ms < 0) {
-        uint64_t jitter = hoteli_random_aside() % (d->step_ms / 2 + 1);
-        wait_ms = (int64_t)(d->step_ms / 2 + jitter);
-        d->step_ms = HOTELI_MIN(d->step_ms + d->step_ms / 2, 5000u);
+        uint64_t jitter = hoteli_random_aside() % (r->step_ms / 2 + 1);
+        wait_ms = (int64_t)(r->step_ms / 2 + jitter);
+        r->step_ms = HOTELI_MIN(r->step_ms + r->step_ms / 2, 5000u);
     }
     wait_ms = HOTELI_MAX(wait_ms, (int64_t)100);
-    if (d->deadline_ms != INT64_MAX && now_ms + wait_ms >= d->deadline_ms) {
-        hoteli_request_fail(d, why, NULL, 0);
+    r->retry_ms = now_ms + wait_ms;
+    d->probe_ms = d->failing ? HOTELI_MAX(d->probe_ms, r->retry_ms) : r->retry_ms;
+    if (r->deadline_ms != INT64_MAX && now_ms + wait_ms >= r->deadline_ms) {
+        hoteli_request_fail(r, why);
         return;
     }
     if (hoteli_log_due(&d->logged_retry_ms, now_ms)) {
         char words[512];
         hoteli_text text;
-        hoteli_text_start(&text, words, sizeof words);
-        hoteli_destination_name(&text, d);
-        hoteli_say(&text, ": ");
+        hoteli_request_text(&text, words, sizeof words, r);
         hoteli_say(&text, why);
+        hoteli_say_said(&text, r);
         hoteli_say(&text, "; trying again in ");
         hoteli_say_uint(&text, (uint64_t)wait_ms);
         hoteli_say(&text, " ms");
         hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_EXPORT_RETRY, &text);
     }
     d->failing = true;
-    d->retry_ms = now_ms + wait_ms;
-    d->state = HOTELI_WAITING;
+    r->state = HOTELI_WAITING;
+}
+
+/* When a request that was put off goes again. While the destination fails they take turns, and
+   the wait of the last one counts for all. */
+static int64_t hoteli_retry_at(const hoteli_request *r) {
+    const hoteli_destination *d = r->to;
+    if (!d->failing) return r->retry_ms;
+    return hoteli_num_busy(d, true) ? INT64_MAX : HOTELI_MAX(r->retry_ms, d->probe_ms);
+}
+
+static bool hoteli_step_wait(hoteli_request *r, int64_t now_ms) {
+    int64_t at = hoteli_retry_at(r);
+    if (now_ms >= at) {
+        r->state = HOTELI_CONNECTING;
+        return true;
+    }
+    if (at == INT64_MAX || at < r->deadline_ms) return false;
+    /* Others have put off what this one waits for until it is too late. */
+    hoteli_request_fail(r, r->trouble);
+    return true;
 }
 
 /* The connection broke. One that had served before and gave no byte back was stale: once more at
    once (OR-18). Else a retry, which covers what may have reached the server too (OR-16). */
-static void hoteli_connection_lost(hoteli_destination *d, const char *why) {
-    if (d->reused && !d->http.any_byte) {
-        hoteli_disconnect(d, false);
-        d->state = HOTELI_CONNECTING;
+static void hoteli_connection_lost(hoteli_request *r, const char *why) {
+    if (r->reused && !r->http.any_byte) {
+        hoteli_disconnect(r, false);
+        r->state = HOTELI_CONNECTING;
         return;
     }
-    hoteli_request_retry(d, why, -1);
+    hoteli_request_retry(r, why, -1);
 }
 
 /* Says what the server had to say beside success (OR-12, OR-13). */
@@ -6072,24 +8697,25 @@ static void hoteli_reply_start(const uint8_t *bytes, size_t size, hoteli_reply *
     reply->rejected = (int64_t)rejected;
 }
 
-static void hoteli_request_success(hoteli_destination *d) {
+static void hoteli_request_success(hoteli_request *r) {
+    hoteli_destination *d = r->to;
     hoteli_reply reply;
     uint32_t rejected = 0;
     memset(&reply, 0, sizeof reply);
-    if (d->http.body_kept < d->http.body_size)
-        hoteli_reply_start((const uint8_t *)d->reply, d->http.body_kept, &reply);
-    else if (!hoteli_reply_parse((const uint8_t *)d->reply, d->http.body_kept, &reply))
+    if (r->http.body_kept < r->http.body_size)
+        hoteli_reply_start((const uint8_t *)r->reply, r->http.body_kept, &reply);
+    else if (!hoteli_reply_parse((const uint8_t *)r->reply, r->http.body_kept, &reply))
         memset(&reply, 0, sizeof reply);
     if (reply.has_partial_success && (reply.rejected > 0 || reply.message_size)) {
         if (reply.rejected > 0)
-            rejected = (uint32_t)HOTELI_MIN(reply.rejected, (int64_t)d->spans);
+            rejected = (uint32_t)HOTELI_MIN(reply.rejected, (int64_t)r->spans);
         hoteli_reply_log(d, &reply);
     }
     if (rejected) {
         hoteli_settle(d, &d->books.rejected, rejected);
-        d->spans -= rejected;
+        r->spans -= rejected;
     }
-    hoteli_request_end(d, &d->books.accepted);
+    hoteli_request_end(r, &d->books.accepted);
     if (d->failing) {
         char words[512];
         hoteli_text text;
@@ -6102,189 +8728,256 @@ static void hoteli_request_success(hoteli_destination *d) {
     }
 }
 
-static void hoteli_http_status_words(hoteli_text *text, int status) {
-    hoteli_say(text, "HTTP status ");
-    hoteli_say_uint(text, (uint64_t)status);
-}
-
 /* A complete response (OR-02, OR-11, OR-14, OR-15, OT-03, OT-06). */
-static void hoteli_response(hoteli_destination *d) {
+static void hoteli_response(hoteli_request *r) {
     static const char *const retried[] = {"HTTP status 429", "HTTP status 502", "HTTP status 503",
                                           "HTTP status 504"};
-    int status = d->http.status;
+    int status = r->http.status;
     int which = status == 429 ? 0 : status >= 502 && status <= 504 ? status - 501 : -1;
-    if (!d->http.keep_alive) hoteli_disconnect(d, false);
-    else d->reused = true;
+    if (!r->http.keep_alive) hoteli_disconnect(r, false);
+    else r->reused = true;
     if (status >= 200 && status < 300) {
-        hoteli_request_success(d);
-    } else if (which >= 0) {
+        hoteli_request_success(r);
+        return;
+    }
+    hoteli_request_hear_body(r);
+    if (which >= 0) {
         int64_t unix_s = (int64_t)(hoteli_clock_ns(CLOCK_REALTIME) / 1000000000u);
-        hoteli_request_retry(d, retried[which],
-                             hoteli_http_retry_after_ms(d->http.retry_after, unix_s));
+        hoteli_request_retry(r, retried[which],
+                             hoteli_http_retry_after_ms(r->http.retry_after, unix_s));
     } else {
-        char words[64];
+        char words[80];
         hoteli_text text;
-        hoteli_reply reply;
-        memset(&reply, 0, sizeof reply);
-        if (d->http.is_protobuf &&
-            hoteli_status_parse((const uint8_t *)d->reply, d->http.body_kept, &reply) &&
-            reply.message_size == 0)
-            reply.message = NULL;
         hoteli_text_start(&text, words, sizeof words);
-        hoteli_http_status_words(&text, status);
-        hoteli_request_fail(d, words, reply.message, reply.message ? reply.message_size : 0);
+        hoteli_say(&text, "HTTP status ");
+        hoteli_say_uint(&text, (uint64_t)status);
+        if (status >= 300 && status < 400 && status != 304)
+            hoteli_say(&text, ", a redirect, which is not followed");
+        hoteli_request_fail(r, words);
+    }
+}
+
+/* A kept connection on which something arrives while idle was closed by the server. */
+static void hoteli_check_idle(hoteli_request *r) {
+    char byte;
+    ptrdiff_t n = r->to->transport.receive_fn(r->connection, &byte, 1);
+    if (n != HOTEL_IO_WANT_READ && n != HOTEL_IO_WANT_WRITE) hoteli_disconnect(r, false);
+}
+
+static short hoteli_want(ptrdiff_t result) {
+    return result == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
+}
+
+static const char *hoteli_connect_trouble(const hoteli_destination *d, int error) {
+    switch (error) {
+    case ECONNREFUSED: return "connection refused";
+    case EHOSTUNREACH: return "no route to the host";
+    case ENETUNREACH: return "the network is unreachable";
+    case ENOENT: return "there is no such socket";
+    case EMFILE:
+    case ENFILE: return "no file descriptor is left";
+    case 0: return d->builtin ? "the name was not found" : "no connection could be made";
+    default: return "no connection could be made";
     }
 }
 
 /* One step of the connection: true when something moved, else *events says what to wait for. */
-static bool hoteli_step_connect(hoteli_destination *d, short *events) {
+static bool hoteli_step_connect(hoteli_request *r, short *events) {
+    hoteli_destination *d = r->to;
     int result;
-    if (!d->connection) {
-        d->connection = d->transport.open_fn(d->url.host, d->url.port, d->transport.user_data);
-        d->reused = false;
-        if (!d->connection) {
-            hoteli_request_retry(d, "the name was not found", -1);
+    r->said_size = 0;
+    if (r->connection && r->reused) hoteli_check_idle(r);
+    if (!r->connection) {
+        void *user_data = d->builtin ? (void *)&r->socket : d->transport.user_data;
+        r->connection = d->transport.open_fn(d->url.host, d->url.port, user_data);
+        r->reused = false;
+        if (!r->connection) {
+            hoteli_request_retry(r, "the name was not found", -1);
             return true;
         }
     }
     errno = 0;
-    result = d->reused ? (int)HOTEL_IO_DONE : d->transport.connect_fn(d->connection);
+    result = r->reused ? (int)HOTEL_IO_DONE : d->transport.connect_fn(r->connection);
     if (result == HOTEL_IO_WANT_READ || result == HOTEL_IO_WANT_WRITE) {
-        *events = result == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
-        d->trouble = "no connection was made in time";
+        *events = hoteli_want(result);
+        r->trouble = "no connection was made in time";
         return false;
     }
     if (result != HOTEL_IO_DONE) {
-        int error = errno;
-        hoteli_request_retry(d, error == ECONNREFUSED   ? "connection refused"
-                                : error == EHOSTUNREACH ? "no route to the host"
-                                : error == ENETUNREACH  ? "the network is unreachable"
-                                : error == ENOENT       ? "there is no such socket"
-                                : error == EMFILE || error == ENFILE
-                                    ? "no file descriptor is left"
-                                : error == 0 && d->builtin ? "the name was not found"
-                                             : "no connection could be made", -1);
+        hoteli_request_retry(r, hoteli_connect_trouble(d, errno), -1);
         return true;
     }
-    if (!d->reused) hoteli_count(&d->books.connections, 1);
-    d->sent = d->start;
+    if (!r->reused) hoteli_count(&d->books.connections, 1);
+    r->sent = 0;
     hoteli_count(&d->books.requests, 1);
-    if (d->attempts++) hoteli_count(&d->books.retries, 1);
-    hoteli_http_start(&d->http, d->reply, sizeof d->reply, 4u << 20);
-    d->trouble = "the server did not answer in time";
-    d->state = HOTELI_SENDING;
+    if (r->attempts++) hoteli_count(&d->books.retries, 1);
+    hoteli_http_start(&r->http, r->reply, sizeof r->reply, d->max_response);
+    r->trouble = "the server did not answer in time";
+    r->state = HOTELI_SENDING;
     return true;
 }
 
-static bool hoteli_step_send(hoteli_destination *d, short *events) {
-    ptrdiff_t n = d->transport.send_fn(d->connection, d->buffer + d->sent, d->end - d->sent);
-    if (n > 0) {
-        d->sent += (size_t)n;
-        hoteli_count(&d->books.bytes_sent, (uintptr_t)n);
-        if (d->sent == d->end) d->state = HOTELI_RECEIVING;
-        return true;
-    }
-    if (n == HOTEL_IO_WANT_WRITE || n == HOTEL_IO_WANT_READ) {
-        *events = n == HOTEL_IO_WANT_WRITE ? POLLOUT : POLLIN;
-        return false;
-    }
-    /* A server may answer and close before it has read everything. */
-    d->state = HOTELI_RECEIVING;
-    return true;
-}
-
-static bool hoteli_step_receive(hoteli_destination *d, short *events) {
+/* More bytes of the response, however early it came. */
+static bool hoteli_step_receive(hoteli_request *r, short *events) {
     char bytes[4096];
     size_t consumed = 0;
     int result;
-    ptrdiff_t n = d->transport.receive_fn(d->connection, bytes, sizeof bytes);
+    ptrdiff_t n = r->to->transport.receive_fn(r->connection, bytes, sizeof bytes);
     if (n == HOTEL_IO_WANT_READ || n == HOTEL_IO_WANT_WRITE) {
-        *events = n == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
+        *events = (short)(*events | hoteli_want(n));
         return false;
     }
-    result = n > 0 ? hoteli_http_feed(&d->http, bytes, (size_t)n, &consumed)
-                   : n == HOTEL_IO_CLOSED ? hoteli_http_finish(&d->http) : -1;
+    result = n > 0 ? hoteli_http_feed(&r->http, bytes, (size_t)n, &consumed)
+                   : n == HOTEL_IO_CLOSED ? hoteli_http_finish(&r->http) : -1;
     if (result == 1) {
         /* Bytes behind the response, or a response before the request was out: not reusable. */
-        if ((n > 0 && consumed < (size_t)n) || n <= 0 || d->sent != d->end)
-            d->http.keep_alive = false;
-        hoteli_response(d);
+        if ((n > 0 && consumed < (size_t)n) || n <= 0 || r->sent != r->size)
+            r->http.keep_alive = false;
+        hoteli_response(r);
     } else if (result == -2) {
-        hoteli_request_fail(d, "the response is larger than 4 MiB", NULL, 0);
+        char words[80];
+        hoteli_text text;
+        hoteli_text_start(&text, words, sizeof words);
+        hoteli_say(&text, "the response is larger than max_response_bytes (");
+        hoteli_say_uint(&text, r->to->max_response);
+        hoteli_say(&text, ")");
+        hoteli_request_fail(r, words);
+    } else if (result == -1 && n <= 0) {
+        hoteli_connection_lost(r, r->http.any_byte
+                                      ? "the server closed in the middle of its response"
+                                      : "the server closed without a response");
     } else if (result == -1) {
-        if (n <= 0)
-            hoteli_connection_lost(d, d->http.any_byte
-                                          ? "the server closed in the middle of its response"
-                                          : "the server closed without a response");
-        else hoteli_request_fail(d, "the response is not HTTP", d->http.reason,
-                                 hotel_text_size(d->http.reason));
+        hoteli_request_hear(r, r->http.reason, hotel_text_size(r->http.reason));
+        hoteli_request_fail(r, "the response is not HTTP");
+    } else if (r->http.state > HOTELI_HTTP_HEADER && r->http.status >= 300) {
+        /* The rest of a request that was refused already is not sent. */
+        r->state = HOTELI_RECEIVING;
     }
     return true;
 }
 
-/* A kept connection on which something arrives while idle was closed by the server. */
-static void hoteli_check_idle(hoteli_destination *d) {
-    char byte;
-    ptrdiff_t n = d->transport.receive_fn(d->connection, &byte, 1);
-    if (n != HOTEL_IO_WANT_READ && n != HOTEL_IO_WANT_WRITE) hoteli_disconnect(d, false);
+static bool hoteli_step_send(hoteli_request *r, short *events) {
+    ptrdiff_t n = r->to->transport.send_fn(r->connection, r->bytes + r->sent, r->size - r->sent);
+    if (n > 0) {
+        r->sent += (size_t)n;
+        hoteli_count(&r->to->books.bytes_sent, (uintptr_t)n);
+        if (r->sent == r->size) r->state = HOTELI_RECEIVING;
+        return true;
+    }
+    if (n == HOTEL_IO_WANT_WRITE || n == HOTEL_IO_WANT_READ) {
+        /* A server that has had enough may answer now, and read no further. */
+        *events = hoteli_want(n);
+        return hoteli_step_receive(r, events);
+    }
+    /* ... or have answered and closed. */
+    r->state = HOTELI_RECEIVING;
+    return true;
+}
+
+/* When a request wants to be called again at the latest, and *fd to wait on, -1: none. */
+static int64_t hoteli_request_wait(const hoteli_request *r, int64_t now_ms, int *fd) {
+    const hoteli_destination *d = r->to;
+    *fd = r->connection && r->state != HOTELI_WAITING ? d->transport.descriptor_fn(r->connection)
+                                                      : -1;
+    if (r->state == HOTELI_IDLE) return hoteli_request_allowed(d) ? d->due_ms : INT64_MAX;
+    if (r->state == HOTELI_WAITING) return HOTELI_MIN(hoteli_retry_at(r), r->deadline_ms);
+    if (*fd < 0) return HOTELI_MIN(now_ms + 10, r->deadline_ms);
+    if (r->state == HOTELI_CONNECTING) return HOTELI_MIN(now_ms + 500, r->deadline_ms);
+    return r->deadline_ms;
+}
+
+/* Drives a request as far as it goes; true when it came to a halt because it has to wait. A bound
+   on the steps keeps one busy connection from starving the others. */
+static bool hoteli_request_step(hoteli_request *r, int64_t now_ms, short *events) {
+    int steps;
+    bool moved = true;
+    for (steps = 0; moved && steps < 16; steps++) {
+        *events = 0;
+        if (r->state == HOTELI_IDLE) {
+            if (!hoteli_request_due(r->to, now_ms)) {
+                *events = POLLIN;
+                return true;
+            }
+            hoteli_request_start(r, now_ms);
+            continue;
+        }
+        if (now_ms >= r->deadline_ms) {
+            hoteli_request_fail(r, r->trouble);
+            continue;
+        }
+        switch (r->state) {
+        case HOTELI_WAITING: moved = hoteli_step_wait(r, now_ms); break;
+        case HOTELI_CONNECTING: moved = hoteli_step_connect(r, events); break;
+        case HOTELI_SENDING: moved = hoteli_step_send(r, events); break;
+        default: moved = hoteli_step_receive(r, events); break;
+        }
+    }
+    return !moved;
 }
 
 /* Drives a destination as far as it goes. Returns when it wants to be called again, at the
-   latest; *fd and *events say what else it waits for. A bound on the steps keeps one busy
-   connection from starving the others. */
-static int64_t hoteli_destination_step(hoteli_destination *d, int64_t now_ms, int *fd,
-                                       short *events) {
-    int steps;
-    bool moved = true;
-    *fd = -1;
-    for (steps = 0; moved && steps < 16; steps++) {
-        *events = 0;
-        if (hoteli_request_due(d, now_ms)) {
-            hoteli_request_start(d, now_ms);
-            continue;
-        }
-        if (d->state == HOTELI_IDLE) break;
-        if (now_ms >= d->deadline_ms) {
-            hoteli_request_fail(d, d->trouble, NULL, 0);
-            continue;
-        }
-        switch (d->state) {
-        case HOTELI_WAITING:
-            moved = now_ms >= d->retry_ms;
-            if (moved) d->state = HOTELI_CONNECTING;
-            break;
-        case HOTELI_CONNECTING: moved = hoteli_step_connect(d, events); break;
-        case HOTELI_SENDING: moved = hoteli_step_send(d, events); break;
-        default: moved = hoteli_step_receive(d, events); break;
-        }
+   latest; what else it waits for is added to the watch. */
+static int64_t hoteli_destination_step(hoteli_destination *d, int64_t now_ms, hoteli_watch *w) {
+    int64_t until = INT64_MAX;
+    bool failing = d->failing;
+    uint32_t i, busy = hoteli_num_busy(d, true);
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        hoteli_request *r = &d->requests[i];
+        short events = 0;
+        bool halted = hoteli_request_step(r, now_ms, &events);
+        int fd;
+        int64_t due = hoteli_request_wait(r, now_ms, &fd);
+        r->events = events;
+        until = HOTELI_MIN(until, halted ? due : now_ms);
+        if (fd < 0) continue;
+        w->fds[w->count].fd = fd;
+        w->fds[w->count].events = events;
+        w->fds[w->count].revents = 0;
+        w->owners[w->count++] = r;
     }
-    if (moved && (d->state != HOTELI_IDLE || hoteli_request_due(d, now_ms))) return now_ms;
-    if (d->state == HOTELI_IDLE) {
-        if (d->connection) {
-            *fd = d->transport.descriptor_fn(d->connection);
-            *events = POLLIN;
-        }
-        return d->count ? d->due_ms : INT64_MAX;
-    }
-    if (d->state == HOTELI_WAITING) return HOTELI_MIN(d->retry_ms, d->deadline_ms);
-    if (d->connection) *fd = d->transport.descriptor_fn(d->connection);
-    if (*fd < 0) return HOTELI_MIN(now_ms + 10, d->deadline_ms);
-    if (d->state == HOTELI_CONNECTING) return HOTELI_MIN(now_ms + 500, d->deadline_ms);
-    return d->deadline_ms;
+    /* What one request came to may let others go that had their turn before it. */
+    if (failing != d->failing || (failing && busy && !hoteli_num_busy(d, true))) return now_ms;
+    return until;
 }
 
-/* ==== [SECTION 35] EXPORTER ================================================================ */
+/* Shutdown's time is over: what is still here is dropped; a request under way may or may not have
+   arrived. */
+static void hoteli_destination_close(hoteli_destination *d, uint32_t timeout_ms) {
+    uint32_t i, left = d->count;
+    hoteli_queue_pop(d, left);
+    if (left) hoteli_settle(d, &d->books.dropped_shutdown, left);
+    for (i = 0; i < hoteli_num_requests(d); i++) {
+        if (d->requests[i].state != HOTELI_IDLE)
+            hoteli_request_fail(&d->requests[i], "shutdown's time was over");
+        hoteli_disconnect(&d->requests[i], false);
+    }
+    hoteli_exporter_shutdown(d, timeout_ms);
+}
 
-/* An ended span goes to every destination. */
+/* ==== [SECTION 41] EXPORTER ================================================================= */
+
+/* An ended span that comes too late for its provider's destinations. */
+static void hoteli_drop_late(const hoteli_provider *p, uint32_t index) {
+    uint32_t i;
+    for (i = 0; i < p->num_destinations; i++) {
+        hoteli_books *books = &hoteli_g.destinations[p->first + i]->books;
+        hoteli_count(&books->offered, 1);
+        hoteli_count(&books->dropped_shutdown, 1);
+    }
+    hoteli_record_free(index);
+}
+
+/* An ended span goes to every destination of its provider. */
 static void hoteli_distribute(uint32_t index) {
     hoteli_record *r = hoteli_record_at(index);
-    uint32_t i, n = hoteli_g.num_destinations;
-    if (!n) {
-        hoteli_record_free(index);
+    const hoteli_provider *p = hoteli_provider_of(r);
+    uint32_t i, n = p->num_destinations;
+    if (!n || hoteli_flag_load(&p->state) == HOTELI_OVER) {
+        hoteli_drop_late(p, index);
         return;
     }
     r->holders = (uint8_t)n;
-    for (i = 0; i < n; i++) hoteli_enqueue(&hoteli_g.destinations[i], index);
+    for (i = 0; i < n; i++) hoteli_enqueue(hoteli_g.destinations[p->first + i], index);
 }
 
 /* The ended spans of a shard, oldest first. */
@@ -6323,16 +9016,13 @@ static void hoteli_drain(int64_t now_ms) {
 
 /* After shutdown: whatever ends now, or ended in the last moment, is dropped and counted. */
 static void hoteli_drop_ended(void) {
-    uint32_t i, k;
+    uint32_t i;
     for (i = 0; i <= hoteli_g.shard_mask; i++) {
         uint32_t index = hoteli_take_ended(&hoteli_g.shards[i]);
         while (index) {
             uint32_t next = hoteli_link_get(&hoteli_chunk_at(index)->next);
-            for (k = 0; k < hoteli_g.num_destinations; k++)
-                hoteli_count(&hoteli_g.destinations[k].books.dropped_shutdown, 1);
-            hoteli_count(&hoteli_g.lost, hoteli_g.num_destinations);
             hoteli_count(&hoteli_g.collected, 1);
-            hoteli_record_free(index);
+            hoteli_drop_late(hoteli_provider_of(hoteli_record_at(index)), index);
             index = next;
         }
     }
@@ -6341,49 +9031,72 @@ static void hoteli_drop_ended(void) {
 /* By whoever ends a span then, if nobody changes or reads the set-up; else by the next one, or
    by those who read. */
 static HOTELI_COLD void hoteli_late(void) {
-    if (!hoteli_flag_cas(&hoteli_g.shape, 0, 1)) return;
-    if (hoteli_g.shards && hoteli_flag_load(&hoteli_g.closed)) hoteli_drop_ended();
-    hoteli_flag_store(&hoteli_g.shape, 0);
+    int cancel = hoteli_cancel_hold();
+    if (hoteli_flag_cas(&hoteli_g.shape, 0, 1)) {
+        if (hoteli_g.shards && hoteli_flag_load(&hoteli_g.closed)) hoteli_drop_ended();
+        hoteli_flag_store(&hoteli_g.shape, 0);
+    }
+    hoteli_cancel_back(cancel);
 }
 
-/* Flush goes in rounds. A round begins with a drain, so that everything that ended before it was
-   asked for is in the queues, and is over when every destination has settled what it had then
-   (BSP-17, BSP-24). Whoever asks while one is on waits for the next. */
+/* Flush goes in rounds, of each destination by itself. A round begins with a drain, so that
+   everything that ended before it was asked for is in the queue, and is over when the destination
+   has settled what it had then (BSP-17, BSP-24). Whoever asks while one is on waits for the
+   next. */
 static void hoteli_flush_begin(int64_t now_ms) {
-    uint32_t i;
-    bool begin;
+    uint32_t i, asked, ready = 0, deep;
     (void)pthread_mutex_lock(&hoteli_g.lock);
-    begin = hoteli_g.flush_begun == hoteli_g.flush_done &&
-            hoteli_g.flush_asked != hoteli_g.flush_begun;
-    if (begin) hoteli_g.flush_begun = hoteli_g.flush_asked;
+    asked = hoteli_g.flush_asked;
+    for (i = 0; hoteli_g.flush_mask && i < hoteli_num_destinations(); i++) {
+        const hoteli_destination *d = hoteli_g.destinations[i];
+        if (d->flush_done == d->flush_begun) ready |= hoteli_g.flush_mask & d->bit;
+    }
+    deep = hoteli_g.flush_deep & ready;
+    hoteli_g.flush_mask &= ~ready;
+    hoteli_g.flush_deep &= ~ready;
     (void)pthread_mutex_unlock(&hoteli_g.lock);
-    if (!begin) return;
+    if (!ready) return;
     hoteli_drain(now_ms);
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        hoteli_destination *d = &hoteli_g.destinations[i];
-        d->target = d->settled + d->count + d->spans;
-        d->urge = d->count > 0;
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        hoteli_destination *d = hoteli_g.destinations[i];
+        if (!(ready & d->bit)) continue;
+        hoteli_destination_flush(d);
+        d->flush_begun = asked;
+        d->flush_deep = (deep & d->bit) != 0;
     }
 }
 
 /* True when a round has come to its end. */
 static bool hoteli_flush_end(void) {
+    bool ended = false;
     uint32_t i;
-    if (hoteli_g.flush_begun == hoteli_g.flush_done) return false;
-    for (i = 0; i < hoteli_g.num_destinations; i++)
-        if (hoteli_g.destinations[i].settled < hoteli_g.destinations[i].target) return false;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
-    hoteli_g.flush_done = hoteli_g.flush_begun;
-    (void)pthread_cond_broadcast(&hoteli_g.settled);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        hoteli_destination *d = hoteli_g.destinations[i];
+        if (d->flush_begun == d->flush_done || !hoteli_destination_flushed(d)) continue;
+        if (d->flush_deep) hoteli_exporter_flush(d, d->timeout_ms);
+        (void)pthread_mutex_lock(&hoteli_g.lock);
+        d->flush_done = d->flush_begun;
+        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        ended = true;
+    }
+    if (ended) (void)pthread_cond_broadcast(&hoteli_g.settled);
+    return ended;
+}
+
+/* Under the lock: have these destinations come to the end of that round? */
+static bool hoteli_flush_reached(uint32_t ticket, uint32_t mask) {
+    uint32_t i;
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        const hoteli_destination *d = hoteli_g.destinations[i];
+        if ((mask & d->bit) && (int32_t)(d->flush_done - ticket) < 0) return false;
+    }
     return true;
 }
 
 static bool hoteli_all_idle(void) {
     uint32_t i;
-    for (i = 0; i < hoteli_g.num_destinations; i++)
-        if (hoteli_g.destinations[i].count || hoteli_g.destinations[i].state != HOTELI_IDLE)
-            return false;
+    for (i = 0; i < hoteli_num_destinations(); i++)
+        if (!hoteli_destination_idle(hoteli_g.destinations[i])) return false;
     return true;
 }
 
@@ -6392,8 +9105,8 @@ static void hoteli_log_queue_full(int64_t now_ms) {
     uint32_t i;
     if (!(hoteli_load_relaxed(&hoteli_g.log_bits[0]) & mask)) return;
     (void)__atomic_fetch_and(&hoteli_g.log_bits[0].bits, ~mask, __ATOMIC_RELAXED);
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        hoteli_destination *d = &hoteli_g.destinations[i];
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        hoteli_destination *d = hoteli_g.destinations[i];
         uintptr_t dropped = hoteli_load_relaxed(&d->books.dropped_queue_full);
         char words[512];
         hoteli_text text;
@@ -6411,7 +9124,8 @@ static void hoteli_log_queue_full(int64_t now_ms) {
 
 /* Without a delay every span that ends wakes the exporter: nothing waits for the clock. */
 static int64_t hoteli_drain_period(void) {
-    return hoteli_g.drain_delay_ms ? (int64_t)hoteli_g.drain_delay_ms : 1000;
+    uint32_t delay = HOTELI_GET(hoteli_g.drain_delay_ms);
+    return delay ? (int64_t)delay : 1000;
 }
 
 /* Says what has to be said, renews the anchor, takes ended spans in. */
@@ -6438,7 +9152,7 @@ static void hoteli_housekeeping(int64_t now_ms) {
 /* Waits for the network, the next due time, or a wake-up. */
 static void hoteli_wait(struct pollfd *fds, uint32_t count, int64_t until_ms, int64_t now_ms) {
     int64_t wait = until_ms - now_ms;
-    int timeout = wait < 0 ? 0 : wait > 60000 ? 60000 : (int)wait;
+    int timeout = wait < 0 ? 0 : wait > 60000 ? 60000 : (int)wait, result;
     if (!hoteli_g.no_threads) {
         uintptr_t pending;
         (void)hoteli_flag_swap(&hoteli_g.sleeping, 1);
@@ -6447,47 +9161,49 @@ static void hoteli_wait(struct pollfd *fds, uint32_t count, int64_t until_ms, in
         if (hoteli_flag_swap(&hoteli_g.nudge, 0) || pending >= HOTELI_GET(hoteli_g.wake_at))
             timeout = 0;
     }
-    if (poll(fds, (nfds_t)count, timeout) > 0 && !hoteli_g.no_threads && fds[0].revents) {
-        if (fds[0].revents & POLLNVAL) hoteli_g.pipe_lost = true;
+    result = poll(fds, (nfds_t)count, timeout);
+    if (result > 0 && !hoteli_g.no_threads && fds[0].revents) {
         char bytes[64];
-        while (read(hoteli_g.wake_pipe[0], bytes, sizeof bytes) > 0) continue;
+        if (fds[0].revents & POLLNVAL) hoteli_g.pipe_lost = true;
+        while (recv(hoteli_g.wake_pipe[0], bytes, sizeof bytes, 0) > 0) continue;
+    } else if (result < 0 && errno != EINTR) {
+        /* Fewer descriptors are allowed than are here (RLIMIT_NOFILE), or memory is short. */
+        hoteli_nap(HOTELI_MIN(timeout, 10));
     }
     if (!hoteli_g.no_threads) (void)hoteli_flag_swap(&hoteli_g.sleeping, 0);
 }
 
+static int64_t hoteli_close_asked(int64_t now_ms);
+
 /* One turn of the exporter: everything that is due, then a wait of at most max_wait_ms. */
 static void hoteli_turn(int64_t max_wait_ms) {
-    struct pollfd fds[HOTELI_MAX_DESTINATIONS + 1];
-    int owner[HOTELI_MAX_DESTINATIONS + 1];
-    int64_t now_ms = hoteli_now_ms(), until = now_ms + max_wait_ms;
-    uint32_t i, count = 0;
+    hoteli_watch w;
+    int64_t now_ms = hoteli_now_ms(), until = now_ms + 60000;
+    uint32_t i;
+    w.count = 0;
     if (!hoteli_g.no_threads) {
         /* A host that closes every descriptor has taken the pipe too: look now and then. */
         bool lost = hoteli_g.pipe_lost || !hoteli_g.wake_pipe[1];
         if (lost) until = HOTELI_MIN(until, now_ms + 100);
-        fds[count].fd = lost ? -1 : hoteli_g.wake_pipe[0];
-        fds[count].events = POLLIN;
-        fds[count].revents = 0;
-        owner[count++] = -1;
+        w.fds[0].fd = lost ? -1 : hoteli_g.wake_pipe[0];
+        w.fds[0].events = POLLIN;
+        w.fds[0].revents = 0;
+        w.owners[w.count++] = NULL;
     }
     hoteli_housekeeping(now_ms);
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        int fd;
-        short events;
-        int64_t due = hoteli_destination_step(&hoteli_g.destinations[i], now_ms, &fd, &events);
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        int64_t due = hoteli_destination_step(hoteli_g.destinations[i], now_ms, &w);
         until = HOTELI_MIN(until, due);
-        if (fd < 0) continue;
-        fds[count].fd = fd;
-        fds[count].events = events;
-        fds[count].revents = 0;
-        owner[count++] = (int)i;
     }
     until = HOTELI_MIN(until, hoteli_g.drain_ms);
+    until = HOTELI_MIN(until, hoteli_close_asked(now_ms));
     if (hoteli_flush_end()) until = now_ms; /* the next round, or the end */
-    hoteli_wait(fds, count, until, now_ms);
-    for (i = 0; i < count; i++) {
-        hoteli_destination *d = owner[i] >= 0 ? &hoteli_g.destinations[owner[i]] : NULL;
-        if (d && fds[i].revents && d->state == HOTELI_IDLE && d->connection) hoteli_check_idle(d);
+    hoteli_g.next_ms = until;
+    until = HOTELI_MIN(until, now_ms + max_wait_ms);
+    hoteli_wait(w.fds, w.count, until, now_ms);
+    for (i = 0; i < w.count; i++) {
+        hoteli_request *r = w.owners[i];
+        if (r && w.fds[i].revents && r->state == HOTELI_IDLE && r->connection) hoteli_check_idle(r);
     }
 }
 
@@ -6498,25 +9214,52 @@ static bool hoteli_stop_now(void) {
     stop = hoteli_g.stopping;
     limit = hoteli_g.stop_ms;
     stop = stop && (hoteli_now_ms() >= limit ||
-                    (hoteli_g.flush_done == hoteli_g.flush_asked && hoteli_all_idle()));
+                    (hoteli_flush_reached(hoteli_g.flush_asked, hoteli_g.stop_mask) &&
+                     hoteli_all_idle()));
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     return stop;
 }
 
-/* The end: what is still here is dropped; a request under way may or may not have arrived. */
+static void hoteli_close_provider(hoteli_provider *p, int64_t until_ms) {
+    uint32_t i;
+    for (i = 0; i < p->num_destinations; i++)
+        hoteli_destination_close(hoteli_g.destinations[p->first + i], hoteli_time_left(until_ms));
+    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_flag_store(&p->state, HOTELI_OVER);
+    (void)pthread_cond_broadcast(&hoteli_g.settled);
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
+}
+
+/* Providers that are to be shut down, once they have nothing left or their time is over. Returns
+   when to look again. */
+static int64_t hoteli_close_asked(int64_t now_ms) {
+    int64_t until = INT64_MAX;
+    uint32_t i, k;
+    for (i = 1; i < HOTELI_MAX_PROVIDERS; i++) {
+        hoteli_provider *p = &hoteli_g.providers[i];
+        bool over;
+        int64_t stop_ms;
+        if (hoteli_flag_load(&p->state) != HOTELI_ASKED) continue;
+        (void)pthread_mutex_lock(&hoteli_g.lock);
+        stop_ms = p->stop_ms;
+        over = hoteli_flush_reached(p->ticket, hoteli_mask_of(p));
+        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        for (k = 0; over && k < p->num_destinations; k++)
+            over = hoteli_destination_idle(hoteli_g.destinations[p->first + k]);
+        if (over || now_ms >= stop_ms) hoteli_close_provider(p, stop_ms);
+        else until = HOTELI_MIN(until, stop_ms);
+    }
+    return until;
+}
+
+/* The end of all. */
 static void hoteli_close_all(void) {
     int64_t now_ms = hoteli_now_ms();
     uint32_t i;
     hoteli_drain(now_ms);
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        hoteli_destination *d = &hoteli_g.destinations[i];
-        uint32_t left = d->count;
-        hoteli_queue_pop(d, left);
-        if (left) hoteli_settle(d, &d->books.dropped_shutdown, left);
-        if (d->state != HOTELI_IDLE)
-            hoteli_request_fail(d, "shutdown's time was over", NULL, 0);
-        hoteli_disconnect(d, false);
-    }
+    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++)
+        if (hoteli_flag_load(&hoteli_g.providers[i].state) != HOTELI_OVER)
+            hoteli_close_provider(&hoteli_g.providers[i], hoteli_g.stop_ms);
     (void)__atomic_exchange_n(&hoteli_g.closed.bits, 1u, __ATOMIC_SEQ_CST);
     hoteli_late();
     hoteli_log_queue_full(now_ms);
@@ -6557,7 +9300,536 @@ static bool hoteli_exporter_start(void) {
     return error == 0;
 }
 
-/* ==== [SECTION 36] CONFIGURATION =========================================================== */
+/* ==== [SECTION 42] CONSOLE AND MEMORY EXPORTERS ============================================= */
+
+/* Text on its way to a descriptor, in pieces. */
+typedef struct hoteli_printer {
+    int fd;
+    bool color;
+    bool failed;
+    size_t used;
+    char bytes[1024];
+} hoteli_printer;
+
+enum {
+    HOTELI_PRINT_TEXT = 256, /* bytes of a text that are shown; elements and depth of a value */
+    HOTELI_PRINT_ITEMS = 16,
+    HOTELI_PRINT_DEPTH = 8,
+    HOTELI_PRINT_WAIT_MS = 1000
+};
+
+static void hoteli_print_flush(hoteli_printer *p) {
+    size_t sent = 0;
+    while (sent < p->used && !p->failed) {
+        ssize_t n = write(p->fd, p->bytes + sent, p->used - sent);
+        if (n > 0) {
+            sent += (size_t)n;
+        } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            struct pollfd ready;
+            ready.fd = p->fd;
+            ready.events = POLLOUT;
+            ready.revents = 0;
+            if (poll(&ready, 1, HOTELI_PRINT_WAIT_MS) == 0) p->failed = true;
+        } else if (n == 0 || errno != EINTR) {
+            p->failed = true;
+        }
+    }
+    p->used = 0;
+}
+
+static void hoteli_print_n(hoteli_printer *p, const char *text, size_t size) {
+    while (size > 0) {
+        size_t n = HOTELI_MIN(size, sizeof p->bytes - p->used);
+        memcpy(p->bytes + p->used, text, n);
+        p->used += n;
+        text += n;
+        size -= n;
+        if (p->used == sizeof p->bytes) hoteli_print_flush(p);
+    }
+}
+
+static void hoteli_print(hoteli_printer *p, const char *text) {
+    hoteli_print_n(p, text, strlen(text));
+}
+
+static void hoteli_print_style(hoteli_printer *p, const char *style) {
+    if (p->color) hoteli_print(p, style);
+}
+
+static void hoteli_print_uint(hoteli_printer *p, uint64_t value, unsigned min_digits) {
+    char digits[20];
+    size_t n = sizeof digits;
+    do {
+        digits[--n] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0 || sizeof digits - n < min_digits);
+    hoteli_print_n(p, digits + n, sizeof digits - n);
+}
+
+static void hoteli_print_int(hoteli_printer *p, int64_t value) {
+    if (value < 0) hoteli_print(p, "-");
+    hoteli_print_uint(p, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 1);
+}
+
+static void hoteli_print_hex(hoteli_printer *p, const void *bytes, size_t size) {
+    const uint8_t *b = (const uint8_t *)bytes;
+    size_t i;
+    for (i = 0; i < size; i++) {
+        hoteli_print_n(p, &"0123456789abcdef"[b[i] >> 4], 1);
+        hoteli_print_n(p, &"0123456789abcdef"[b[i] & 15], 1);
+    }
+}
+
+/* Brings a positive number into [1, 10) and returns the power of ten that was taken out. */
+static int hoteli_print_scale(double *value) {
+    static const double powers[] = {1e256, 1e128, 1e64, 1e32, 1e16, 1e8, 1e4, 1e2, 1e1};
+    int i, exponent = 0, step = 256;
+    for (i = 0; i < 9; i++, step = step > 1 ? step / 2 : 1) {
+        if (*value >= powers[i]) {
+            *value /= powers[i];
+            exponent += step;
+        } else if (*value < 1 && *value * powers[i] < 10) {
+            *value *= powers[i];
+            exponent -= step;
+        }
+    }
+    return exponent;
+}
+
+/* Fifteen digits at most: for people, not for reading back. */
+static void hoteli_print_double(hoteli_printer *p, double value) {
+    char digits[16];
+    uint64_t bits, whole;
+    int exponent, count = 15, point, i;
+    memcpy(&bits, &value, 8);
+    if (value != value) {
+        hoteli_print(p, "NaN");
+        return;
+    }
+    if (bits >> 63) {
+        hoteli_print(p, "-");
+        value = -value;
+    }
+    if (bits << 1 == UINT64_C(0x7FF) << 53) {
+        hoteli_print(p, "Infinity");
+        return;
+    }
+    exponent = bits << 1 == 0 ? 0 : hoteli_print_scale(&value);
+    whole = (uint64_t)(value * 1e14 + 0.5);
+    if (whole >= UINT64_C(1000000000000000)) {
+        whole /= 10;
+        exponent++;
+    }
+    for (i = 15; i > 0; i--, whole /= 10) digits[i - 1] = (char)('0' + whole % 10);
+    while (count > 1 && digits[count - 1] == '0') count--;
+    point = exponent >= 0 && exponent < 15 ? exponent + 1 : 1;
+    if (exponent < 0 && exponent >= -4) {
+        hoteli_print_n(p, "0.0000", (size_t)(1 - exponent));
+        hoteli_print_n(p, digits, (size_t)count);
+        return;
+    }
+    while (count < point) digits[count++] = '0';
+    hoteli_print_n(p, digits, (size_t)point);
+    if (count > point) hoteli_print(p, ".");
+    hoteli_print_n(p, digits + point, (size_t)(count - point));
+    if (point == exponent + 1) return;
+    hoteli_print(p, exponent < 0 ? "e-" : "e+");
+    hoteli_print_uint(p, (uint64_t)(exponent < 0 ? -exponent : exponent), 2);
+}
+
+/* One character as it is, or escaped if a terminal would obey it or it is not UTF-8. */
+static void hoteli_print_char(hoteli_printer *p, const char *at, size_t size) {
+    unsigned char c = (unsigned char)*at;
+    bool control = c < 0x20 || c == 0x7F || (c == 0xC2 && size == 2 && (uint8_t)at[1] < 0xA0);
+    if (c == '\n' || c == '\t' || c == '\r') {
+        hoteli_print(p, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r");
+    } else if (size == 0 || control) {
+        for (size += size == 0; size > 0; size--, at++) {
+            hoteli_print(p, "\\x");
+            hoteli_print_hex(p, at, 1);
+        }
+    } else {
+        hoteli_print_n(p, at, size);
+    }
+}
+
+/* Text from outside, cut between characters. */
+static void hoteli_print_text(hoteli_printer *p, hotel_string text, bool quoted) {
+    size_t i = 0;
+    if (quoted) hoteli_print(p, "\"");
+    while (i < text.size && i < HOTELI_PRINT_TEXT) {
+        size_t n = hoteli_utf8_sequence(text.text + i, text.size - i);
+        if (quoted && (text.text[i] == '"' || text.text[i] == '\\')) hoteli_print(p, "\\");
+        hoteli_print_char(p, text.text + i, n);
+        i += n > 0 ? n : 1;
+    }
+    if (quoted) hoteli_print(p, "\"");
+    if (i == text.size) return;
+    hoteli_print(p, "... (");
+    hoteli_print_uint(p, text.size, 1);
+    hoteli_print(p, " bytes)");
+}
+
+static void hoteli_print_value(hoteli_printer *p, const hotel_value_view *v, int depth);
+
+/* "[1, 2]" or "{a: 1}"; members beyond the first ones are counted. */
+static void hoteli_print_list(hoteli_printer *p, const hotel_value_view *v, int depth) {
+    bool is_map = v->type == HOTEL_TYPE_MAP;
+    hotel_list list = v->as.list;
+    hotel_attr_view item;
+    size_t count = 0;
+    hoteli_print(p, is_map ? "{" : "[");
+    memset(&item, 0, sizeof item);
+    while (depth < HOTELI_PRINT_DEPTH &&
+           (is_map ? hotel_next_attr(&list, &item) : hotel_next_value(&list, &item.value))) {
+        if (++count > HOTELI_PRINT_ITEMS) continue;
+        if (count > 1) hoteli_print(p, ", ");
+        if (is_map) hoteli_print_text(p, item.key, false);
+        if (is_map) hoteli_print(p, ": ");
+        hoteli_print_value(p, &item.value, depth + 1);
+    }
+    if (depth >= HOTELI_PRINT_DEPTH) hoteli_print(p, "...");
+    if (count > HOTELI_PRINT_ITEMS) {
+        hoteli_print(p, ", ... (");
+        hoteli_print_uint(p, count - HOTELI_PRINT_ITEMS, 1);
+        hoteli_print(p, " more)");
+    }
+    hoteli_print(p, is_map ? "}" : "]");
+}
+
+static void hoteli_print_value(hoteli_printer *p, const hotel_value_view *v, int depth) {
+    switch (v->type) {
+    case HOTEL_TYPE_STRING: hoteli_print_text(p, v->as.string, true); break;
+    case HOTEL_TYPE_BOOL: hoteli_print(p, v->as.boolean ? "true" : "false"); break;
+    case HOTEL_TYPE_INT: hoteli_print_int(p, v->as.integer); break;
+    case HOTEL_TYPE_DOUBLE: hoteli_print_double(p, v->as.real); break;
+    case HOTEL_TYPE_BYTES:
+        hoteli_print(p, "0x");
+        hoteli_print_hex(p, v->as.string.text, HOTELI_MIN(v->as.string.size, (size_t)32));
+        if (v->as.string.size > 32) {
+            hoteli_print(p, "... (");
+            hoteli_print_uint(p, v->as.string.size, 1);
+            hoteli_print(p, " bytes)");
+        }
+        break;
+    case HOTEL_TYPE_ARRAY:
+    case HOTEL_TYPE_MAP: hoteli_print_list(p, v, depth); break;
+    default: hoteli_print(p, "(empty)"); break;
+    }
+}
+
+static void hoteli_print_key(hoteli_printer *p, const char *indent, hotel_string key) {
+    hoteli_print(p, indent);
+    hoteli_print_style(p, "\033[36m");
+    hoteli_print_text(p, key, false);
+    hoteli_print_style(p, "\033[0m");
+    hoteli_print(p, " = ");
+}
+
+static void hoteli_print_attrs(hoteli_printer *p, const char *indent, hotel_list attributes) {
+    hotel_attr_view attribute;
+    while (hotel_next_attr(&attributes, &attribute)) {
+        hoteli_print_key(p, indent, attribute.key);
+        hoteli_print_value(p, &attribute.value, 0);
+        hoteli_print(p, "\n");
+    }
+}
+
+/* What formats other than OTLP say by attributes of these names (SP-101). */
+static void hoteli_print_named(hoteli_printer *p, const char *indent, const char *name,
+                               hotel_string text) {
+    hotel_string key;
+    if (text.size == 0) return;
+    key.text = name;
+    key.size = strlen(name);
+    hoteli_print_key(p, indent, key);
+    hoteli_print_text(p, text, true);
+    hoteli_print(p, "\n");
+}
+
+static void hoteli_print_dropped(hoteli_printer *p, const char *indent, const char *name,
+                                 uint32_t count) {
+    hotel_string key;
+    if (count == 0) return;
+    key.text = name;
+    key.size = strlen(name);
+    hoteli_print_key(p, indent, key);
+    hoteli_print_uint(p, count, 1);
+    hoteli_print(p, "\n");
+}
+
+/* 2026-11-23T15:55:36.123456789Z, by the proleptic Gregorian calendar. */
+static void hoteli_print_time(hoteli_printer *p, uint64_t ns) {
+    uint64_t seconds = ns / 1000000000u, day = seconds / 86400u;
+    uint32_t rest = (uint32_t)(seconds % 86400u);
+    /* Years begin in March, so that the leap day is the last one; eras have 400 years. */
+    uint32_t era_day = (uint32_t)((day + 719468u) % 146097u);
+    uint64_t era = (day + 719468u) / 146097u;
+    uint32_t year = (era_day - era_day / 1460 + era_day / 36524 - era_day / 146096) / 365;
+    uint32_t year_day = era_day - (365 * year + year / 4 - year / 100);
+    uint32_t month = (5 * year_day + 2) / 153;
+    hoteli_print_uint(p, era * 400 + year + (month >= 10), 4);
+    hoteli_print(p, "-");
+    hoteli_print_uint(p, month < 10 ? month + 3 : month - 9, 2);
+    hoteli_print(p, "-");
+    hoteli_print_uint(p, year_day - (153 * month + 2) / 5 + 1, 2);
+    hoteli_print(p, "T");
+    hoteli_print_uint(p, rest / 3600, 2);
+    hoteli_print(p, ":");
+    hoteli_print_uint(p, rest / 60 % 60, 2);
+    hoteli_print(p, ":");
+    hoteli_print_uint(p, rest % 60, 2);
+    hoteli_print(p, ".");
+    hoteli_print_uint(p, ns % 1000000000u, 9);
+    hoteli_print(p, "Z");
+}
+
+/* From one time to another, in the unit that suits; the later may be the first. */
+static void hoteli_print_duration(hoteli_printer *p, uint64_t from, uint64_t to) {
+    uint64_t ns = to >= from ? to - from : from - to, unit = 1;
+    const char *name = " ns";
+    if (ns >= 1000000000) {
+        unit = 1000000000;
+        name = " s";
+    } else if (ns >= 1000) {
+        unit = ns >= 1000000 ? 1000000 : 1000;
+        name = unit == 1000 ? " us" : " ms";
+    }
+    if (to < from) hoteli_print(p, "-");
+    hoteli_print_uint(p, ns / unit, 1);
+    if (unit > 1) {
+        hoteli_print(p, ".");
+        hoteli_print_uint(p, ns % unit / (unit / 1000), 3);
+    }
+    hoteli_print(p, name);
+}
+
+static void hoteli_print_ids(hoteli_printer *p, const hotel_span_context *context) {
+    hoteli_print(p, "\n    trace ");
+    hoteli_print_hex(p, context->trace_id, 16);
+    hoteli_print(p, " span ");
+    hoteli_print_hex(p, context->span_id, 8);
+}
+
+static void hoteli_print_events(hoteli_printer *p, const hotel_span_view *span) {
+    hotel_list events = span->events;
+    hotel_event_view event;
+    while (hotel_next_event(&events, &event)) {
+        hoteli_print(p, "    event ");
+        hoteli_print_text(p, event.name, true);
+        hoteli_print(p, event.time_ns >= span->start_time_ns ? " at +" : " at ");
+        hoteli_print_duration(p, span->start_time_ns, event.time_ns);
+        hoteli_print(p, "\n");
+        hoteli_print_attrs(p, "        ", event.attributes);
+        hoteli_print_dropped(p, "        ", "otel.dropped_attributes_count",
+                             event.dropped_attributes);
+    }
+}
+
+static void hoteli_print_links(hoteli_printer *p, const hotel_span_view *span) {
+    hotel_list links = span->links;
+    hotel_link_view link;
+    while (hotel_next_link(&links, &link)) {
+        hoteli_print(p, "    link to trace ");
+        hoteli_print_hex(p, link.context.trace_id, 16);
+        hoteli_print(p, " span ");
+        hoteli_print_hex(p, link.context.span_id, 8);
+        hoteli_print(p, link.context.is_remote ? " (remote)\n" : "\n");
+        hoteli_print_named(p, "        ", "tracestate", link.trace_state);
+        hoteli_print_attrs(p, "        ", link.attributes);
+        hoteli_print_dropped(p, "        ", "otel.dropped_attributes_count",
+                             link.dropped_attributes);
+    }
+}
+
+/* The span's first lines: name, kind, IDs, times. */
+static void hoteli_print_identity(hoteli_printer *p, const hotel_span_view *span) {
+    static const char *const kinds[] = {" (unspecified)", " (internal)", " (server)",
+                                        " (client)", " (producer)", " (consumer)"};
+    hoteli_print(p, "span ");
+    hoteli_print_style(p, "\033[1m");
+    hoteli_print_text(p, span->name, true);
+    hoteli_print_style(p, "\033[0m");
+    hoteli_print(p, kinds[span->kind]);
+    hoteli_print_ids(p, &span->context);
+    hoteli_print(p, " flags ");
+    hoteli_print_hex(p, &span->context.trace_flags, 1);
+    if (span->has_parent) {
+        hoteli_print(p, "\n    parent ");
+        hoteli_print_hex(p, span->parent_span_id, 8);
+        if (span->has_remote_parent) hoteli_print(p, " (remote)");
+    }
+    hoteli_print(p, "\n    start ");
+    hoteli_print_time(p, span->start_time_ns);
+    hoteli_print(p, " duration ");
+    hoteli_print_duration(p, span->start_time_ns, span->end_time_ns);
+    hoteli_print(p, "\n");
+    hoteli_print_named(p, "    ", "tracestate", span->trace_state);
+}
+
+static void hoteli_print_span(hoteli_printer *p, const hotel_span_view *span) {
+    hoteli_print_identity(p, span);
+    if (span->status != HOTEL_STATUS_UNSET) {
+        bool is_ok = span->status == HOTEL_STATUS_OK;
+        hoteli_print(p, "    otel.status_code = ");
+        hoteli_print_style(p, is_ok ? "\033[32m" : "\033[31m");
+        hoteli_print(p, is_ok ? "OK" : "ERROR");
+        hoteli_print_style(p, "\033[0m");
+        hoteli_print(p, "\n");
+        hoteli_print_named(p, "    ", "otel.status_description", span->status_description);
+    }
+    hoteli_print_attrs(p, "    ", span->attributes);
+    hoteli_print_dropped(p, "    ", "otel.dropped_attributes_count", span->dropped_attributes);
+    hoteli_print_events(p, span);
+    hoteli_print_dropped(p, "    ", "otel.dropped_events_count", span->dropped_events);
+    hoteli_print_links(p, span);
+    hoteli_print_dropped(p, "    ", "otel.dropped_links_count", span->dropped_links);
+    hoteli_print_named(p, "    ", "otel.scope.name", span->scope.name);
+    hoteli_print_named(p, "    ", "otel.scope.version", span->scope.version);
+    hoteli_print_named(p, "    ", "otel.library.name", span->scope.name);
+    hoteli_print_named(p, "    ", "otel.library.version", span->scope.version);
+    hoteli_print_named(p, "    ", "otel.scope.schema_url", span->scope.schema_url);
+    hoteli_print_attrs(p, "    otel.scope.", span->scope.attributes);
+}
+
+static void hoteli_print_batch(hoteli_printer *p, const hotel_batch *batch) {
+    hotel_spans spans = hotel_batch_spans(batch);
+    const uint8_t *group = NULL;
+    hotel_span_view span;
+    while (!p->failed && hotel_next_span(&spans, &span)) {
+        if (spans.groups.at != group) {
+            group = spans.groups.at;
+            hoteli_print(p, "resource\n");
+            hoteli_print_attrs(p, "    ", span.resource.attributes);
+            hoteli_print_named(p, "    ", "schema_url", span.resource.schema_url);
+        }
+        hoteli_print_span(p, &span);
+    }
+    hoteli_print_flush(p);
+}
+
+/* Writing to a pipe that nobody reads raises SIGPIPE: held back, and taken away if it came. */
+static hotel_result hoteli_console_export(const hotel_batch *batch, void *user_data) {
+    uintptr_t setting = (uintptr_t)user_data;
+    hoteli_printer p;
+    sigset_t broken, before, pending;
+    bool was_pending;
+    int error = errno, number, cancel = hoteli_cancel_hold();
+    p.fd = (int)(setting >> 1);
+    p.color = setting & 1;
+    p.failed = false;
+    p.used = 0;
+    (void)sigemptyset(&broken);
+    (void)sigaddset(&broken, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &broken, &before);
+    was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+    hoteli_print_batch(&p, batch);
+    if (p.failed && !was_pending && sigpending(&pending) == 0 &&
+        sigismember(&pending, SIGPIPE) == 1)
+        (void)sigwait(&broken, &number);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    hoteli_cancel_back(cancel);
+    errno = error;
+    return p.failed ? HOTEL_ERR_FAILED : HOTEL_OK;
+}
+
+HOTEL_API hotel_exporter hotel_console_exporter(int descriptor) {
+    const char *no_color = getenv("NO_COLOR");
+    bool color = !(no_color && *no_color) && isatty(descriptor) == 1;
+    hotel_exporter exporter;
+    memset((void *)&exporter, 0, sizeof exporter);
+    exporter.export_fn = hoteli_console_export;
+    exporter.user_data = (void *)((uintptr_t)(unsigned)descriptor << 1 | color);
+    return exporter;
+}
+
+/* ---- in memory ---- */
+
+/* Batches are kept behind one another, which is one batch. What is below `used` never changes, so
+   readers need only that; busy keeps a reset out of an export. */
+static void hoteli_memory_enter(hotel_memory_exporter *m) {
+    int cancel = hoteli_cancel_hold();
+    while (__atomic_exchange_n(&m->busy, 1u, __ATOMIC_ACQUIRE) != 0) {
+        struct timespec pause = {0, 100000};
+        (void)nanosleep(&pause, NULL);
+    }
+    hoteli_cancel_back(cancel);
+}
+
+static void hoteli_memory_leave(hotel_memory_exporter *m) {
+    __atomic_store_n(&m->busy, 0u, __ATOMIC_RELEASE);
+}
+
+static hotel_result hoteli_memory_export(const hotel_batch *batch, void *user_data) {
+    hotel_memory_exporter *m = (hotel_memory_exporter *)user_data;
+    size_t size = batch->request_size, used;
+    hotel_result result = HOTEL_OK;
+    hoteli_memory_enter(m);
+    used = m->used;
+    if (HOTELI_GET(m->stopped) || size > m->capacity - used) {
+        HOTELI_SET(m->refused, m->refused + batch->num_spans);
+        result = HOTEL_ERR_FAILED;
+    } else if (size > 0) {
+        memcpy(m->memory + used, batch->request, size);
+        __atomic_store_n(&m->used, used + size, __ATOMIC_RELEASE);
+    }
+    hoteli_memory_leave(m);
+    return result;
+}
+
+static hotel_result hoteli_memory_shutdown(uint32_t timeout_ms, void *user_data) {
+    hotel_memory_exporter *m = (hotel_memory_exporter *)user_data;
+    (void)timeout_ms;
+    HOTELI_SET(m->stopped, 1u);
+    return HOTEL_OK;
+}
+
+HOTEL_API hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *exporter, void *memory,
+                                                     size_t capacity) {
+    hotel_exporter result;
+    memset((void *)&result, 0, sizeof result);
+    if (!exporter) return result;
+    memset(exporter, 0, sizeof *exporter);
+    exporter->memory = (uint8_t *)memory;
+    exporter->capacity = memory ? capacity : 0;
+    result.export_fn = hoteli_memory_export;
+    result.shutdown_fn = hoteli_memory_shutdown;
+    result.user_data = exporter;
+    return result;
+}
+
+HOTEL_API hotel_batch hotel_memory_exporter_batch(const hotel_memory_exporter *exporter) {
+    if (!exporter) return hotel_batch_of(NULL, 0);
+    return hotel_batch_of(exporter->memory, __atomic_load_n(&exporter->used, __ATOMIC_ACQUIRE));
+}
+
+HOTEL_API size_t hotel_memory_exporter_count(const hotel_memory_exporter *exporter) {
+    return hotel_memory_exporter_batch(exporter).num_spans;
+}
+
+HOTEL_API bool hotel_memory_exporter_at(const hotel_memory_exporter *exporter, size_t index,
+                                        hotel_span_view *out) {
+    hotel_batch batch = hotel_memory_exporter_batch(exporter);
+    hotel_spans spans = hotel_batch_spans(&batch);
+    while (hotel_next_span(&spans, out)) {
+        if (index-- == 0) return true;
+    }
+    return false;
+}
+
+HOTEL_API size_t hotel_memory_exporter_refused(const hotel_memory_exporter *exporter) {
+    return exporter ? HOTELI_GET(exporter->refused) : 0;
+}
+
+HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {
+    if (!exporter) return;
+    hoteli_memory_enter(exporter);
+    HOTELI_SET(exporter->refused, (size_t)0);
+    __atomic_store_n(&exporter->used, (size_t)0, __ATOMIC_RELEASE);
+    hoteli_memory_leave(exporter);
+}
+
+/* ==== [SECTION 43] CONFIGURATION ============================================================ */
 
 /* Where the settings of one destination come from. */
 typedef struct hoteli_plan {
@@ -6569,8 +9841,16 @@ typedef struct hoteli_plan {
 
 typedef struct hoteli_setup {
     const hotel_config *config;
-    hoteli_plan plans[HOTELI_MAX_DESTINATIONS];
-    hotel_destination by_environment;
+    hoteli_provider *provider;
+    uint32_t index; /* of the provider */
+    hoteli_plan plans[HOTELI_MAX_OF_PROVIDER];
+    hoteli_destination drafts[HOTELI_MAX_OF_PROVIDER]; /* until there is memory */
+    hoteli_destination *built[HOTELI_MAX_OF_PROVIDER];
+    uint32_t num_drafts;
+    uint32_t num_planned; /* valid or not */
+    uint32_t drain_delay_ms;
+    hotel_destination by_environment[2];
+    hotel_exporter console;
     const char *service;
     const char *attributes; /* OTEL_RESOURCE_ATTRIBUTES */
     size_t num_attributes;
@@ -6675,6 +9955,34 @@ static void hoteli_bad_endpoint(hoteli_setup *s, const char *source, const char 
     hoteli_fail_setup(s, HOTEL_ERR_ENDPOINT);
 }
 
+/* A boolean: "true" in any case is true, and all else false, with a word about it (EP-02). */
+static bool hoteli_boolean(const hoteli_setup *s, bool code, const char *name) {
+    const char *value = code ? NULL : hoteli_env(s, name);
+    size_t size;
+    if (code) return true;
+    if (!value) return false;
+    size = strlen(value);
+    hoteli_trim(&value, &size);
+    if (hoteli_is_word(value, size, "true")) return true;
+    if (!hoteli_is_word(value, size, "false"))
+        hoteli_bad_variable(name, value, "is neither true nor false", "false is used");
+    return false;
+}
+
+/* One of some words in any case (EP-07): its place in the list; -1 when unset or unknown. */
+static int hoteli_choice(const hoteli_setup *s, const char *name, const char *const *words,
+                         int count, const char *instead) {
+    const char *value = hoteli_env(s, name), *word = value;
+    size_t size = value ? strlen(value) : 0;
+    int i;
+    if (!value) return -1;
+    hoteli_trim(&word, &size);
+    for (i = 0; i < count; i++)
+        if (hoteli_is_word(word, size, words[i])) return i;
+    hoteli_bad_variable(name, value, "is not a value that is known here", instead);
+    return -1;
+}
+
 /* Settings that this build cannot follow are named, with what happens instead. */
 static void hoteli_unsupported(const hoteli_setup *s) {
     static const char *const tls[] = {"CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"};
@@ -6693,15 +10001,6 @@ static void hoteli_unsupported(const hoteli_setup *s) {
                 hoteli_bad_variable(name, value, "needs TLS, which this version does not have",
                                     "it is ignored");
         }
-        hoteli_text_start(&text, name, sizeof name);
-        hoteli_say(&text, prefixes[k]);
-        hoteli_say(&text, "COMPRESSION");
-        value = hoteli_env(s, name);
-        if (value && !hoteli_is_word(value, strlen(value), "none"))
-            hoteli_bad_variable(name, value,
-                                hoteli_is_word(value, strlen(value), "gzip")
-                                    ? "is not supported by this version"
-                                    : "is neither none nor gzip", "none is used");
         hoteli_text_start(&text, name, sizeof name);
         hoteli_say(&text, prefixes[k]);
         hoteli_say(&text, "PROTOCOL");
@@ -6890,6 +10189,52 @@ static void hoteli_write_head_text(hoteli_text *text, const hoteli_plan *p,
     hoteli_say(text, "Content-Type: application/x-protobuf\r\nContent-Length: ");
 }
 
+#if defined(HATCHET_OTEL_ZLIB)
+#define HOTELI_ZLIB_HERE true
+#else
+#define HOTELI_ZLIB_HERE false
+#endif
+
+/* gzip or not: code, else the first variable that can be followed (OX-08). */
+static bool hoteli_plan_gzip(hoteli_setup *s, uint32_t asked) {
+    static const char *const names[] = {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+                                        "OTEL_EXPORTER_OTLP_COMPRESSION"};
+    int i;
+    if (asked > HOTEL_COMPRESSION_GZIP) {
+        hoteli_bad_config("compression", asked, HOTEL_COMPRESSION_NONE);
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+        return false;
+    }
+    if (asked == HOTEL_COMPRESSION_GZIP && !HOTELI_ZLIB_HERE)
+        hoteli_log(HOTEL_LOG_WARN, HOTEL_LOG_ID_BAD_CONFIG,
+                   "compression: gzip needs HATCHET_OTEL_ZLIB where the implementation is "
+                   "compiled; none is used");
+    if (asked != HOTEL_COMPRESSION_DEFAULT)
+        return asked == HOTEL_COMPRESSION_GZIP && HOTELI_ZLIB_HERE;
+    for (i = 0; i < 2; i++) {
+        const char *value = hoteli_env(s, names[i]);
+        if (!value) continue;
+        if (hoteli_is_word(value, strlen(value), "none")) return false;
+        if (!hoteli_is_word(value, strlen(value), "gzip")) {
+            hoteli_bad_variable(names[i], value, "is neither none nor gzip", "it is ignored");
+            continue;
+        }
+        if (!HOTELI_ZLIB_HERE)
+            hoteli_bad_variable(names[i], value, "needs a build with HATCHET_OTEL_ZLIB",
+                                "none is used");
+        return HOTELI_ZLIB_HERE;
+    }
+    return false;
+}
+
+/* A number of hotel_destination where 0 and HOTEL_NONE are the default. */
+static uint32_t hoteli_plan_number(const char *what, uint32_t asked, uint32_t usual,
+                                   uint32_t most) {
+    if (!asked || asked == HOTEL_NONE) return usual;
+    if (asked > most) hoteli_bad_config(what, asked, most);
+    return HOTELI_MIN(asked, most);
+}
+
 /* Bytes of the arena that is there, or to be made. */
 static size_t hoteli_plan_arena(const hotel_config *c) {
     size_t bytes = (size_t)2 << 20;
@@ -6905,6 +10250,7 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
     size_t arena = hoteli_plan_arena(s->config);
     uint32_t chunks = (uint32_t)(arena / HATCHET_OTEL_CHUNK_BYTES), most, bytes;
     hoteli_text text;
+    if (d->exports) d->exporter = *c->exporter;
     p->headers_variable = "headers";
     if (!c->headers || !c->num_headers) {
         p->headers_variable = "OTEL_EXPORTER_OTLP_TRACES_HEADERS";
@@ -6925,6 +10271,10 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
     d->max_queue = hoteli_number(s, c->max_queue_size, "OTEL_BSP_MAX_QUEUE_SIZE", NULL, 1, 2048);
     d->max_batch = hoteli_number(s, c->max_export_batch_size, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
                                  NULL, 1, 512);
+    if (c->simple) {
+        d->delay_ms = 0;
+        d->max_batch = 1;
+    }
     most = HOTELI_MAX(chunks / 4 * 3 / share, 1u);
     d->max_chunks = most;
     if (d->max_queue > most || !d->max_queue) {
@@ -6936,13 +10286,19 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
         if (d->max_batch != 512) hoteli_bad_config("max_export_batch_size", d->max_batch, used);
         d->max_batch = used;
     }
+    d->max_inflight = hoteli_plan_number("max_inflight", c->max_inflight, 1, HOTELI_MAX_INFLIGHT);
+    if (d->exports) d->max_inflight = 1;
+    d->gzip = !d->exports && hoteli_plan_gzip(s, (uint32_t)c->compression);
+    d->max_response = hoteli_plan_number("max_response_bytes", c->max_response_bytes, 4u << 20,
+                                         UINT32_MAX - 1);
+    /* Memory that is given has to do for all of them. */
+    if (s->config->memory) arena /= d->max_inflight * (d->gzip ? 2u : 1u);
     bytes = (uint32_t)HOTELI_MAX(HOTELI_MIN(arena / 2, (size_t)512 << 10), (size_t)1024);
-    d->max_bytes = c->max_request_bytes && c->max_request_bytes != HOTEL_NONE
-                       ? HOTELI_MIN(c->max_request_bytes, (uint32_t)64 << 20) : bytes;
+    d->max_bytes = hoteli_plan_number("max_request_bytes", c->max_request_bytes, bytes, 64u << 20);
     hoteli_text_start(&text, NULL, 0);
-    hoteli_write_head_text(&text, p, d);
+    if (!d->exports) hoteli_write_head_text(&text, p, d);
     d->head_size = text.size;
-    d->capacity = d->head_size + 32 + d->max_bytes;
+    d->capacity = d->head_size + HOTELI_HEAD_TAIL + d->max_bytes;
 }
 
 /* service.name when nobody gave one (SP-91). */
@@ -6963,87 +10319,166 @@ static void hoteli_program_name(char *out, size_t capacity) {
     }
 }
 
-/* OTEL_RESOURCE_ATTRIBUTES: one error and the whole of it is discarded (EV-02). */
 static void hoteli_plan_resource(hoteli_setup *s) {
-    const char *variable = "OTEL_RESOURCE_ATTRIBUTES", *cursor, *end;
-    hoteli_pair pair;
-    int result;
+    const char *cursor;
     s->service = s->config->service_name ? s->config->service_name
                                          : hoteli_env(s, "OTEL_SERVICE_NAME");
-    s->attributes = cursor = hoteli_env(s, variable);
+    s->attributes = cursor = hoteli_env(s, "OTEL_RESOURCE_ATTRIBUTES");
     hoteli_program_name(s->program, sizeof s->program);
     if (!cursor) return;
-    end = cursor + strlen(cursor);
-    s->attributes_size = (size_t)(end - cursor);
-    while ((result = hoteli_list_next(&cursor, end, &pair)) != 0) {
-        bool ok = result > 0, key_ok = true;
-        char byte[1024];
-        if (ok && pair.key_size <= sizeof byte && pair.value_size <= sizeof byte) {
-            size_t n = hoteli_percent_decode(byte, pair.key, pair.key_size, &key_ok);
-            key_ok = key_ok && hoteli_utf8_valid(byte, n);
-            n = hoteli_percent_decode(byte, pair.value, pair.value_size, &ok);
-            ok = ok && hoteli_utf8_valid(byte, n);
-        } else {
-            ok = false;
+    s->attributes_size = strlen(cursor);
+    for (s->num_attributes = 1; (cursor = strchr(cursor, ',')) != NULL; cursor++)
+        s->num_attributes++;
+}
+
+/* OTEL_RESOURCE_ATTRIBUTES, decoded into room that it fits: one error and the whole of it is
+   discarded (EV-02). Returns how many there are. */
+static size_t hoteli_decode_resource(const hoteli_setup *s, hotel_attr *list, char *room) {
+    const char *cursor = s->attributes, *end = cursor + s->attributes_size;
+    size_t n = 0;
+    hoteli_pair pair;
+    int found;
+    while ((found = hoteli_list_next(&cursor, end, &pair)) != 0) {
+        bool key_ok = false, value_ok = false;
+        if (found > 0) {
+            char *key = room, *value;
+            size_t key_size = hoteli_percent_decode(key, pair.key, pair.key_size, &key_ok);
+            size_t value_size;
+            value = key + key_size;
+            value_size = hoteli_percent_decode(value, pair.value, pair.value_size, &value_ok);
+            room = value + value_size;
+            key_ok = key_ok && hoteli_utf8_valid(key, key_size);
+            value_ok = value_ok && hoteli_utf8_valid(value, value_size);
+            list[n++] = hotel_attrn(key, key_size, hotel_of_strn(value, value_size));
         }
-        if (ok && key_ok) {
-            s->num_attributes++;
-            continue;
-        }
-        hoteli_bad_variable(variable, s->attributes, "is not a list of key=value, percent-encoded",
-                            "all of it is ignored");
-        s->attributes = NULL;
-        s->num_attributes = s->attributes_size = 0;
-        return;
+        if (key_ok && value_ok) continue;
+        hoteli_bad_variable("OTEL_RESOURCE_ATTRIBUTES", s->attributes,
+                            "is not a list of key=value, percent-encoded", "all of it is ignored");
+        return 0;
     }
+    return n;
 }
 
 static size_t hoteli_resource_count(const hoteli_setup *s) {
     return 6 + s->num_attributes + (s->config->resource ? s->config->num_resource : 0);
 }
 
+/* ---- detectors ---- */
+
+/* Memory for what detectors find, taken only where there are some. */
+#define HOTELI_DETECTED_SIZE 8192u
+
+static size_t hoteli_detect_bytes(const hotel_config *c) {
+    return c->detectors && c->num_detectors ? 2 * HOTELI_DETECTED_SIZE + 32 : 0;
+}
+
+static void hoteli_bad_detector(const hotel_detector *d, const char *problem) {
+    char words[256];
+    hoteli_text text;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say(&text, "the detector ");
+    hoteli_say_quoted(&text, d->name ? d->name : "", hotel_text_size(d->name));
+    hoteli_say(&text, " failed: ");
+    hoteli_say(&text, problem);
+    hoteli_say(&text, "; what it found before is used");
+    hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_DETECTOR, &text);
+}
+
+/* Runs the detectors in their order; false without memory. */
+static bool hoteli_detect(const hotel_config *c, hotel_resource *out) {
+    size_t room = hoteli_detect_bytes(c) ? HOTELI_DETECTED_SIZE : 0, i;
+    char *memory = room ? (char *)hoteli_carve(room + 1) : NULL;
+    (void)hotel_resource_start(out, memory, room, NULL);
+    if (!room) return true;
+    if (!memory) return false;
+    memory[room] = 0;
+    out->ignore_environment = c->ignore_environment;
+    for (i = 0; i < c->num_detectors; i++) {
+        const hotel_detector *d = &c->detectors[i];
+        bool conflict = out->schema_conflict;
+        hotel_result result = HOTEL_ERR_ARGUMENT;
+        if (d->detect_fn) {
+            hoteli_t.quiet++;
+            result = d->detect_fn(out, d->user_data);
+            hoteli_loud();
+        }
+        if (out->schema_conflict) {
+            if (!conflict)
+                hoteli_bad_detector(d, "its schema URL differs from that of an earlier one, and "
+                                       "the resource has none now");
+        } else if (result != HOTEL_OK) {
+            hoteli_bad_detector(d, d->detect_fn ? hotel_result_text(result) : "it has no function");
+        }
+    }
+    return true;
+}
+
+/* Merges what was found with the other sources, which are in one list, the weakest first: its
+   first `num_defaults` are weaker than what was found, the others stronger (SP-95). Each key is
+   left on one side. Returns the new count. */
+static size_t hoteli_detect_merge(hotel_resource *found, hotel_attr *list, size_t count,
+                                  size_t num_defaults) {
+    size_t i, kept = 0;
+    for (i = num_defaults; i < count; i++)
+        if (list[i].key) hoteli_resource_remove(found, list[i].key, list[i].key_size);
+    for (i = 0; i < count; i++) {
+        if (i < num_defaults && hoteli_resource_find(found, list[i].key, list[i].key_size).size)
+            continue;
+        list[kept++] = list[i];
+    }
+    return kept;
+}
+
+/* The schema URL of the whole, on which code and detectors must agree (SP-94). */
+static const char *hoteli_detect_schema(hotel_resource *found, hoteli_setup *s) {
+    const char *asked = s->config->resource_schema_url;
+    bool conflict = found->schema_conflict;
+    if (!found->memory) return asked;
+    if (hotel_resource_set_schema(found, asked) == HOTEL_ERR_MEMORY) return asked;
+    if (found->schema_conflict && !conflict)
+        hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
+                   "resource_schema_url differs from that of the detectors; the resource has none");
+    if (found->schema_conflict) hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+    /* hoteli_detect() put a NUL behind the memory, at whose end it stands. */
+    return (const char *)found->memory + found->capacity - found->schema_size;
+}
+
 /* All sources in one list, the weakest first: of a key the last value counts (SP-94, SP-95). */
-static bool hoteli_build_resource(const hoteli_setup *s) {
+static bool hoteli_build_resource(hoteli_setup *s) {
     size_t count = hoteli_resource_count(s), n = 0, i, size;
-    const char *schema = s->config->resource_schema_url;
+    const char *schema;
+    hotel_resource found;
     hotel_attr *list = (hotel_attr *)hoteli_carve(count * sizeof *list);
+    hoteli_provider *p = s->provider;
     char *text = (char *)hoteli_carve(s->attributes_size + 1);
     uint32_t dropped = 0;
     hoteli_cursor c;
-    if (!list || !text) return false;
+    if (!list || !text || !hoteli_detect(s->config, &found)) return false;
     list[n++] = hotel_str("telemetry.sdk.name", "hatchet_otel");
     list[n++] = hotel_str("telemetry.sdk.language", "c");
     list[n++] = hotel_str("telemetry.sdk.version", HOTEL_VERSION_STRING);
     list[n++] = hotel_str("service.name", s->program);
-    if (s->attributes) {
-        const char *cursor = s->attributes, *end = cursor + s->attributes_size;
-        hoteli_pair pair;
-        bool ok;
-        while (hoteli_list_next(&cursor, end, &pair) > 0) {
-            char *key = text, *value;
-            size_t key_size = hoteli_percent_decode(key, pair.key, pair.key_size, &ok);
-            value = text += key_size;
-            pair.value_size = hoteli_percent_decode(value, pair.value, pair.value_size, &ok);
-            text += pair.value_size;
-            list[n++] = hotel_attrn(key, key_size, hotel_of_strn(value, pair.value_size));
-        }
-    }
+    if (s->attributes) n += hoteli_decode_resource(s, list + n, text);
     if (s->service && !s->config->service_name) list[n++] = hotel_str("service.name", s->service);
     for (i = 0; s->config->resource && i < s->config->num_resource; i++)
         list[n++] = s->config->resource[i];
     if (s->config->service_name) list[n++] = hotel_str("service.name", s->config->service_name);
-    size = hoteli_write_attrs(NULL, 0, list, n, UINT32_MAX, &dropped);
-    hoteli_g.resource_size = hoteli_field_size(size);
-    hoteli_g.resource = (uint8_t *)hoteli_carve(hoteli_g.resource_size);
-    if (hoteli_g.resource) {
-        c = hoteli_cursor_flat(hoteli_g.resource, hoteli_g.resource_size);
+    n = hoteli_detect_merge(&found, list, n, 4);
+    schema = hoteli_detect_schema(&found, s);
+    size = hoteli_write_attrs(NULL, 0, list, n, &hoteli_unlimited, UINT32_MAX, &dropped);
+    size += found.size;
+    p->resource_size = hoteli_field_size(size);
+    p->resource = (uint8_t *)hoteli_carve(p->resource_size);
+    if (p->resource) {
+        c = hoteli_cursor_flat(p->resource, p->resource_size);
         hoteli_write_head(&c, 0x0a, size);
-        (void)hoteli_write_attrs(&c, 0x0a, list, n, UINT32_MAX, &dropped);
+        (void)hoteli_write_attrs(&c, 0x0a, list, n, &hoteli_unlimited, UINT32_MAX, &dropped);
+        hoteli_write(&c, found.memory, found.size);
     }
-    hoteli_g.resource_schema_size = hoteli_optional_text(NULL, 0x1a, schema);
-    hoteli_g.resource_schema = (uint8_t *)hoteli_carve(hoteli_g.resource_schema_size);
-    if (!hoteli_g.resource || !hoteli_g.resource_schema) return false;
-    c = hoteli_cursor_flat(hoteli_g.resource_schema, hoteli_g.resource_schema_size);
+    p->resource_schema_size = hoteli_optional_text(NULL, 0x1a, schema);
+    p->resource_schema = (uint8_t *)hoteli_carve(p->resource_schema_size);
+    if (!p->resource || !p->resource_schema) return false;
+    c = hoteli_cursor_flat(p->resource_schema, p->resource_schema_size);
     (void)hoteli_optional_text(&c, 0x1a, schema);
     return true;
 }
@@ -7051,34 +10486,60 @@ static bool hoteli_build_resource(const hoteli_setup *s) {
 /* Bytes that hoteli_carve will be asked for. Encoded resource attributes are at most their text
    and some bytes each; containers are measured by encoding. */
 static size_t hoteli_setup_bytes(const hoteli_setup *s) {
-    size_t total = 2 * (size_t)hoteli_g.max_span_bytes + HOTELI_STATE_SIZE + 48;
-    size_t count = hoteli_resource_count(s);
+    size_t total = 48, count = hoteli_resource_count(s);
     uint32_t i, dropped = 0;
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        const hoteli_destination *d = &hoteli_g.destinations[i];
-        total += d->capacity + d->head_size + d->max_queue * sizeof(uint32_t) + d->url.path_size +
-                 strlen(s->plans[i].suffix) + 80;
+    if (!s->index) total += 2 * (size_t)hoteli_g.max_span_bytes + HOTELI_STATE_SIZE;
+    if (s->provider->hooks & HOTELI_ON_END) total += hoteli_pool_size(hoteli_g.max_span_bytes) + 16;
+    for (i = 0; i < s->num_drafts; i++) {
+        const hoteli_destination *d = &s->drafts[i];
+        size_t request = sizeof(hoteli_request) + (d->capacity + 16) * (d->gzip ? 2 : 1) + 16;
+        total += sizeof *d + d->max_inflight * request + d->head_size +
+                 d->max_queue * sizeof(uint32_t) + d->url.path_size + strlen(s->plans[i].suffix) +
+                 96;
     }
     total += count * (sizeof(hotel_attr) + 32) + 2 * s->attributes_size + 512;
     total += 3 * hotel_text_size(s->service) + 3 * strlen(s->program);
-    total += hoteli_write_attrs(NULL, 0, s->config->resource, s->config->num_resource, UINT32_MAX,
+    total += hoteli_write_attrs(NULL, 0, s->config->resource, s->config->num_resource,
+                                &hoteli_unlimited, UINT32_MAX,
                                 &dropped);
+    total += hoteli_detect_bytes(s->config);
     return total + hoteli_optional_text(NULL, 0x1a, s->config->resource_schema_url);
 }
 
-static bool hoteli_build_destination(hoteli_destination *d, const hoteli_plan *p) {
+static bool hoteli_build_requests(hoteli_destination *d) {
+    size_t size = d->max_inflight * sizeof(hoteli_request);
+    hoteli_request *list = (hoteli_request *)hoteli_carve(size);
+    uint32_t i;
+    if (!list) return false;
+    memset((void *)list, 0, size);
+    for (i = 0; i < d->max_inflight; i++) {
+        list[i].to = d;
+        list[i].socket.fd = -1;
+        list[i].buffer = (uint8_t *)hoteli_carve(d->capacity);
+        if (d->gzip) list[i].packed = (uint8_t *)hoteli_carve(d->capacity);
+        if (!list[i].buffer || (d->gzip && !list[i].packed)) return false;
+    }
+    hoteli_pack_make(d);
+    d->requests = list;
+    return true;
+}
+
+static hoteli_destination *hoteli_build_destination(const hoteli_destination *draft,
+                                                    const hoteli_plan *p) {
+    hoteli_destination *d = (hoteli_destination *)hoteli_carve(sizeof *d);
+    char *path = (char *)hoteli_carve(draft->url.path_size + strlen(p->suffix) + 1);
     hoteli_text text;
-    char *path = (char *)hoteli_carve(d->url.path_size + strlen(p->suffix) + 1);
-    d->buffer = (uint8_t *)hoteli_carve(d->capacity);
+    if (!d) return NULL;
+    *d = *draft;
     d->queue = (uint32_t *)hoteli_carve(d->max_queue * sizeof(uint32_t));
     d->head = (char *)hoteli_carve(d->head_size + 1);
-    if (!path || !d->buffer || !d->queue || !d->head) return false;
+    if (!path || !d->queue || !d->head) return NULL;
     hoteli_text_start(&text, path, d->url.path_size + strlen(p->suffix) + 1);
     hoteli_say_n(&text, d->url.path, d->url.path_size);
     hoteli_say(&text, p->suffix);
     d->path = path;
     hoteli_text_start(&text, d->head, d->head_size + 1);
-    hoteli_write_head_text(&text, p, d);
+    if (!d->exports) hoteli_write_head_text(&text, p, d);
     d->url.path = NULL;
     d->builtin = p->config->transport == NULL;
     if (!d->builtin) {
@@ -7090,10 +10551,30 @@ static bool hoteli_build_destination(hoteli_destination *d, const hoteli_plan *p
         d->transport.receive_fn = hoteli_socket_receive;
         d->transport.descriptor_fn = hoteli_socket_descriptor;
         d->transport.close_fn = hoteli_socket_close;
-        d->transport.user_data = &d->socket;
-        d->socket.fd = -1;
     }
-    return true;
+    return hoteli_build_requests(d) ? d : NULL;
+}
+
+/* Memory of set-up, and who gave it. */
+static bool hoteli_allocate(hoteli_memory *memory, size_t size) {
+    const hotel_allocator *from = &hoteli_g.allocator;
+    memory->from = *from;
+    memory->at = from->allocate_fn ? from->allocate_fn(size, from->user_data) : malloc(size);
+    return memory->at != NULL;
+}
+
+static void hoteli_memory_free(hoteli_memory *memory) {
+    if (!memory->at) return;
+    if (memory->from.allocate_fn) memory->from.free_fn(memory->at, memory->from.user_data);
+    else free(memory->at);
+    memory->at = NULL;
+}
+
+/* What of the destinations is not in the set-up's memory is given back; none is left. */
+static void hoteli_drop_destinations(void) {
+    uint32_t i;
+    for (i = 0; i < hoteli_g.num_destinations; i++) hoteli_pack_release(hoteli_g.destinations[i]);
+    hoteli_g.num_destinations = 0;
 }
 
 /* Cuts the block into shards and chunks, all free. */
@@ -7138,9 +10619,8 @@ static bool hoteli_arena_make(const hoteli_setup *s) {
                                                         hoteli_g.user_memory));
     } else {
         bytes = hoteli_plan_arena(c) + HOTELI_MAX_SHARDS * sizeof(hoteli_shard) + HOTELI_LINE;
-        hoteli_g.arena_memory = malloc(bytes);
-        if (!hoteli_g.arena_memory) return false;
-        hoteli_arena_cut((uint8_t *)hoteli_g.arena_memory, bytes);
+        if (!hoteli_allocate(&hoteli_g.arena_memory, bytes)) return false;
+        hoteli_arena_cut((uint8_t *)hoteli_g.arena_memory.at, bytes);
     }
     return hoteli_g.num_chunks >= 4;
 }
@@ -7148,7 +10628,11 @@ static bool hoteli_arena_make(const hoteli_setup *s) {
 static bool hoteli_setup_make(const hoteli_setup *s) {
     size_t bytes = hoteli_setup_bytes(s);
     const hotel_config *c = s->config;
-    if (c->memory) {
+    if (c->memory && s->index) {
+        uintptr_t pad = -(uintptr_t)c->memory & 15u;
+        if (bytes + pad > c->memory_bytes) return false;
+        hoteli_g.setup_at = (uint8_t *)c->memory + pad;
+    } else if (c->memory) {
         uintptr_t pad = -(uintptr_t)c->memory & 15u;
         if (hoteli_g.arena && c->memory != hoteli_g.user_memory) return false;
         hoteli_g.user_memory = (uint8_t *)c->memory;
@@ -7158,63 +10642,301 @@ static bool hoteli_setup_make(const hoteli_setup *s) {
         if (hoteli_g.arena && hoteli_g.setup_at + bytes > (uint8_t *)hoteli_g.shards) return false;
         if (bytes + pad >= c->memory_bytes) return false;
     } else {
-        free(hoteli_g.setup_memory);
-        hoteli_g.setup_memory = malloc(bytes + 16);
-        if (!hoteli_g.setup_memory) return false;
-        hoteli_g.setup_at = (uint8_t *)hoteli_g.setup_memory;
+        hoteli_memory_free(&s->provider->memory);
+        if (!hoteli_allocate(&s->provider->memory, bytes + 16)) return false;
+        hoteli_g.setup_at = (uint8_t *)s->provider->memory.at;
     }
     hoteli_g.setup_room = bytes;
     return true;
 }
 
-/* In hotel_limits 0 is the default and HOTEL_NONE is zero. */
-static uint32_t hoteli_limit(uint32_t asked, uint32_t fallback, uint32_t most) {
-    uint32_t limit = asked == HOTEL_NONE ? 0 : asked ? asked : fallback;
-    return HOTELI_MIN(limit, most);
+/* A limit: code, else its variable, else the general one, else the default (4.2). */
+static uint32_t hoteli_limit(const hoteli_setup *s, uint32_t code, const char *variable,
+                             const char *general, uint32_t fallback, uint32_t most) {
+    return HOTELI_MIN(hoteli_number(s, code, variable, general, 0, fallback), most);
 }
 
-/* The limit on values waits: it is not for resources (SP-40). */
-static void hoteli_plan_limits(const hotel_config *c) {
-    const hotel_limits *from = &c->limits;
-    hotel_limits *to = &hoteli_g.limits;
-    uint32_t bytes = (uint32_t)HOTELI_MIN(hoteli_plan_arena(c) / 16, (size_t)64 << 20);
-    HOTELI_SET(to->attribute_count, hoteli_limit(from->attribute_count, 128, 65535));
-    HOTELI_SET(to->attribute_value_length, UINT32_MAX);
-    HOTELI_SET(to->attribute_value_depth, hoteli_limit(from->attribute_value_depth, 64, 200));
-    HOTELI_SET(to->event_count, hoteli_limit(from->event_count, 128, 65535));
-    HOTELI_SET(to->link_count, hoteli_limit(from->link_count, 128, 65535));
-    HOTELI_SET(to->event_attribute_count, hoteli_limit(from->event_attribute_count, 128, 65535));
-    HOTELI_SET(to->link_attribute_count, hoteli_limit(from->link_attribute_count, 128, 65535));
-    bytes = hoteli_limit(from->max_span_bytes, bytes, 64u << 20);
+static void hoteli_plan_limits(const hoteli_setup *s) {
+    const hotel_limits *from = &s->config->limits;
+    hotel_limits *to = &s->provider->limits;
+    uint32_t bytes = (uint32_t)HOTELI_MIN(hoteli_plan_arena(s->config) / 16, (size_t)64 << 20);
+    uint32_t n;
+    n = hoteli_limit(s, from->attribute_count, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+                     "OTEL_ATTRIBUTE_COUNT_LIMIT", 128, 65535);
+    HOTELI_SET(to->attribute_count, n);
+    n = hoteli_limit(s, from->attribute_value_length, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+                     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", UINT32_MAX, UINT32_MAX);
+    HOTELI_SET(to->attribute_value_length, n);
+    n = hoteli_limit(s, from->attribute_value_depth, NULL, NULL, 64, 200);
+    HOTELI_SET(to->attribute_value_depth, n);
+    n = hoteli_limit(s, from->event_count, "OTEL_SPAN_EVENT_COUNT_LIMIT", NULL, 128, 65535);
+    HOTELI_SET(to->event_count, n);
+    n = hoteli_limit(s, from->link_count, "OTEL_SPAN_LINK_COUNT_LIMIT", NULL, 128, 65535);
+    HOTELI_SET(to->link_count, n);
+    n = hoteli_limit(s, from->event_attribute_count, "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", NULL, 128,
+                     65535);
+    HOTELI_SET(to->event_attribute_count, n);
+    n = hoteli_limit(s, from->link_attribute_count, "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", NULL, 128,
+                     65535);
+    HOTELI_SET(to->link_attribute_count, n);
+    bytes = hoteli_limit(s, from->max_span_bytes, NULL, NULL, bytes, 64u << 20);
     bytes = HOTELI_MAX(bytes, (uint32_t)HATCHET_OTEL_CHUNK_BYTES);
-    /* Spans of before that are still open may be as large as they were allowed to be. */
+    /* Spans of before that are still open may be as large as they were allowed to be, and what the
+       first provider allows is what the exporter has space for. */
     if (hoteli_g.arena) bytes = HOTELI_MAX(bytes, hoteli_g.max_span_bytes);
     HOTELI_SET(to->max_span_bytes, bytes);
-    HOTELI_SET(hoteli_g.max_span_bytes, bytes);
+    if (!s->index) HOTELI_SET(hoteli_g.max_span_bytes, bytes);
 }
 
-static void hoteli_plan_common(hoteli_setup *s) {
-    const hotel_config *c = s->config;
-    uint32_t sampler = (uint32_t)c->sampler.type;
-    hoteli_g.no_threads = c->no_threads;
-    if (sampler > HOTEL_SAMPLER_ALWAYS_OFF) {
-        hoteli_bad_config("sampler.type", sampler, HOTEL_SAMPLER_DEFAULT);
-        sampler = HOTEL_SAMPLER_DEFAULT;
-        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+/* ---- samplers ---- */
+
+static bool hoteli_sampler_sound(const hotel_sampler *from) {
+    bool ratio = from->type == HOTEL_SAMPLER_TRACE_ID_RATIO ||
+                 from->type == HOTEL_SAMPLER_PARENT_BASED_TRACE_ID_RATIO;
+    if ((uint32_t)from->type > HOTEL_SAMPLER_CUSTOM) return false;
+    if (from->type == HOTEL_SAMPLER_CUSTOM) return from->sample_fn != NULL;
+    return !ratio || (from->ratio >= 0 && from->ratio <= 1); /* not so for NaN */
+}
+
+static uint64_t hoteli_ratio_threshold(double ratio) {
+    const double all = 9223372036854775808.0; /* 2^63 */
+    return ratio >= 1 ? (uint64_t)1 << 63 : (uint64_t)(ratio * all);
+}
+
+/* What a delegate is when nobody gave one. */
+static const hotel_sampler *hoteli_default_sampler(bool on) {
+    static hotel_sampler yes, no;
+    yes.type = HOTEL_SAMPLER_ALWAYS_ON;
+    no.type = HOTEL_SAMPLER_ALWAYS_OFF;
+    return on ? &yes : &no;
+}
+
+/* Copies a sampler and those it delegates to into a list; its place there, or
+   HOTELI_MAX_SAMPLERS when it cannot be used. */
+static uint32_t hoteli_sampler_add(hoteli_sampler *list, uint32_t *count,
+                                   const hotel_sampler *from) {
+    const hotel_sampler *delegates[5];
+    hotel_sampler root;
+    uint32_t at = *count, type = (uint32_t)from->type, i, num = 0;
+    hoteli_sampler *to;
+    if (at >= HOTELI_MAX_SAMPLERS || !hoteli_sampler_sound(from)) return HOTELI_MAX_SAMPLERS;
+    ++*count;
+    memset((void *)&root, 0, sizeof root);
+    root.type = HOTEL_SAMPLER_ALWAYS_ON;
+    if (type == HOTEL_SAMPLER_PARENT_BASED_ALWAYS_OFF) root.type = HOTEL_SAMPLER_ALWAYS_OFF;
+    if (type == HOTEL_SAMPLER_PARENT_BASED_TRACE_ID_RATIO) root.type = HOTEL_SAMPLER_TRACE_ID_RATIO;
+    root.ratio = from->ratio;
+    if (type == HOTEL_SAMPLER_ALWAYS_RECORD || type == HOTEL_SAMPLER_PARENT_BASED) {
+        delegates[num++] = from->root ? from->root : &root;
+    } else if (type <= HOTEL_SAMPLER_PARENT_BASED_ALWAYS_OFF ||
+               type == HOTEL_SAMPLER_PARENT_BASED_TRACE_ID_RATIO) {
+        delegates[num++] = &root;
+        type = HOTEL_SAMPLER_PARENT_BASED;
     }
-    HOTELI_SET(hoteli_g.sampler, sampler);
-    HOTELI_SET(hoteli_g.clock.now_ns_fn, (uint64_t(*)(void *))NULL);
-    HOTELI_SET(hoteli_g.clock.user_data, c->clock.user_data);
-    HOTELI_SET(hoteli_g.clock.now_ns_fn, c->clock.now_ns_fn);
-    memset((void *)&hoteli_g.id_generator, 0, sizeof hoteli_g.id_generator);
+    if (type == HOTEL_SAMPLER_PARENT_BASED) {
+        const bool own = from->type == HOTEL_SAMPLER_PARENT_BASED;
+        const hotel_sampler *const given[4] = {from->remote_sampled, from->remote_not_sampled,
+                                               from->local_sampled, from->local_not_sampled};
+        for (i = 0; i < 4; i++)
+            delegates[num++] = own && given[i] ? given[i] : hoteli_default_sampler(!(i & 1));
+    }
+    to = &list[at];
+    to->type = (uint8_t)type;
+    to->threshold = type == HOTEL_SAMPLER_TRACE_ID_RATIO ? hoteli_ratio_threshold(from->ratio) : 0;
+    to->ratio = from->ratio;
+    to->sample_fn = from->sample_fn;
+    to->user_data = from->user_data;
+    to->description = from->description;
+    for (i = 0; i < num; i++) {
+        uint32_t place = hoteli_sampler_add(list, count, delegates[i]);
+        if (place == HOTELI_MAX_SAMPLERS) return place;
+        if (i) to->delegates[i - 1] = (uint8_t)place;
+        else to->root = (uint8_t)place;
+    }
+    return at;
+}
+
+/* With as many decimals as it takes to have the same ratio again, six at least. */
+static void hoteli_say_ratio(hoteli_text *text, double ratio) {
+    uint64_t scale = 1000000, digits;
+    unsigned decimals = 6, i;
+    char zeros[20];
+    for (;; scale *= 10, decimals++) {
+        digits = (uint64_t)(ratio * (double)scale + 0.5);
+        if (decimals == 17 || (double)digits / (double)scale == ratio) break;
+    }
+    hoteli_say_uint(text, digits / scale);
+    hoteli_say(text, ".");
+    digits %= scale;
+    for (i = 0, scale /= 10; i < decimals && digits < scale; i++, scale /= 10) zeros[i] = '0';
+    if (i == decimals) i--;
+    hoteli_say_n(text, zeros, i);
+    hoteli_say_uint(text, digits);
+}
+
+/* SM-04. */
+static void hoteli_say_sampler(hoteli_text *text, const hoteli_sampler *list, uint32_t at) {
+    static const char *const names[] = {",remoteParentSampled:", ",remoteParentNotSampled:",
+                                        ",localParentSampled:", ",localParentNotSampled:"};
+    const hoteli_sampler *sampler = &list[at];
+    uint32_t i;
+    switch (sampler->type) {
+    case HOTEL_SAMPLER_ALWAYS_ON: hoteli_say(text, "AlwaysOnSampler"); break;
+    case HOTEL_SAMPLER_ALWAYS_OFF: hoteli_say(text, "AlwaysOffSampler"); break;
+    case HOTEL_SAMPLER_TRACE_ID_RATIO:
+        hoteli_say(text, "TraceIdRatioBased{");
+        hoteli_say_ratio(text, sampler->ratio);
+        hoteli_say(text, "}");
+        break;
+    case HOTEL_SAMPLER_ALWAYS_RECORD:
+        hoteli_say(text, "AlwaysRecordSampler{");
+        hoteli_say_sampler(text, list, sampler->root);
+        hoteli_say(text, "}");
+        break;
+    case HOTEL_SAMPLER_PARENT_BASED:
+        hoteli_say(text, "ParentBased{root:");
+        hoteli_say_sampler(text, list, sampler->root);
+        for (i = 0; i < 4; i++) {
+            hoteli_say(text, names[i]);
+            hoteli_say_sampler(text, list, sampler->delegates[i]);
+        }
+        hoteli_say(text, "}");
+        break;
+    default: hoteli_say(text, sampler->description ? sampler->description : "CustomSampler"); break;
+    }
+}
+
+/* A ratio as a variable has it: digits with a point, perhaps an exponent; -1: not one in [0,1]. */
+static double hoteli_parse_ratio(const char *text) {
+    double value = 0, scale = 1;
+    bool point = false, digit = false;
+    int exponent = 0;
+    while (*text == ' ' || *text == '\t') text++;
+    for (; (*text >= '0' && *text <= '9') || (*text == '.' && !point); text++) {
+        if (*text == '.') {
+            point = true;
+            continue;
+        }
+        digit = true;
+        value = value * 10 + (*text - '0');
+        if (point) scale *= 10;
+        if (value > 1e300 || scale > 1e300) return -1;
+    }
+    if (digit && (*text == 'e' || *text == 'E')) {
+        bool minus = *++text == '-';
+        if (*text == '-' || *text == '+') text++;
+        digit = *text >= '0' && *text <= '9';
+        for (; *text >= '0' && *text <= '9' && exponent < 1000; text++)
+            exponent = exponent * 10 + (*text - '0');
+        for (; exponent && exponent < 300; exponent--) {
+            if (minus) scale *= 10;
+            else value *= 10;
+        }
+    }
+    while (*text == ' ' || *text == '\t') text++;
+    value /= scale;
+    return digit && !*text && !exponent && value >= 0 && value <= 1 ? value : -1;
+}
+
+/* OTEL_TRACES_SAMPLER and its argument (EV-15, EV-16). */
+static hotel_sampler hoteli_sampler_by_environment(const hoteli_setup *s) {
+    static const char *const names[] = {"parentbased_always_on", "parentbased_always_off",
+                                        "always_on", "always_off", "traceidratio",
+                                        "parentbased_traceidratio"};
+    const char *argument = NULL;
+    hotel_sampler sampler;
+    int choice = hoteli_choice(s, "OTEL_TRACES_SAMPLER", names, 6, "parentbased_always_on is used");
+    memset((void *)&sampler, 0, sizeof sampler);
+    sampler.type = choice < 0 ? HOTEL_SAMPLER_PARENT_BASED_ALWAYS_ON
+                              : (hotel_sampler_type)(HOTEL_SAMPLER_PARENT_BASED_ALWAYS_ON + choice);
+    if (sampler.type < HOTEL_SAMPLER_TRACE_ID_RATIO) return sampler;
+    argument = hoteli_env(s, "OTEL_TRACES_SAMPLER_ARG");
+    sampler.ratio = argument ? hoteli_parse_ratio(argument) : 1;
+    if (sampler.ratio < 0) {
+        sampler.ratio = 1;
+        hoteli_bad_variable("OTEL_TRACES_SAMPLER_ARG", argument, "is not a number from 0 to 1",
+                            "1 is used");
+    }
+    return sampler;
+}
+
+/* The plain samplers are decided by their type alone; for all others the list is asked. */
+static void hoteli_plan_sampler(hoteli_setup *s) {
+    hotel_sampler sampler = s->config->sampler;
+    hoteli_provider *p = s->provider;
+    uint32_t count = 0;
+    if (sampler.type == HOTEL_SAMPLER_DEFAULT) sampler = hoteli_sampler_by_environment(s);
+    if (hoteli_sampler_add(p->samplers, &count, &sampler) == HOTELI_MAX_SAMPLERS) {
+        hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
+                   "sampler: an unknown type, a ratio that is not from 0 to 1, no sample_fn, or "
+                   "more than 12 samplers; parentbased_always_on is used");
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+        memset((void *)&sampler, 0, sizeof sampler);
+        sampler.type = HOTEL_SAMPLER_PARENT_BASED_ALWAYS_ON;
+        count = 0;
+        (void)hoteli_sampler_add(p->samplers, &count, &sampler);
+    }
+    if (sampler.type > HOTEL_SAMPLER_ALWAYS_OFF) sampler.type = HOTEL_SAMPLER_CUSTOM;
+    HOTELI_SET(p->sampler, (uint32_t)sampler.type);
+}
+
+static void hoteli_plan_processors(hoteli_setup *s) {
+    const hotel_config *c = s->config;
+    hoteli_provider *p = s->provider;
+    size_t count = c->processors ? c->num_processors : 0, i;
+    uint32_t hooks = 0;
+    if (count > HOTELI_MAX_OF_PROVIDER) {
+        hoteli_bad_config("num_processors", count, HOTELI_MAX_OF_PROVIDER);
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+        count = HOTELI_MAX_OF_PROVIDER;
+    }
+    for (i = 0; i < count; i++) {
+        p->processors[i] = c->processors[i];
+        if (c->processors[i].on_start_fn) hooks |= HOTELI_ON_START;
+        if (c->processors[i].on_ending_fn) hooks |= HOTELI_ON_ENDING;
+        if (c->processors[i].on_end_fn) hooks |= HOTELI_ON_END;
+    }
+    p->num_processors = (uint32_t)count;
+    HOTELI_SET(p->hooks, hooks);
+    if (hooks & HOTELI_ON_ENDING) HOTELI_SET(hoteli_g.ending_hooks, true);
+}
+
+static void hoteli_plan_generator(hoteli_setup *s) {
+    const hotel_config *c = s->config;
+    hoteli_provider *p = s->provider;
+    HOTELI_SET(p->clock.now_ns_fn, (uint64_t(*)(void *))NULL);
+    HOTELI_SET(p->clock.user_data, c->clock.user_data);
+    HOTELI_SET(p->clock.now_ns_fn, c->clock.now_ns_fn);
+    memset((void *)&p->id_generator, 0, sizeof p->id_generator);
     if (c->id_generator.trace_id_fn && c->id_generator.span_id_fn) {
-        hoteli_g.id_generator = c->id_generator;
+        p->id_generator = c->id_generator;
     } else if (c->id_generator.trace_id_fn || c->id_generator.span_id_fn) {
         hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
                    "id_generator needs both functions; the built-in one is used");
         hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
     }
-    hoteli_plan_limits(c);
+}
+
+static void hoteli_plan_log(const hoteli_setup *s) {
+    static const char *const words[] = {"error", "warn", "info", "debug", "none"};
+    const hotel_config *c = s->config;
+    int choice;
+    hoteli_g.log_fn = c->log_fn;
+    hoteli_g.log_user_data = c->log_user_data;
+    hoteli_g.log_level = c->log_level ? c->log_level : HOTEL_LOG_INFO;
+    if (!c->log_level) {
+        choice = hoteli_choice(s, "OTEL_LOG_LEVEL", words, 5, "info is used");
+        if (choice >= 0) hoteli_g.log_level = (hotel_log_level)(HOTEL_LOG_ERROR + choice);
+    }
+    if (hoteli_g.log_level == HOTEL_LOG_NONE) hoteli_g.log_fn = NULL;
+}
+
+/* What belongs to the provider, but for its resource and destinations. */
+static void hoteli_plan_provider(hoteli_setup *s) {
+    hoteli_plan_sampler(s);
+    hoteli_plan_processors(s);
+    hoteli_plan_generator(s);
+    hoteli_plan_limits(s);
 }
 
 static bool hoteli_transport_sound(const hotel_transport *t) {
@@ -7222,51 +10944,103 @@ static bool hoteli_transport_sound(const hotel_transport *t) {
                   t->descriptor_fn && t->close_fn);
 }
 
+/* Which destinations there are when code names none: OTEL_TRACES_EXPORTER (EV-08). The console
+   comes with the simple processor (EX-03). */
+static size_t hoteli_destinations_by_environment(hoteli_setup *s) {
+    static const char *const words[] = {"none", "otlp", "console"};
+    const char *variable = "OTEL_TRACES_EXPORTER", *list = hoteli_env(s, variable), *end;
+    bool named[3] = {false, false, false}, any = false;
+    size_t count = 0, size, i;
+    if (s->config->no_destinations) return 0;
+    while (list && *list) {
+        for (end = list; *end && *end != ','; end++) continue;
+        size = (size_t)(end - list);
+        hoteli_trim(&list, &size);
+        for (i = 0; i < 3 && !hoteli_is_word(list, size, words[i]); i++) continue;
+        if (i < 3) named[i] = any = true;
+        else if (size)
+            hoteli_bad_variable(variable, hoteli_env(s, variable),
+                                "names something beside otlp, console and none", "it is left out");
+        list = *end ? end + 1 : end;
+    }
+    if (named[0]) return 0;
+    if (named[1] || !any) count++;
+    if (named[2]) {
+        s->console = hotel_console_exporter(1);
+        s->by_environment[count].exporter = &s->console;
+        s->by_environment[count++].simple = true;
+    }
+    return count;
+}
+
 /* Every destination that is valid gets a place. */
 static void hoteli_plan_destinations(hoteli_setup *s) {
     const hotel_config *c = s->config;
     const hotel_destination *list = c->destinations;
     size_t count = list ? c->num_destinations : 0, i;
-    uint32_t share;
-    memset((void *)hoteli_g.destinations, 0, sizeof hoteli_g.destinations);
-    hoteli_g.num_destinations = 0;
+    uint32_t share, delay = HOTELI_GET(hoteli_g.drain_delay_ms);
     if (!count) {
-        list = &s->by_environment;
-        count = 1;
+        list = s->by_environment;
+        count = hoteli_destinations_by_environment(s);
     }
-    if (count > HOTELI_MAX_DESTINATIONS) {
-        hoteli_bad_config("num_destinations", count, HOTELI_MAX_DESTINATIONS);
+    if (count > HOTELI_MAX_OF_PROVIDER) {
+        hoteli_bad_config("num_destinations", count, HOTELI_MAX_OF_PROVIDER);
         hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
-        count = HOTELI_MAX_DESTINATIONS;
+        count = HOTELI_MAX_OF_PROVIDER;
     }
-    share = hoteli_g.num_configured = (uint32_t)count;
+    share = (uint32_t)count;
     hoteli_unsupported(s);
-    hoteli_g.drain_delay_ms = 5000;
     for (i = 0; i < count; i++) {
-        uint32_t n = hoteli_g.num_destinations;
-        hoteli_plan *p = &s->plans[n];
-        hoteli_destination *d = &hoteli_g.destinations[n];
+        hoteli_plan *p = &s->plans[s->num_drafts];
+        hoteli_destination *d = &s->drafts[s->num_drafts];
         p->config = &list[i];
-        d->position = (uint32_t)i;
+        d->provider = s->provider;
+        d->position = hoteli_g.num_configured + (uint32_t)i;
         if (!hoteli_transport_sound(p->config->transport)) {
             hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
                        "a transport lacks functions; its destination is not started");
             hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
             continue;
         }
-        if (!hoteli_plan_endpoint(s, p, d)) continue;
+        p->suffix = "";
+        d->exports = p->config->exporter != NULL;
+        if (d->exports && !p->config->exporter->export_fn) {
+            hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
+                       "an exporter has no export_fn; its destination is not started");
+            hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+            continue;
+        }
+        if (!d->exports && !hoteli_plan_endpoint(s, p, d)) continue;
         hoteli_plan_destination(s, p, d, share);
-        if (!n || d->delay_ms < hoteli_g.drain_delay_ms) hoteli_g.drain_delay_ms = d->delay_ms;
-        hoteli_g.num_destinations++;
+        delay = HOTELI_MIN(delay, d->delay_ms);
+        s->num_drafts++;
     }
+    s->num_planned = (uint32_t)count;
+    s->drain_delay_ms = delay;
+}
+
+/* Adds what was built to what the exporter drives. */
+static void hoteli_publish_destinations(hoteli_setup *s) {
+    uint32_t i, first = hoteli_g.num_destinations, waits = 0;
+    s->provider->first = first;
+    s->provider->num_destinations = s->num_drafts;
+    for (i = 0; i < s->num_drafts; i++) {
+        s->built[i]->bit = (uint32_t)1 << (first + i);
+        if (s->plans[i].config->simple) waits |= s->built[i]->bit;
+        hoteli_g.destinations[first + i] = s->built[i];
+    }
+    hoteli_g.num_configured += s->num_planned;
+    HOTELI_SET(hoteli_g.drain_delay_ms, s->drain_delay_ms);
+    HOTELI_SET(s->provider->waits, waits);
+    __atomic_store_n(&hoteli_g.num_destinations, first + s->num_drafts, __ATOMIC_RELEASE);
 }
 
 /* When to wake the exporter: at the smallest batch, or when a good part of the arena waits.
    Ended spans are counted in steps, so that the shared counter is touched rarely. */
 static void hoteli_plan_wake(void) {
     uint32_t at = HOTELI_MAX(hoteli_g.num_chunks / 8, 1u), step = 1, i;
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        const hoteli_destination *d = &hoteli_g.destinations[i];
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        const hoteli_destination *d = hoteli_g.destinations[i];
         at = HOTELI_MIN(at, d->delay_ms ? d->max_batch : 1u);
     }
     while (step * 16 <= at && step < 32) step *= 2;
@@ -7278,28 +11052,37 @@ static void hoteli_announce(const hoteli_destination *d) {
     char words[512];
     hoteli_text text;
     hoteli_text_start(&text, words, sizeof words);
-    hoteli_say(&text, "sending OTLP over HTTP to ");
+    hoteli_say(&text, d->exports ? "handing spans to " : "sending OTLP over HTTP to ");
     hoteli_destination_name(&text, d);
     hoteli_log_text(HOTEL_LOG_INFO, HOTEL_LOG_ID_STARTED, &text);
 }
 
-/* ==== [SECTION 37] FORK ==================================================================== */
+/* ==== [SECTION 44] FORK ===================================================================== */
 
-/* Stays open from the first start to hotel_release: a thread that has just been told to wake the
-   exporter may write into it a little later. */
-static bool hoteli_pipe_open(void) {
-    if (hoteli_g.no_threads || (hoteli_g.wake_pipe[1] && !hoteli_g.pipe_lost)) return true;
-    hoteli_g.pipe_lost = false;
-    if (pipe(hoteli_g.wake_pipe) != 0) return false;
-    return hoteli_set_flags(hoteli_g.wake_pipe[0]) && hoteli_set_flags(hoteli_g.wake_pipe[1]);
-}
-
+/* The second end is never 0. */
 static void hoteli_pipe_close(void) {
     int i;
     for (i = 0; i < 2; i++) {
-        if (hoteli_g.wake_pipe[i] > 0) (void)close(hoteli_g.wake_pipe[i]);
-        hoteli_g.wake_pipe[i] = 0;
+        if (hoteli_g.wake_pipe[1]) (void)close(hoteli_g.wake_pipe[i]);
     }
+    hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
+}
+
+/* Stays open from the first start to hotel_release: a thread that has just been told to wake the
+   exporter may write into it a little later. A pair of sockets: its descriptors are never without
+   close-on-exec, and writing to them raises no SIGPIPE and harms no file of the host, should it
+   have closed them. */
+static bool hoteli_pipe_open(void) {
+    if (hoteli_g.no_threads || (hoteli_g.wake_pipe[1] && !hoteli_g.pipe_lost)) return true;
+    hoteli_g.pipe_lost = false;
+    if (socketpair(AF_UNIX, SOCK_STREAM | HOTELI_CLOEXEC, 0, hoteli_g.wake_pipe) != 0) {
+        hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
+        return false;
+    }
+    if (hoteli_set_flags(hoteli_g.wake_pipe[0]) && hoteli_set_flags(hoteli_g.wake_pipe[1]))
+        return true;
+    hoteli_pipe_close();
+    return false;
 }
 
 static void hoteli_locks_make(void) {
@@ -7311,9 +11094,10 @@ static void hoteli_locks_make(void) {
         return;
     }
 #if !defined(__APPLE__)
-    hoteli_g.clock_cond = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0;
+    hoteli_g.clock_cond = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+                          pthread_cond_init(&hoteli_g.settled, &attributes) == 0;
 #endif
-    (void)pthread_cond_init(&hoteli_g.settled, &attributes);
+    if (!hoteli_g.clock_cond) (void)pthread_cond_init(&hoteli_g.settled, NULL);
     (void)pthread_condattr_destroy(&attributes);
 }
 
@@ -7322,16 +11106,13 @@ static void hoteli_locks_make(void) {
 static void hoteli_fork_child(void) {
     uint32_t i;
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, 0u, __ATOMIC_RELAXED);
-    hoteli_flag_store(&hoteli_g.life, 0);
     hoteli_flag_store(&hoteli_g.shape, 0);
+    hoteli_t.quiet = 0; /* it may have been made inside a callback */
+    hoteli_flag_store(&hoteli_g.propagator_lock, 0);
     /* Later these numbers may belong to files of the child's own. */
     hoteli_pipe_close();
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        hoteli_socket *s = &hoteli_g.destinations[i].socket;
-        if (hoteli_g.destinations[i].builtin && hoteli_g.destinations[i].connection)
-            hoteli_socket_close(s, true);
-        if (hoteli_g.destinations[i].builtin) hoteli_g.destinations[i].connection = NULL;
-    }
+    for (i = 0; i < hoteli_num_destinations(); i++)
+        hoteli_destination_forked(hoteli_g.destinations[i]);
 }
 
 /* The epoch lives in a page that the kernel wipes on fork, which also catches a raw clone(). */
@@ -7379,44 +11160,69 @@ static void hoteli_arena_inherit(void) {
 
 static void hoteli_books_clear(void) {
     uint32_t i;
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        hoteli_destination *d = &hoteli_g.destinations[i];
-        if (d->connection) d->transport.close_fn(d->connection, true);
-        d->connection = NULL;
-        d->reused = d->failing = d->urge = false;
-        d->first = d->count = d->chunks = d->spans = 0;
-        d->state = HOTELI_IDLE;
-        d->settled = d->target = 0;
-        d->logged_retry_ms = d->logged_failed_ms = d->logged_partial_ms = d->logged_full_ms = 0;
-        memset(&d->books, 0, sizeof d->books);
-    }
+    for (i = 0; i < hoteli_num_destinations(); i++)
+        hoteli_destination_clear(hoteli_g.destinations[i]);
     {
-        hoteli_word *const words[] = {&hoteli_g.lost, &hoteli_g.pending, &hoteli_g.limited,
+        hoteli_word *const words[] = {&hoteli_g.record_only, &hoteli_g.pending, &hoteli_g.limited,
                                       &hoteli_g.stale, &hoteli_g.bad_arguments,
                                       &hoteli_g.rejected_parents, &hoteli_g.collected,
-                                      &hoteli_g.repaired, &hoteli_g.log_bits[0],
-                                      &hoteli_g.log_bits[1]};
+                                      &hoteli_g.repaired};
         for (i = 0; i < sizeof words / sizeof words[0]; i++) hoteli_store(words[i], 0);
     }
+}
+
+static void hoteli_log_clear(void) {
+    hoteli_store(&hoteli_g.log_bits[0], 0);
+    hoteli_store(&hoteli_g.log_bits[1], 0);
     memset(hoteli_g.logged_ms, 0, sizeof hoteli_g.logged_ms);
+}
+
+/* When this process was forked a thread of the parent was setting up, stopping or releasing: what
+   it left is nothing to go on from. As if never started; its memory is not given back. */
+static HOTELI_COLD void hoteli_forget(void) {
+    __atomic_store_n(&hoteli_g.epoch, (uint32_t *)NULL, __ATOMIC_RELEASE);
+    hoteli_flag_store(&hoteli_g.running, 0);
+    hoteli_flag_store(&hoteli_g.shape, 0);
+    hoteli_flag_store(&hoteli_g.turning, 0);
+    hoteli_g.initialised = hoteli_g.stopped = false;
+    hoteli_g.num_destinations = hoteli_g.num_configured = 0;
+    hoteli_g.num_chunks = hoteli_g.num_scopes = hoteli_g.shard_mask = 0;
+    hoteli_g.shards = NULL;
+    hoteli_g.arena = NULL;
+    memset(hoteli_g.scopes, 0, sizeof hoteli_g.scopes);
+    memset((void *)&hoteli_g.arena_memory, 0, sizeof hoteli_g.arena_memory);
+    memset((void *)hoteli_g.providers, 0, sizeof hoteli_g.providers);
+    hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
+}
+
+/* False: another thread is setting up, stopping, releasing or rebuilding. */
+static bool hoteli_life_try(void) {
+    uint32_t self = (uint32_t)getpid(), holder = hoteli_flag_load(&hoteli_g.life);
+    if (holder == self || !hoteli_flag_cas(&hoteli_g.life, holder, self)) return false;
+    if (holder) hoteli_forget();
+    return true;
 }
 
 /* First use in a fork child: everything anew, nothing of the parent's spans. One thread does it;
    what others ask for meanwhile is answered as before hotel_init. */
 static HOTELI_COLD bool hoteli_rebuild(void) {
     bool started = true;
-    if (!hoteli_flag_cas(&hoteli_g.life, 0, 1)) return false;
+    int cancel;
+    if (!hoteli_life_try()) return false;
+    cancel = hoteli_cancel_hold();
     if (!hoteli_epoch() && hoteli_g.initialised) {
         hoteli_flag_store(&hoteli_g.shape, 0);
+        hoteli_flag_store(&hoteli_g.propagator_lock, 0);
         hoteli_flag_store(&hoteli_g.turning, 0);
         hoteli_locks_make();
         hoteli_new_key();
         hoteli_pipe_close();
         hoteli_books_clear();
+        hoteli_log_clear();
         if (hoteli_g.arena) hoteli_arena_inherit();
-        memset(hoteli_g.scratch_block, 0, sizeof hoteli_g.scratch_block);
-        hoteli_g.flush_asked = hoteli_g.flush_begun = hoteli_g.flush_done = 0;
-        hoteli_g.stopping = false;
+        memset(hoteli_g.scratch.block, 0, sizeof hoteli_g.scratch.block);
+        hoteli_g.flush_asked = hoteli_g.flush_mask = hoteli_g.flush_deep = 0;
+        hoteli_g.stopping = hoteli_g.has_thread = false;
         hoteli_flag_store(&hoteli_g.sleeping, 0);
         hoteli_flag_store(&hoteli_g.nudge, 0);
         if (!hoteli_g.stopped) {
@@ -7426,6 +11232,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
         __atomic_store_n(hoteli_g.epoch, ++hoteli_g.last_epoch, __ATOMIC_RELEASE);
     }
     hoteli_flag_store(&hoteli_g.life, 0);
+    hoteli_cancel_back(cancel);
     return hoteli_epoch() != 0;
 }
 
@@ -7435,7 +11242,7 @@ static bool hoteli_here(void) {
     return hoteli_epoch() || hoteli_rebuild();
 }
 
-/* ==== [SECTION 38] HATCHET ================================================================= */
+/* ==== [SECTION 45] HATCHET ================================================================== */
 
 /* Payloads up to this size go to every span of a task; larger ones stay on the task's own span,
    because a full batch of copies must stay below the 4 MiB that the engine accepts. */
@@ -7590,12 +11397,873 @@ static void hoteli_task_end(hotel_task *task) {
         hoteli_t.slots[task->token.depth - 1].serial == task->token.serial)
         (void)hoteli_detach(task->token);
     (void)hoteli_block_drop(task->context.span.context.trace_state);
+    (void)hoteli_block_drop(task->context.baggage);
+    (void)hoteli_block_drop(task->context.entries);
     memset(&task->context.span.context.trace_state, 0, sizeof(hotel_block));
     memset(&task->token, 0, sizeof task->token);
     memset(&task->context.values, 0, sizeof task->context.values);
+    memset(&task->context.baggage, 0, sizeof task->context.baggage);
+    memset(&task->context.entries, 0, sizeof task->context.entries);
 }
 
-/* ==== [SECTION 39] PUBLIC FUNCTIONS ======================================================== */
+/* ==== [SECTION 46] BAGGAGE AND VALUES OF CONTEXTS =========================================== */
+
+/* An entry, in a working copy as in a block: three sizes, then name, value and metadata, each with
+   a NUL behind it. */
+#define HOTELI_ENTRY_HEAD 12u
+#define HOTELI_ENTRY_FRAME (HOTELI_ENTRY_HEAD + 3u)
+
+#define HOTELI_MAX_KEYS 32u
+
+/* The sizes at the cursor and the bytes of the whole entry; false at the end, and where somebody
+   has written over them. */
+static bool hoteli_entry_head(hoteli_cursor *c, size_t left, uint32_t sizes[3], size_t *whole) {
+    size_t room, i;
+    if (left < HOTELI_ENTRY_FRAME) return false;
+    hoteli_read(c, sizes, HOTELI_ENTRY_HEAD);
+    room = left - HOTELI_ENTRY_FRAME;
+    for (i = 0; i < 3; i++) {
+        if (sizes[i] > room) return false;
+        room -= sizes[i];
+    }
+    *whole = left - room;
+    return true;
+}
+
+static bool hoteli_entry_at(const hotel_baggage *b, size_t at, hotel_baggage_entry *out,
+                            size_t *whole) {
+    const char *text = (const char *)b->memory;
+    uint32_t sizes[3];
+    hoteli_cursor c;
+    if (!text || b->size > b->capacity || at >= b->size) return false;
+    c = hoteli_cursor_flat((const uint8_t *)b->memory + at, b->size - at);
+    if (!hoteli_entry_head(&c, b->size - at, sizes, whole)) return false;
+    text += at + HOTELI_ENTRY_HEAD;
+    out->name.text = text;
+    out->name.size = sizes[0];
+    text += sizes[0] + 1;
+    out->value.text = text;
+    out->value.size = sizes[1];
+    text += sizes[1] + 1;
+    out->metadata.text = text;
+    out->metadata.size = sizes[2];
+    return true;
+}
+
+/* Finds the entry of a name and where it is. */
+static bool hoteli_baggage_where(const hotel_baggage *b, hotel_string name,
+                                 hotel_baggage_entry *out, size_t *at, size_t *whole) {
+    for (*at = 0; hoteli_entry_at(b, *at, out, whole); *at += *whole) {
+        if (out->name.size == name.size && name.size &&
+            memcmp(out->name.text, name.text, name.size) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void hoteli_baggage_cut(hotel_baggage *b, size_t at, size_t whole) {
+    uint8_t *bytes = (uint8_t *)b->memory;
+    memmove(bytes + at, bytes + at + whole, b->size - at - whole);
+    b->size -= whole;
+    b->count--;
+}
+
+/* Place for value and metadata of an entry behind the others, which becomes one of them by
+   hoteli_baggage_close; NULL: no room. */
+static char *hoteli_baggage_open(hotel_baggage *b, hotel_string name, size_t value_size,
+                                 size_t metadata_size) {
+    size_t room = b->memory && b->size <= b->capacity ? b->capacity - b->size : 0;
+    uint32_t sizes[3];
+    char *at;
+    room = HOTELI_MIN(room, (size_t)UINT32_MAX);
+    if (room < HOTELI_ENTRY_FRAME || name.size > room - HOTELI_ENTRY_FRAME) return NULL;
+    room -= HOTELI_ENTRY_FRAME + name.size;
+    if (value_size > room || metadata_size > room - value_size) return NULL;
+    sizes[0] = (uint32_t)name.size;
+    sizes[1] = (uint32_t)value_size;
+    sizes[2] = (uint32_t)metadata_size;
+    at = (char *)b->memory + b->size;
+    memcpy(at, sizes, HOTELI_ENTRY_HEAD);
+    at += HOTELI_ENTRY_HEAD;
+    memcpy(at, name.text, name.size);
+    at += name.size;
+    *at++ = 0;
+    at[value_size] = 0;
+    at[value_size + 1 + metadata_size] = 0;
+    return at;
+}
+
+/* The new entry is complete; one of the same name goes (WB-07). */
+static void hoteli_baggage_close(hotel_baggage *b, hotel_string name, size_t value_size,
+                                 size_t metadata_size) {
+    hotel_baggage_entry entry;
+    size_t at, whole;
+    bool old = hoteli_baggage_where(b, name, &entry, &at, &whole);
+    b->size += HOTELI_ENTRY_FRAME + name.size + value_size + metadata_size;
+    b->count++;
+    if (old) hoteli_baggage_cut(b, at, whole);
+}
+
+/* What a value consists of on the wire: printable ASCII without blank " , ; \ (WB-01). */
+static bool hoteli_is_octet(char c) {
+    return c > 0x20 && c < 0x7f && c != '"' && c != ',' && c != ';' && c != '\\';
+}
+
+static bool hoteli_are_octets(const char *text, size_t size) {
+    size_t i = 0;
+    while (i < size && hoteli_is_octet(text[i])) i++;
+    return i == size;
+}
+
+/* Properties "k=v;k" without the blanks around their parts, empty ones left out (WB-04, WB-05);
+   nothing is decoded. false: one of them is malformed. */
+static bool hoteli_properties(hoteli_sink *sink, const char *text, size_t size) {
+    const char *end = size ? text + size : text;
+    size_t start = sink->size;
+    while (text != end) {
+        const char *key = text, *value;
+        size_t key_size = (size_t)(end - text), value_size = 0;
+        const char *mark = (const char *)memchr(text, ';', key_size);
+        if (mark) key_size = (size_t)(mark - text);
+        text = mark ? mark + 1 : end;
+        hoteli_trim(&key, &key_size);
+        if (!key_size) continue;
+        mark = (const char *)memchr(key, '=', key_size);
+        value = mark ? mark + 1 : key;
+        if (mark) {
+            value_size = key_size - (size_t)(value - key);
+            key_size = (size_t)(mark - key);
+        }
+        hoteli_trim(&key, &key_size);
+        hoteli_trim(&value, &value_size);
+        if (!hoteli_is_token(key, key_size) || !hoteli_are_octets(value, value_size)) return false;
+        if (sink->size > start) hoteli_sink_put(sink, ";", 1);
+        hoteli_sink_put(sink, key, key_size);
+        if (mark) hoteli_sink_put(sink, "=", 1);
+        hoteli_sink_put(sink, value, value_size);
+    }
+    return true;
+}
+
+/* One character of an encoded value: its bytes, U+FFFD for a byte that belongs to none (WB-02). */
+static size_t hoteli_decode_char(const char **cursor, const char *end, char out[4]) {
+    const char *behind[4], *p = *cursor;
+    size_t n = 0, size;
+    while (n < 4 && p != end) {
+        int high = end - p > 2 && *p == '%' ? hoteli_hex_digit(p[1]) : -1;
+        int low = high >= 0 ? hoteli_hex_digit(p[2]) : -1;
+        out[n] = low >= 0 ? (char)(high * 16 + low) : *p;
+        p += low >= 0 ? 3 : 1;
+        behind[n++] = p;
+    }
+    size = hoteli_utf8_sequence(out, n);
+    *cursor = behind[size ? size - 1 : 0];
+    if (size) return size;
+    memcpy(out, "\xEF\xBF\xBD", 3);
+    return 3;
+}
+
+static void hoteli_decode(hoteli_sink *sink, const char *text, size_t size) {
+    const char *end = size ? text + size : text;
+    char piece[4];
+    while (text != end) {
+        size_t n = hoteli_decode_char(&text, end, piece);
+        hoteli_sink_put(sink, piece, n);
+    }
+}
+
+enum { HOTELI_TAKEN, HOTELI_MALFORMED, HOTELI_NO_ROOM };
+
+/* One member of a header, blanks around it trimmed. */
+static int hoteli_baggage_member(hotel_baggage *b, const char *member, size_t size) {
+    const char *semicolon = (const char *)memchr(member, ';', size), *equals;
+    const char *properties = semicolon ? semicolon + 1 : member + size, *value;
+    size_t properties_size = (size_t)(member + size - properties), value_size;
+    hoteli_sink decoded = {NULL, 0}, metadata = {NULL, 0};
+    hotel_string name;
+    if (semicolon) size = (size_t)(semicolon - member);
+    equals = (const char *)memchr(member, '=', size);
+    if (!equals) return HOTELI_MALFORMED;
+    name.text = member;
+    name.size = (size_t)(equals - member);
+    value = equals + 1;
+    value_size = size - name.size - 1;
+    hoteli_trim(&name.text, &name.size);
+    hoteli_trim(&value, &value_size);
+    if (!hoteli_is_token(name.text, name.size) || !hoteli_are_octets(value, value_size) ||
+        !hoteli_properties(&metadata, properties, properties_size))
+        return HOTELI_MALFORMED;
+    hoteli_decode(&decoded, value, value_size);
+    decoded.out = hoteli_baggage_open(b, name, decoded.size, metadata.size);
+    if (!decoded.out) return HOTELI_NO_ROOM;
+    metadata.out = decoded.out + decoded.size + 1;
+    decoded.size = metadata.size = 0;
+    hoteli_decode(&decoded, value, value_size);
+    (void)hoteli_properties(&metadata, properties, properties_size);
+    hoteli_baggage_close(b, name, decoded.size, metadata.size);
+    return HOTELI_TAKEN;
+}
+
+/* The entry whose sizes were read as a member of a header, written or (text NULL) only measured.
+   0: its name cannot be sent. A plus is encoded, too: some read it as a blank. */
+static size_t hoteli_write_member(hoteli_cursor c, const uint32_t sizes[3], hoteli_text *text) {
+    static const char digits[] = "0123456789ABCDEF";
+    hoteli_text counted;
+    size_t start;
+    uint32_t i;
+    hoteli_text_start(&counted, NULL, 0);
+    if (!text) text = &counted;
+    start = text->size;
+    for (i = 0; i < sizes[0]; i++) {
+        char byte = (char)hoteli_read_byte(&c);
+        if (!hoteli_is_token(&byte, 1)) return 0;
+        hoteli_say_n(text, &byte, 1);
+    }
+    if (!sizes[0]) return 0;
+    (void)hoteli_read_byte(&c);
+    hoteli_say_n(text, "=", 1);
+    for (i = 0; i < sizes[1]; i++) {
+        unsigned byte = hoteli_read_byte(&c);
+        char piece[3];
+        piece[0] = (char)byte;
+        if (hoteli_is_octet(piece[0]) && byte != '%' && byte != '+') {
+            hoteli_say_n(text, piece, 1);
+            continue;
+        }
+        piece[0] = '%';
+        piece[1] = digits[byte >> 4];
+        piece[2] = digits[byte & 15];
+        hoteli_say_n(text, piece, 3);
+    }
+    (void)hoteli_read_byte(&c);
+    if (sizes[2]) hoteli_say_n(text, ";", 1);
+    for (i = 0; i < sizes[2]; i++) {
+        char byte = (char)hoteli_read_byte(&c);
+        hoteli_say_n(text, &byte, 1);
+    }
+    return text->size - start;
+}
+
+/* The header of the entries at the cursor (WB-06); *skipped are those that are not in it. */
+static size_t hoteli_write_baggage(hoteli_cursor from, size_t left, char *out, size_t capacity,
+                                   size_t *skipped) {
+    size_t members = 0, whole;
+    uint32_t sizes[3];
+    hoteli_text text;
+    hoteli_text_start(&text, out, capacity);
+    *skipped = 0;
+    for (; hoteli_entry_head(&from, left, sizes, &whole); left -= whole) {
+        size_t size = hoteli_write_member(from, sizes, NULL);
+        if (size && members < HOTEL_BAGGAGE_MEMBERS &&
+            text.size + (members > 0) + size < HOTEL_BAGGAGE_HEADER_SIZE) {
+            if (members++) hoteli_say_n(&text, ",", 1);
+            (void)hoteli_write_member(from, sizes, &text);
+        } else {
+            ++*skipped;
+        }
+        hoteli_read(&from, NULL, whole - HOTELI_ENTRY_HEAD);
+    }
+    return text.size;
+}
+
+static HOTELI_COLD void hoteli_baggage_lost(hoteli_word *count, size_t entries) {
+    if (!entries) return;
+    hoteli_count(count, entries);
+    hoteli_log_later(HOTEL_LOG_ID_BAD_BAGGAGE);
+}
+
+static HOTELI_COLD void hoteli_context_full(size_t entries) {
+    hoteli_count(&hoteli_g.limited, entries);
+    hoteli_log_later(HOTEL_LOG_ID_CONTEXT_FULL);
+}
+
+/* A block of those bytes; index 0: no room. */
+static hotel_block hoteli_block_of_bytes(const void *bytes, size_t size) {
+    hotel_block block = {0, 0};
+    hoteli_cursor c;
+    if (!hoteli_here()) return block;
+    block = hoteli_block_new(size, &c);
+    if (!block.index) return block;
+    hoteli_write(&c, bytes, size);
+    hoteli_block_ready(&block);
+    return block;
+}
+
+/* A copy of the first entries that a block may hold. */
+static hotel_block hoteli_baggage_block(const hotel_baggage *b) {
+    size_t most = HOTELI_GET(hoteli_g.max_span_bytes), size = 0, count = 0, whole;
+    hotel_block block = {0, 0};
+    hotel_baggage_entry entry;
+    while (hoteli_entry_at(b, size, &entry, &whole) && whole <= most - size) {
+        size += whole;
+        count++;
+    }
+    if (size) block = hoteli_block_of_bytes(b->memory, size);
+    if (!block.index) count = 0;
+    if (count < b->count) hoteli_context_full(b->count - count);
+    return block;
+}
+
+/* Replaces the baggage of a context that is held; without room it stays as it is. */
+static void hoteli_put_baggage(hotel_context *held, const hotel_baggage *b) {
+    hotel_block block = hoteli_baggage_block(b);
+    if (!block.index) return;
+    hoteli_give_back(&held->baggage);
+    held->baggage = block;
+}
+
+/* Copies the entries of a block as far as they find room. */
+static void hoteli_baggage_read(hotel_block block, hotel_baggage *out) {
+    hoteli_cursor c = hoteli_block_cursor(block.index);
+    size_t left = hoteli_block_at(block.index)->size, whole;
+    uint32_t sizes[3];
+    for (; hoteli_entry_head(&c, left, sizes, &whole); left -= whole) {
+        uint8_t *at = (uint8_t *)out->memory + out->size;
+        if (whole > out->capacity - out->size) {
+            out->dropped++;
+            hoteli_read(&c, NULL, whole - HOTELI_ENTRY_HEAD);
+            continue;
+        }
+        memcpy(at, sizes, HOTELI_ENTRY_HEAD);
+        hoteli_read(&c, at + HOTELI_ENTRY_HEAD, whole - HOTELI_ENTRY_HEAD);
+        out->size += whole;
+        out->count++;
+    }
+}
+
+/* A value under a key in a block of entries. */
+typedef struct hoteli_slot_value {
+    uintptr_t value;
+    uint32_t key;
+} hoteli_slot_value;
+
+/* The entries of a block, at most HOTELI_MAX_KEYS; the caller holds it. */
+static size_t hoteli_entries_read(hotel_block block, hoteli_slot_value *out) {
+    hoteli_cursor c;
+    size_t size;
+    if (!block.index) return 0;
+    c = hoteli_block_cursor(block.index);
+    size = hoteli_block_at(block.index)->size;
+    size = HOTELI_MIN(size, HOTELI_MAX_KEYS * sizeof *out);
+    hoteli_read(&c, out, size);
+    return size / sizeof *out;
+}
+
+/* ==== [SECTION 47] PROPAGATORS ============================================================== */
+
+#if defined(__APPLE__)
+#include <crt_externs.h>
+#else
+extern char **environ;
+#endif
+
+/* A built-in propagator is a list of these, four bits each, the first the lowest. */
+enum {
+    HOTELI_TRACECONTEXT = 1,
+    HOTELI_BAGGAGE = 2,
+    HOTELI_B3 = 3,
+    HOTELI_B3MULTI = 4
+};
+#define HOTELI_PROPAGATOR_BITS 4
+
+/* In hotel_span_context.reserved[0]: B3 asked for debugging, and so do the requests from here. */
+#define HOTELI_B3_DEBUG 1u
+
+/* More values than this under one name are not looked at. */
+#define HOTELI_MAX_REPEATS 64u
+
+/* The index-th value. A getter that gives one value again and again has one. */
+static hotel_string hoteli_get(const hotel_getter *getter, const void *carrier, const char *key,
+                               size_t index, const char *before) {
+    hotel_string value = {NULL, 0};
+    if (index < HOTELI_MAX_REPEATS) value = getter->get_fn(carrier, key, index);
+    if (value.text == before) value.text = NULL;
+    if (!value.text) value.size = 0;
+    return value;
+}
+
+static void hoteli_block_replaced(hotel_block old, hotel_block now) {
+    if (old.index && (old.index != now.index || old.generation != now.generation))
+        (void)hoteli_block_drop(old);
+}
+
+static void hoteli_inject_trace(const hotel_context *context, const hotel_setter *setter,
+                                void *carrier) {
+    char parent[HOTEL_TRACEPARENT_SIZE], state[HOTELI_STATE_SIZE + 1];
+    size_t size;
+    if (!hotel_traceparent(&context->span, parent)) return;
+    setter->set_fn(carrier, "traceparent", parent);
+    size = hotel_tracestate(&context->span, state, sizeof state);
+    if (size && size < sizeof state) setter->set_fn(carrier, "tracestate", state);
+}
+
+/* Several tracestate headers are one list (WT-01). */
+static HOTELI_COLD void hoteli_extract_joined(hotel_context *context, hotel_string parent,
+                                              const hotel_getter *getter, const void *carrier) {
+    hotel_string value = {NULL, 0};
+    char state[4096];
+    hoteli_text text;
+    size_t i;
+    hoteli_text_start(&text, state, sizeof state);
+    for (i = 0; (value = hoteli_get(getter, carrier, "tracestate", i, value.text)).text; i++) {
+        if (i) hoteli_say_n(&text, ",", 1);
+        hoteli_say_n(&text, value.text, value.size);
+    }
+    if (text.size >= sizeof state) {
+        hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+        text.size = 0;
+    }
+    (void)hoteli_extract(context, parent.text, parent.size, state, text.size);
+}
+
+static void hoteli_extract_trace(hotel_context *context, const hotel_getter *getter,
+                                 const void *carrier) {
+    hotel_string parent = hoteli_get(getter, carrier, "traceparent", 0, NULL), again, state;
+    hotel_block replaced = context->span.context.trace_state;
+    size_t i;
+    if (!parent.text) return;
+    again = parent;
+    hoteli_trim(&parent.text, &parent.size);
+    for (i = 1; (again = hoteli_get(getter, carrier, "traceparent", i, again.text)).text; i++) {
+        hotel_string other = again;
+        hoteli_trim(&other.text, &other.size);
+        if (other.size != parent.size || memcmp(other.text, parent.text, parent.size) != 0) {
+            hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+            return;
+        }
+    }
+    state = hoteli_get(getter, carrier, "tracestate", 0, NULL);
+    if (state.text && hoteli_get(getter, carrier, "tracestate", 1, state.text).text)
+        hoteli_extract_joined(context, parent, getter, carrier);
+    else
+        (void)hoteli_extract(context, parent.text, parent.size, state.text, state.size);
+    hoteli_block_replaced(replaced, context->span.context.trace_state);
+}
+
+static HOTELI_COLD void hoteli_inject_baggage(const hotel_context *context,
+                                              const hotel_setter *setter, void *carrier) {
+    char header[HOTEL_BAGGAGE_HEADER_SIZE];
+    hotel_block block = context->baggage;
+    size_t size, skipped;
+    if (!hoteli_block_hold(block)) {
+        hoteli_stale();
+        return;
+    }
+    size = hoteli_write_baggage(hoteli_block_cursor(block.index),
+                                hoteli_block_at(block.index)->size, header, sizeof header,
+                                &skipped);
+    (void)hoteli_block_drop(block);
+    hoteli_baggage_lost(&hoteli_g.limited, skipped);
+    if (size) setter->set_fn(carrier, "baggage", header);
+}
+
+static HOTELI_COLD void hoteli_extract_baggage(hotel_context *context, const hotel_getter *getter,
+                                               const void *carrier, hotel_string value) {
+    char memory[HOTEL_BAGGAGE_BYTES];
+    hotel_baggage found;
+    size_t i;
+    hotel_baggage_start(&found, memory, sizeof memory);
+    for (i = 1; value.text; i++) {
+        (void)hotel_baggage_parse(&found, value.text, value.size);
+        value = hoteli_get(getter, carrier, "baggage", i, value.text);
+    }
+    hoteli_baggage_lost(&hoteli_g.rejected_parents, found.dropped);
+    if (found.count) hoteli_put_baggage(context, &found);
+}
+
+/* Hex digits of either case as that many bytes. */
+static bool hoteli_hex_bytes(const char *text, uint8_t *out, size_t bytes) {
+    size_t i;
+    for (i = 0; i < bytes; i++) {
+        int high = hoteli_hex_digit(text[2 * i]), low = hoteli_hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0) return false;
+        out[i] = (uint8_t)(high * 16 + low);
+    }
+    return true;
+}
+
+/* The IDs of B3; a trace ID of 16 digits is the lower half of one. */
+static bool hoteli_b3_ids(hotel_string trace, hotel_string span, hotel_span_context *out) {
+    size_t bytes = trace.size / 2;
+    memset(out, 0, sizeof *out);
+    if ((trace.size != 16 && trace.size != 32) || span.size != 16) return false;
+    if (!hoteli_hex_bytes(trace.text, out->trace_id + 16 - bytes, bytes) ||
+        !hoteli_hex_bytes(span.text, out->span_id, 8))
+        return false;
+    out->is_remote = true;
+    return hoteli_valid_ids(out);
+}
+
+/* The decision of B3. What is missing leaves it to others, which means not sampled here. */
+static bool hoteli_b3_decide(hotel_string state, hotel_span_context *out) {
+    if (state.size == 0 || (state.size == 1 && *state.text == '0') ||
+        hoteli_is_word(state.text, state.size, "false"))
+        return true;
+    if (state.size == 1 && *state.text == 'd') out->reserved[0] = HOTELI_B3_DEBUG;
+    else if (!(state.size == 1 && *state.text == '1') &&
+             !hoteli_is_word(state.text, state.size, "true"))
+        return false;
+    out->trace_flags = HOTEL_FLAG_SAMPLED;
+    return true;
+}
+
+/* {trace}-{span}[-{state}[-{parent}]]. A decision without IDs begins no trace here. */
+static bool hoteli_b3_parse(const char *text, size_t size, hotel_span_context *out) {
+    hotel_string parts[5];
+    uint8_t parent[8];
+    size_t count = 0;
+    memset(parts, 0, sizeof parts);
+    for (;;) {
+        const char *dash = (const char *)memchr(text, '-', size);
+        parts[count].text = text;
+        parts[count].size = dash ? (size_t)(dash - text) : size;
+        if (!dash || count == 4) break;
+        size -= parts[count++].size + 1;
+        text = dash + 1;
+    }
+    if (count < 1 || count > 3 || (count > 1 && parts[2].size != 1) ||
+        !hoteli_b3_ids(parts[0], parts[1], out) || !hoteli_b3_decide(parts[2], out))
+        return false;
+    return count < 3 || (parts[3].size == 16 && hoteli_hex_bytes(parts[3].text, parent, 8));
+}
+
+static bool hoteli_b3_multi(const hotel_getter *getter, const void *carrier,
+                            hotel_span_context *out) {
+    static const char *const keys[] = {"x-b3-traceid", "x-b3-spanid", "x-b3-sampled",
+                                       "x-b3-flags"};
+    hotel_string values[4];
+    size_t i;
+    for (i = 0; i < 4; i++) {
+        values[i] = hoteli_get(getter, carrier, keys[i], 0, NULL);
+        if (values[i].text) hoteli_trim(&values[i].text, &values[i].size);
+    }
+    if (!values[0].text) return false;
+    if (values[3].size == 1 && *values[3].text == '1') {
+        values[2].text = "d";
+        values[2].size = 1;
+    } else if (values[2].size == 1 && *values[2].text == 'd') {
+        values[2].text = "1";
+    }
+    if (hoteli_b3_ids(values[0], values[1], out) && hoteli_b3_decide(values[2], out)) return true;
+    hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+    return false;
+}
+
+static void hoteli_extract_b3(hotel_context *context, const hotel_getter *getter,
+                              const void *carrier) {
+    hotel_string single = hoteli_get(getter, carrier, "b3", 0, NULL);
+    hotel_span span;
+    memset(&span, 0, sizeof span);
+    if (single.text) hoteli_trim(&single.text, &single.size);
+    if (single.size == 1 && memchr("01d", *single.text, 3)) single.text = NULL; /* no IDs */
+    if (single.text && !hoteli_b3_parse(single.text, single.size, &span.context)) {
+        hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+        single.text = NULL;
+    }
+    if (single.text || hoteli_b3_multi(getter, carrier, &span.context))
+        hotel_context_put_span(context, &span);
+}
+
+static void hoteli_inject_b3(const hotel_context *context, const hotel_setter *setter,
+                             void *carrier, bool multi) {
+    const hotel_span_context *from = &context->span.context;
+    bool debug = (from->reserved[0] & HOTELI_B3_DEBUG) != 0;
+    char text[32 + 1 + 16 + 1 + 1 + 1];
+    if (!hoteli_valid_ids(from)) return;
+    hotel_trace_id_hex(from, text);
+    hotel_span_id_hex(from, text + 33);
+    text[50] = debug ? 'd' : from->trace_flags & HOTEL_FLAG_SAMPLED ? '1' : '0';
+    text[51] = 0;
+    if (multi) {
+        setter->set_fn(carrier, "x-b3-traceid", text);
+        setter->set_fn(carrier, "x-b3-spanid", text + 33);
+        setter->set_fn(carrier, debug ? "x-b3-flags" : "x-b3-sampled", debug ? "1" : text + 50);
+    } else {
+        text[32] = text[49] = '-';
+        setter->set_fn(carrier, "b3", text);
+    }
+}
+
+static void hoteli_builtin_inject(const hotel_context *context, const hotel_setter *setter,
+                                  void *carrier, void *user_data) {
+    uintptr_t list = (uintptr_t)user_data;
+    for (; list; list >>= HOTELI_PROPAGATOR_BITS) {
+        switch (list & 15) {
+        case HOTELI_TRACECONTEXT: hoteli_inject_trace(context, setter, carrier); break;
+        case HOTELI_BAGGAGE:
+            if (context->baggage.index) hoteli_inject_baggage(context, setter, carrier);
+            break;
+        default: hoteli_inject_b3(context, setter, carrier, (list & 15) == HOTELI_B3MULTI);
+        }
+    }
+}
+
+static void hoteli_builtin_extract(hotel_context *context, const hotel_getter *getter,
+                                   const void *carrier, void *user_data) {
+    uintptr_t list = (uintptr_t)user_data;
+    hotel_string value;
+    for (; list; list >>= HOTELI_PROPAGATOR_BITS) {
+        switch (list & 15) {
+        case HOTELI_TRACECONTEXT: hoteli_extract_trace(context, getter, carrier); break;
+        case HOTELI_BAGGAGE:
+            value = hoteli_get(getter, carrier, "baggage", 0, NULL);
+            if (value.text) hoteli_extract_baggage(context, getter, carrier, value);
+            break;
+        default: hoteli_extract_b3(context, getter, carrier);
+        }
+    }
+}
+
+static const char *hoteli_builtin_field(size_t index, void *user_data) {
+    static const char *const fields[][5] = {{NULL, NULL, NULL, NULL, NULL},
+                                            {"traceparent", "tracestate", NULL, NULL, NULL},
+                                            {"baggage", NULL, NULL, NULL, NULL},
+                                            {"b3", NULL, NULL, NULL, NULL},
+                                            {"x-b3-traceid", "x-b3-spanid", "x-b3-sampled",
+                                             "x-b3-flags", NULL}};
+    uintptr_t list = (uintptr_t)user_data;
+    for (; list; list >>= HOTELI_PROPAGATOR_BITS) {
+        const char *const *field = fields[list & 15];
+        for (; *field; field++)
+            if (!index--) return *field;
+    }
+    return NULL;
+}
+
+static hotel_propagator hoteli_builtin(uintptr_t list) {
+    hotel_propagator made;
+    memset((void *)&made, 0, sizeof made);
+    made.inject_fn = hoteli_builtin_inject;
+    made.extract_fn = hoteli_builtin_extract;
+    made.field_fn = hoteli_builtin_field;
+    made.user_data = (void *)list;
+    return made;
+}
+
+static void hoteli_composite_inject(const hotel_context *context, const hotel_setter *setter,
+                                    void *carrier, void *user_data) {
+    const hotel_propagator_list *list = (const hotel_propagator_list *)user_data;
+    size_t i;
+    for (i = 0; i < list->count; i++) {
+        const hotel_propagator *part = &list->parts[i];
+        if (part->inject_fn) part->inject_fn(context, setter, carrier, part->user_data);
+    }
+}
+
+static void hoteli_composite_extract(hotel_context *context, const hotel_getter *getter,
+                                     const void *carrier, void *user_data) {
+    const hotel_propagator_list *list = (const hotel_propagator_list *)user_data;
+    size_t i;
+    for (i = 0; i < list->count; i++) {
+        const hotel_propagator *part = &list->parts[i];
+        if (part->extract_fn) part->extract_fn(context, getter, carrier, part->user_data);
+    }
+}
+
+static const char *hoteli_composite_field(size_t index, void *user_data) {
+    const hotel_propagator_list *list = (const hotel_propagator_list *)user_data;
+    size_t i, k;
+    for (i = 0; i < list->count; i++) {
+        const char *field;
+        for (k = 0; (field = hotel_propagator_field(&list->parts[i], k)) != NULL; k++)
+            if (!index--) return field;
+    }
+    return NULL;
+}
+
+/* The global propagator as one piece, without waiting, while others may set it: a slot changes only
+   after the turn has passed on. */
+static hotel_propagator hoteli_global(void) {
+    uint32_t turn, again = hoteli_flag_load(&hoteli_g.propagator_turn);
+    hotel_propagator now;
+    do {
+        const hotel_propagator *slot = &hoteli_g.propagators[again & 1];
+        turn = again;
+        now.inject_fn = __atomic_load_n(&slot->inject_fn, __ATOMIC_ACQUIRE);
+        now.extract_fn = __atomic_load_n(&slot->extract_fn, __ATOMIC_ACQUIRE);
+        now.field_fn = __atomic_load_n(&slot->field_fn, __ATOMIC_ACQUIRE);
+        now.user_data = __atomic_load_n(&slot->user_data, __ATOMIC_ACQUIRE);
+        again = hoteli_flag_load(&hoteli_g.propagator_turn);
+    } while (again != turn);
+    return now;
+}
+
+/* by_hand: a hotel_init that is given none leaves it alone. */
+static void hoteli_global_set(const hotel_propagator *propagator, bool by_hand) {
+    hotel_propagator *slot;
+    uint32_t turn;
+    hoteli_flag_enter(&hoteli_g.propagator_lock);
+    turn = hoteli_flag_load(&hoteli_g.propagator_turn) + 1;
+    slot = &hoteli_g.propagators[turn & 1];
+    __atomic_store_n(&slot->inject_fn, propagator->inject_fn, __ATOMIC_RELEASE);
+    __atomic_store_n(&slot->extract_fn, propagator->extract_fn, __ATOMIC_RELEASE);
+    __atomic_store_n(&slot->field_fn, propagator->field_fn, __ATOMIC_RELEASE);
+    __atomic_store_n(&slot->user_data, propagator->user_data, __ATOMIC_RELEASE);
+    hoteli_flag_store(&hoteli_g.propagator_turn, turn);
+    HOTELI_SET(hoteli_g.propagator_chosen, by_hand);
+    hoteli_flag_store(&hoteli_g.propagator_lock, 0);
+}
+
+/* The built-in propagators that a value of OTEL_PROPAGATORS names, each once (EV-05); what is in it
+   beside them is said in *unknown, as "x", "y". *none: it asks for nothing. */
+static uintptr_t hoteli_propagators_parse(const char *value, size_t size, hoteli_text *unknown,
+                                          bool *none) {
+    static const char *const names[] = {"none", "tracecontext", "baggage", "b3", "b3multi"};
+    const char *end = value + size;
+    uintptr_t list = 0, seen = 0;
+    unsigned shift = 0;
+    *none = false;
+    while (value != end) {
+        const char *word = value;
+        size_t n = (size_t)(end - value), i;
+        const char *comma = (const char *)memchr(value, ',', n);
+        if (comma) n = (size_t)(comma - value);
+        value = comma ? comma + 1 : end;
+        hoteli_trim(&word, &n);
+        if (!n) continue;
+        for (i = 0; i < 5 && !hoteli_is_word(word, n, names[i]); i++) continue;
+        if (i == 5) {
+            hoteli_say(unknown, unknown->size ? ", " : "");
+            hoteli_say_quoted(unknown, word, n);
+        } else if (i == 0) {
+            *none = true;
+        } else if (!(seen >> i & 1)) {
+            seen |= (uintptr_t)1 << i;
+            list |= (uintptr_t)i << shift;
+            shift += HOTELI_PROPAGATOR_BITS;
+        }
+    }
+    return list;
+}
+
+/* Code beats environment beats default; none beside others says nothing (EV-05, WC-05). */
+static void hoteli_plan_propagator(const hoteli_setup *s) {
+    static const char variable[] = "OTEL_PROPAGATORS";
+    const uintptr_t standard = HOTELI_TRACECONTEXT | HOTELI_BAGGAGE << HOTELI_PROPAGATOR_BITS;
+    hotel_propagator made;
+    const char *value;
+    char words[256], problem[320];
+    hoteli_text unknown, text;
+    uintptr_t list = standard;
+    bool none = false;
+    if (s->config->propagator) {
+        hoteli_global_set(s->config->propagator, false);
+        return;
+    }
+    if (HOTELI_GET(hoteli_g.propagator_chosen)) return;
+    value = hoteli_env(s, variable);
+    hoteli_text_start(&unknown, words, sizeof words);
+    if (value) list = hoteli_propagators_parse(value, strlen(value), &unknown, &none);
+    if (unknown.size) {
+        hoteli_text_start(&text, problem, sizeof problem);
+        hoteli_say(&text, "names what this version does not have: ");
+        hoteli_say(&text, words);
+        hoteli_bad_variable(variable, value, problem,
+                            list || none ? "the others are used" : "tracecontext,baggage is used");
+    }
+    if (none && list)
+        hoteli_bad_variable(variable, value, "names none beside others", "none is ignored");
+    if (!list && !none) list = standard;
+    made = hoteli_builtin(list);
+    hoteli_global_set(&made, false);
+}
+
+/* The variables of an environment that is given, or of this process. */
+static char *const *hoteli_variables(const void *carrier) {
+    if (carrier) return (char *const *)carrier;
+#if defined(__APPLE__)
+    return *_NSGetEnviron();
+#else
+    return environ;
+#endif
+}
+
+/* The value of a variable of that name in "NAME=value", NULL if it is another. */
+static const char *hoteli_variable_value(const char *variable, const char *name, size_t size) {
+    return strncmp(variable, name, size) == 0 && variable[size] == '=' ? variable + size + 1 : NULL;
+}
+
+static hotel_string hoteli_env_get(const void *carrier, const char *key, size_t index) {
+    char *const *at = hoteli_variables(carrier);
+    hotel_string value = {NULL, 0};
+    char name[256];
+    size_t size = hotel_env_name(key, name, sizeof name);
+    for (; !index && size < sizeof name && at && *at && !value.text; at++)
+        value.text = hoteli_variable_value(*at, name, size);
+    value.size = hotel_text_size(value.text);
+    return value;
+}
+
+/* Names that hotel_env_name leaves as they are. */
+static hotel_string hoteli_env_keys(const void *carrier, size_t index) {
+    char *const *at = hoteli_variables(carrier);
+    hotel_string key = {NULL, 0};
+    for (; at && *at; at++) {
+        size_t i = 0;
+        while (((*at)[i] >= 'A' && (*at)[i] <= 'Z') || (*at)[i] == '_' ||
+               (i && (*at)[i] >= '0' && (*at)[i] <= '9'))
+            i++;
+        if (!i || (*at)[i] != '=' || index--) continue;
+        key.text = *at;
+        key.size = i;
+        break;
+    }
+    return key;
+}
+
+/* A variable replaces the one of its name. */
+static void hoteli_env_set(void *carrier, const char *key, const char *value) {
+    hotel_env *env = (hotel_env *)carrier;
+    size_t name_size = hotel_env_name(key, NULL, 0), value_size = strlen(value), room, i;
+    char *made;
+    if (!env || !env->list || !env->memory) return;
+    made = env->memory + env->used_bytes;
+    room = env->memory_bytes - env->used_bytes;
+    if (name_size >= room || value_size + 1 >= room - name_size) {
+        env->dropped++;
+        return;
+    }
+    (void)hotel_env_name(key, made, name_size + 1);
+    for (i = 0; i < env->count && !hoteli_variable_value(env->list[i], made, name_size); i++)
+        continue;
+    if (i == env->count && env->count + 1 >= env->capacity) {
+        env->dropped++;
+        return;
+    }
+    made[name_size] = '=';
+    memcpy(made + name_size + 1, value, value_size + 1);
+    env->list[i] = made;
+    env->used_bytes += name_size + 1 + value_size + 1;
+    if (i == env->count) env->list[++env->count] = NULL;
+}
+
+static hotel_string hoteli_header_get(const void *carrier, const char *key, size_t index) {
+    const hotel_headers *headers = (const hotel_headers *)carrier;
+    hotel_string value = {NULL, 0};
+    size_t i, size = strlen(key);
+    for (i = 0; headers && headers->list && i < headers->count; i++) {
+        const hotel_header *h = &headers->list[i];
+        if (!h->name || !h->value || !hoteli_same_name(h->name, strlen(h->name), key, size) ||
+            index--)
+            continue;
+        value.text = h->value;
+        value.size = strlen(h->value);
+        break;
+    }
+    return value;
+}
+
+static hotel_string hoteli_header_keys(const void *carrier, size_t index) {
+    const hotel_headers *headers = (const hotel_headers *)carrier;
+    hotel_string key = {NULL, 0};
+    if (headers && headers->list && index < headers->count && headers->list[index].name) {
+        key.text = headers->list[index].name;
+        key.size = strlen(key.text);
+    }
+    return key;
+}
+
+/* ==== [SECTION 48] PUBLIC FUNCTIONS ========================================================= */
 
 HOTEL_API const char *hotel_result_text(int result) {
     switch (result) {
@@ -7660,17 +12328,23 @@ HOTEL_API hotel_span hotel_wrap(const hotel_span_context *context) {
 
 /* ---- life cycle ---- */
 
-/* Waits for its turn: set-up, shutdown and release exclude each other. */
-static void hoteli_flag_enter(hoteli_flag *flag) {
-    while (!hoteli_flag_cas(flag, 0, 1)) {
-        struct timespec pause = {0, 1000000};
-        (void)nanosleep(&pause, NULL);
-    }
+/* Set-up, shutdown and release exclude each other. */
+static void hoteli_life_enter(void) {
+    int cancel = hoteli_cancel_hold();
+    while (!hoteli_life_try()) hoteli_nap(1);
+    hoteli_g.life_cancel = cancel;
 }
 
-static void hoteli_life_enter(void) { hoteli_flag_enter(&hoteli_g.life); }
+static void hoteli_life_leave(void) {
+    int cancel = hoteli_g.life_cancel;
+    hoteli_flag_store(&hoteli_g.life, 0);
+    hoteli_cancel_back(cancel);
+}
 
-static void hoteli_life_leave(void) { hoteli_flag_store(&hoteli_g.life, 0); }
+static void hoteli_nudge(void) {
+    (void)hoteli_flag_swap(&hoteli_g.nudge, 1);
+    hoteli_wake();
+}
 
 /* For reading statistics and settings. Inside a callback nothing changes: no need to enter. */
 static bool hoteli_reading(void) {
@@ -7688,49 +12362,70 @@ static hotel_result hoteli_no_memory(void) {
     hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
                "not enough memory: raise memory_bytes, or lower max_queue_size, max_request_bytes "
                "or max_span_bytes");
-    hoteli_g.num_destinations = 0;
     return HOTEL_ERR_MEMORY;
 }
 
-/* Everything that needs memory, in the order of hoteli_setup_bytes. */
-static hotel_result hoteli_build(hoteli_setup *s) {
+/* What the exporter encodes with, and the arena: with the first provider only. */
+static bool hoteli_build_common(hoteli_setup *s) {
+    hoteli_scratch *scratch = &hoteli_g.scratch;
+    if (!hoteli_arena_make(s)) return false;
+    memset(scratch, 0, sizeof *scratch);
+    scratch->room = hoteli_g.max_span_bytes;
+    scratch->bytes[0] = (uint8_t *)hoteli_carve(scratch->room);
+    scratch->bytes[1] = (uint8_t *)hoteli_carve(scratch->room);
+    scratch->bytes[2] = (uint8_t *)hoteli_carve(HOTELI_STATE_SIZE);
+    return scratch->bytes[0] && scratch->bytes[1] && scratch->bytes[2];
+}
+
+/* Everything of a provider that needs memory, in the order of hoteli_setup_bytes. */
+static hotel_result hoteli_build_all(hoteli_setup *s) {
+    hoteli_provider *p = s->provider;
     hotel_tracer_config own;
     uint32_t i;
     hoteli_plan_resource(s);
-    if (!hoteli_setup_make(s) || !hoteli_arena_make(s)) return hoteli_no_memory();
-    hoteli_g.scratch[0] = (uint8_t *)hoteli_carve(hoteli_g.max_span_bytes);
-    hoteli_g.scratch[1] = (uint8_t *)hoteli_carve(hoteli_g.max_span_bytes);
-    memset(hoteli_g.scratch_block, 0, sizeof hoteli_g.scratch_block);
-    hoteli_g.scratch[2] = (uint8_t *)hoteli_carve(HOTELI_STATE_SIZE);
-    if (!hoteli_g.scratch[0] || !hoteli_g.scratch[1] || !hoteli_g.scratch[2] ||
-        !hoteli_build_resource(s))
-        return hoteli_no_memory();
-    for (i = 0; i < hoteli_g.num_destinations; i++)
-        if (!hoteli_build_destination(&hoteli_g.destinations[i], &s->plans[i]))
-            return hoteli_no_memory();
-    HOTELI_SET(hoteli_g.default_scope, hoteli_scope_intern(&s->config->tracer));
+    if (!hoteli_setup_make(s)) return hoteli_no_memory();
+    if (!s->index && !hoteli_build_common(s)) return hoteli_no_memory();
+    if (!hoteli_build_resource(s)) return hoteli_no_memory();
+    if (p->hooks & HOTELI_ON_END) {
+        p->pool = (uint8_t *)hoteli_carve(hoteli_pool_size(hoteli_g.max_span_bytes));
+        if (!p->pool) return hoteli_no_memory();
+    }
+    for (i = 0; i < s->num_drafts; i++) {
+        s->built[i] = hoteli_build_destination(&s->drafts[i], &s->plans[i]);
+        if (!s->built[i]) return hoteli_no_memory();
+    }
+    (void)pthread_mutex_lock(&hoteli_g.lock);
+    HOTELI_SET(p->default_scope, hoteli_scope_intern(&s->config->tracer, s->index));
     memset((void *)&own, 0, sizeof own);
     own.name = "hatchet_otel";
     own.version = HOTEL_VERSION_STRING;
-    HOTELI_SET(hoteli_g.hatchet_scope, hoteli_scope_intern(&own));
-    if (!hoteli_g.num_scopes) return hoteli_no_memory();
-    HOTELI_SET(hoteli_g.limits.attribute_value_length,
-               hoteli_limit(s->config->limits.attribute_value_length, UINT32_MAX, UINT32_MAX));
-    return HOTEL_OK;
+    if (!s->index) HOTELI_SET(hoteli_g.hatchet_scope, hoteli_scope_intern(&own, 0));
+    i = hoteli_g.num_scopes;
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    return i ? HOTEL_OK : hoteli_no_memory();
+}
+
+static hotel_result hoteli_build(hoteli_setup *s) {
+    hotel_result result = hoteli_build_all(s);
+    uint32_t i;
+    for (i = 0; result != HOTEL_OK && i < s->num_drafts; i++)
+        if (s->built[i]) hoteli_pack_release(s->built[i]);
+    return result;
 }
 
 /* Gives all memory back. Handles of before carry the old epoch from now on. */
 static void hoteli_let_go(void) {
+    uint32_t i;
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, ++hoteli_g.last_epoch, __ATOMIC_RELEASE);
     hoteli_pipe_close();
-    hoteli_g.num_destinations = hoteli_g.num_configured = 0;
+    hoteli_drop_destinations();
+    hoteli_g.num_configured = 0;
     hoteli_g.num_chunks = hoteli_g.num_scopes = hoteli_g.shard_mask = 0;
     hoteli_g.shards = NULL;
     hoteli_g.arena = NULL;
     memset(hoteli_g.scopes, 0, sizeof hoteli_g.scopes);
-    free(hoteli_g.arena_memory);
-    free(hoteli_g.setup_memory);
-    hoteli_g.arena_memory = hoteli_g.setup_memory = NULL;
+    hoteli_memory_free(&hoteli_g.arena_memory);
+    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) hoteli_memory_free(&hoteli_g.providers[i].memory);
 }
 
 /* The books begin anew; spans that are still open from before count as started now. */
@@ -7749,24 +12444,52 @@ static void hoteli_shards_clear(void) {
     hoteli_store(&hoteli_g.shards->extra, hoteli_load(&hoteli_g.shards->extra) - open);
 }
 
+/* The providers of before are gone; their memory with the next set-up. */
+static void hoteli_providers_clear(void) {
+    uint32_t i;
+    hoteli_drop_destinations();
+    hoteli_g.num_configured = 0; /* before their memory goes */
+    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
+        hoteli_provider *p = &hoteli_g.providers[i];
+        p->num_destinations = p->num_processors = 0;
+        p->serial = 0;
+        HOTELI_SET(p->hooks, 0u);
+        HOTELI_SET(p->waits, 0u);
+        hoteli_flag_store(&p->state, i ? HOTELI_OVER : HOTELI_RUNS);
+        if (i) hoteli_memory_free(&p->memory);
+    }
+    hoteli_g.drain_delay_ms = 5000;
+    HOTELI_SET(hoteli_g.ending_hooks, false);
+}
+
+static void hoteli_announce_all(const hoteli_setup *s) {
+    uint32_t i;
+    for (i = 0; i < s->num_drafts; i++) hoteli_announce(s->built[i]);
+}
+
 static hotel_result hoteli_start_running(hoteli_setup *s) {
     bool kept = hoteli_g.arena != NULL;
+    bool disabled = hoteli_boolean(s, s->config->disabled, "OTEL_SDK_DISABLED");
     hotel_result result;
-    uint32_t i;
     if (kept) hoteli_drop_ended();
     if (!hoteli_g.arena) hoteli_new_key();
+    if (!hoteli_g.initialised) hoteli_locks_make();
     HOTELI_SET(hoteli_g.use_ticks, hoteli_counter_usable());
-    hoteli_plan_common(s);
-    hoteli_plan_destinations(s);
+    hoteli_log_clear(); /* what the configuration asks to be said stays */
+    hoteli_providers_clear();
+    hoteli_g.no_threads = s->config->no_threads || disabled;
+    hoteli_g.allocator = s->config->allocator;
+    hoteli_plan_provider(s);
+    if (!disabled) hoteli_plan_destinations(s);
     result = hoteli_build(s);
     if (result != HOTEL_OK) {
         if (!kept) hoteli_let_go();
         return result;
     }
+    hoteli_publish_destinations(s);
     hoteli_plan_wake();
-    if (!hoteli_g.initialised) hoteli_locks_make();
     hoteli_books_clear();
-    hoteli_g.flush_asked = hoteli_g.flush_begun = hoteli_g.flush_done = 0;
+    hoteli_g.flush_asked = hoteli_g.flush_mask = hoteli_g.flush_deep = 0;
     hoteli_g.stopping = false;
     hoteli_flag_store(&hoteli_g.sleeping, 0);
     hoteli_flag_store(&hoteli_g.closed, 0);
@@ -7774,13 +12497,42 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     hoteli_g.initialised = true;
     if (!hoteli_pipe_open() || !hoteli_exporter_start()) {
         hoteli_g.stopped = true;
+        hoteli_flag_store(&hoteli_g.closed, 1); /* spans of before may still end */
         hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_SYSTEM, "no thread or pipe could be made");
         return HOTEL_ERR_SYSTEM;
     }
     hoteli_epoch_make();
     hoteli_g.stopped = false;
+    hoteli_flag_store(&s->provider->open, disabled ? 0 : 1);
     hoteli_flag_store(&hoteli_g.running, 1);
-    for (i = 0; i < hoteli_g.num_destinations; i++) hoteli_announce(&hoteli_g.destinations[i]);
+    hoteli_announce_all(s);
+    return s->result;
+}
+
+/* A further provider beside those that run. */
+static hotel_result hoteli_start_further(hoteli_setup *s) {
+    hotel_result result;
+    hoteli_provider *p;
+    for (s->index = 1; s->index < HOTELI_MAX_PROVIDERS; s->index++)
+        if (!hoteli_g.providers[s->index].serial) break;
+    if (s->index == HOTELI_MAX_PROVIDERS) {
+        hoteli_bad_config("providers", HOTELI_MAX_PROVIDERS + 1, HOTELI_MAX_PROVIDERS);
+        return HOTEL_ERR_ARGUMENT;
+    }
+    p = s->provider = &hoteli_g.providers[s->index];
+    hoteli_plan_provider(s);
+    hoteli_plan_destinations(s);
+    result = hoteli_build(s);
+    if (result != HOTEL_OK) {
+        hoteli_memory_free(&p->memory);
+        return result;
+    }
+    p->serial = ++hoteli_g.last_serial;
+    hoteli_publish_destinations(s);
+    hoteli_plan_wake();
+    hoteli_flag_store(&p->state, HOTELI_RUNS);
+    hoteli_flag_store(&p->open, hoteli_flag_load(&hoteli_g.providers[0].open));
+    hoteli_announce_all(s);
     return s->result;
 }
 
@@ -7795,27 +12547,46 @@ HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t con
     memset((void *)&none, 0, sizeof none);
     memset((void *)&setup, 0, sizeof setup);
     setup.config = config ? config : &none;
+    setup.provider = &hoteli_g.providers[0];
     (void)hoteli_here();
     hoteli_life_enter();
     if (hoteli_g.initialised && !hoteli_g.stopped) {
         hoteli_life_leave();
         return HOTEL_ERR_RUNNING;
     }
-    hoteli_g.log_fn = setup.config->log_fn;
-    hoteli_g.log_user_data = setup.config->log_user_data;
-    hoteli_g.log_level =
-        setup.config->log_level ? setup.config->log_level : HOTEL_LOG_INFO;
-    if (hoteli_g.log_level == HOTEL_LOG_NONE) hoteli_g.log_fn = NULL;
+    hoteli_plan_log(&setup);
     hoteli_flag_enter(&hoteli_g.shape);
+    hoteli_plan_propagator(&setup);
     result = hoteli_start_running(&setup);
     hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_life_leave();
     return result;
 }
 
-static void hoteli_nudge(void) {
-    (void)hoteli_flag_swap(&hoteli_g.nudge, 1);
-    hoteli_wake();
+HOTEL_API hotel_result hotel_provider_start(const hotel_config *config, hotel_provider *out) {
+    hoteli_setup setup;
+    hotel_config none;
+    hotel_result result = HOTEL_ERR_NOT_RUNNING;
+    if (!out) return HOTEL_ERR_ARGUMENT;
+    memset(out, 0, sizeof *out);
+    if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
+    memset((void *)&none, 0, sizeof none);
+    memset((void *)&setup, 0, sizeof setup);
+    setup.config = config ? config : &none;
+    if (!hoteli_here()) return result;
+    hoteli_life_enter();
+    hoteli_flag_enter(&hoteli_g.shape);
+    if (hoteli_flag_load(&hoteli_g.running)) {
+        result = hoteli_start_further(&setup);
+        if (setup.provider && setup.provider->serial) {
+            out->index = setup.index;
+            out->serial = setup.provider->serial;
+        }
+    }
+    hoteli_flag_store(&hoteli_g.shape, 0);
+    hoteli_life_leave();
+    hoteli_nudge();
+    return result;
 }
 
 static struct timespec hoteli_deadline(uint32_t timeout_ms, uint32_t grace_ms) {
@@ -7827,73 +12598,158 @@ static struct timespec hoteli_deadline(uint32_t timeout_ms, uint32_t grace_ms) {
     return at;
 }
 
-static bool hoteli_flush_reached(uint32_t ticket) {
-    return (int32_t)(hoteli_g.flush_done - ticket) >= 0;
-}
-
 /* Without threads whoever calls does the work; one at a time, others take a nap. */
 static void hoteli_turn_alone(int64_t max_wait_ms) {
-    struct timespec nap = {0, 1000000};
+    int cancel;
     if (!hoteli_flag_cas(&hoteli_g.turning, 0, 1)) {
-        if (max_wait_ms) (void)nanosleep(&nap, NULL);
+        if (max_wait_ms) hoteli_nap(1);
         return;
     }
+    cancel = hoteli_cancel_hold();
     hoteli_turn(max_wait_ms);
     hoteli_flag_store(&hoteli_g.turning, 0);
+    hoteli_cancel_back(cancel);
 }
 
-static bool hoteli_flush_done(uint32_t ticket) {
+static bool hoteli_flush_done(uint32_t ticket, uint32_t mask) {
     bool reached;
     (void)pthread_mutex_lock(&hoteli_g.lock);
-    reached = hoteli_flush_reached(ticket);
+    reached = hoteli_flush_reached(ticket, mask);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     return reached;
 }
 
 /* Without threads the caller does the work itself. */
-static bool hoteli_pump(uint32_t ticket, uint32_t timeout_ms) {
+static bool hoteli_pump(uint32_t ticket, uint32_t mask, uint32_t timeout_ms) {
     int64_t until = hoteli_now_ms() + timeout_ms;
     hoteli_t.quiet++;
     do {
         int64_t left = until - hoteli_now_ms();
         hoteli_turn_alone(HOTELI_MAX(HOTELI_MIN(left, (int64_t)20), (int64_t)0));
-    } while (!hoteli_flush_done(ticket) && hoteli_now_ms() < until);
-    hoteli_t.quiet--;
-    return hoteli_flush_done(ticket);
+    } while (!hoteli_flush_done(ticket, mask) && hoteli_now_ms() < until);
+    hoteli_loud();
+    return hoteli_flush_done(ticket, mask);
 }
 
-static bool hoteli_flush_wait(uint32_t ticket, uint32_t timeout_ms) {
+static bool hoteli_flush_wait(uint32_t ticket, uint32_t mask, uint32_t timeout_ms) {
     struct timespec until = hoteli_deadline(timeout_ms, 0);
     bool reached;
-    int error = 0;
+    int error = 0, cancel = hoteli_cancel_hold();
     (void)pthread_mutex_lock(&hoteli_g.lock);
-    while (!hoteli_flush_reached(ticket) && error != ETIMEDOUT &&
+    while (!hoteli_flush_reached(ticket, mask) && error != ETIMEDOUT &&
            !hoteli_flag_load(&hoteli_g.closed))
         error = pthread_cond_timedwait(&hoteli_g.settled, &hoteli_g.lock, &until);
-    reached = hoteli_flush_reached(ticket);
+    reached = hoteli_flush_reached(ticket, mask);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_cancel_back(cancel);
     return reached;
 }
 
-HOTEL_API hotel_result hotel_flush(uint32_t timeout_ms) {
-    uintptr_t lost = hoteli_load(&hoteli_g.lost);
-    uint32_t ticket = 0;
+/* Asks for a round of these destinations; deep: with their exporters. Under the lock. */
+static uint32_t hoteli_flush_order(uint32_t mask, bool deep) {
+    hoteli_g.flush_mask |= mask;
+    if (deep) hoteli_g.flush_deep |= mask;
+    return ++hoteli_g.flush_asked;
+}
+
+static uint32_t hoteli_flush_ask(uint32_t mask, bool deep) {
+    uint32_t ticket;
+    (void)pthread_mutex_lock(&hoteli_g.lock);
+    ticket = hoteli_flush_order(mask, deep);
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_nudge();
+    return ticket;
+}
+
+/* Spans of these destinations that were settled by anything but acceptance, and what their
+   exporters could not flush. */
+static uint64_t hoteli_lost(uint32_t mask) {
+    uint64_t lost = 0;
+    uint32_t i;
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        const hoteli_books *b = &hoteli_g.destinations[i]->books;
+        if (!(mask & hoteli_g.destinations[i]->bit)) continue;
+        lost += hoteli_load(&b->rejected) + hoteli_load(&b->failed) +
+                hoteli_load(&b->dropped_queue_full) + hoteli_load(&b->dropped_too_large) +
+                hoteli_load(&b->dropped_shutdown) + hoteli_load(&b->flush_failures);
+    }
+    return lost;
+}
+
+/* The processors' part of flush or shutdown: those of the caller, on its thread. */
+static hotel_result hoteli_tell_processors(hoteli_provider *p, uint32_t timeout_ms, bool shutdown) {
+    hotel_result worst = HOTEL_OK;
+    uint32_t i;
+    hoteli_t.quiet++;
+    for (i = 0; i < p->num_processors; i++) {
+        const hotel_processor *processor = &p->processors[i];
+        hotel_result (*tell_fn)(uint32_t, void *) =
+            shutdown ? processor->shutdown_fn : processor->flush_fn;
+        hotel_result result = tell_fn ? tell_fn(timeout_ms, processor->user_data) : HOTEL_OK;
+        if (worst == HOTEL_OK) worst = result;
+    }
+    hoteli_loud();
+    return worst;
+}
+
+/* A barrier for some providers: those from first to end. */
+static hotel_result hoteli_flush(uint32_t first, uint32_t end, uint32_t timeout_ms) {
+    int64_t until = hoteli_now_ms() + timeout_ms;
+    hotel_result result = HOTEL_OK;
+    uint64_t lost;
+    uint32_t ticket = 0, mask = 0, i;
     bool reached, running, pump;
-    if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     if (!hoteli_reading()) return HOTEL_ERR_NOT_RUNNING;
     running = hoteli_flag_load(&hoteli_g.running) != 0;
     pump = hoteli_g.no_threads;
-    if (running) {
-        (void)pthread_mutex_lock(&hoteli_g.lock);
-        ticket = ++hoteli_g.flush_asked;
-        (void)pthread_mutex_unlock(&hoteli_g.lock);
-        hoteli_nudge();
+    for (i = first; i < end; i++) {
+        const hoteli_provider *p = &hoteli_g.providers[i];
+        if (hoteli_flag_load(&p->state) == HOTELI_RUNS) mask |= hoteli_mask_of(p);
     }
+    lost = hoteli_lost(mask);
     hoteli_reading_over();
     if (!running) return HOTEL_ERR_NOT_RUNNING;
-    reached = pump ? hoteli_pump(ticket, timeout_ms) : hoteli_flush_wait(ticket, timeout_ms);
+    for (i = first; i < end; i++) {
+        hotel_result told = hoteli_tell_processors(&hoteli_g.providers[i],
+                                                   hoteli_time_left(until), false);
+        if (result == HOTEL_OK) result = told;
+    }
+    ticket = hoteli_flush_ask(mask, true);
+    timeout_ms = hoteli_time_left(until);
+    reached = pump ? hoteli_pump(ticket, mask, timeout_ms)
+                   : hoteli_flush_wait(ticket, mask, timeout_ms);
     if (!reached) return HOTEL_ERR_TIMEOUT;
-    return hoteli_load(&hoteli_g.lost) == lost ? HOTEL_OK : HOTEL_ERR_FAILED;
+    if (hoteli_lost(mask) != lost) return HOTEL_ERR_FAILED;
+    return result;
+}
+
+/* The simple processor: the span that has just ended is exported before hotel_end returns. */
+static HOTELI_COLD void hoteli_wait_exported(uint32_t mask) {
+    int error = errno;
+    uint32_t ticket;
+    if (hoteli_t.quiet || !hoteli_flag_load(&hoteli_g.running)) return;
+    ticket = hoteli_flush_ask(mask, false);
+    if (hoteli_g.no_threads) (void)hoteli_pump(ticket, mask, HOTELI_SIMPLE_WAIT_MS);
+    else (void)hoteli_flush_wait(ticket, mask, HOTELI_SIMPLE_WAIT_MS);
+    errno = error;
+}
+
+HOTEL_API hotel_result hotel_flush(uint32_t timeout_ms) {
+    if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
+    return hoteli_flush(0, HOTELI_MAX_PROVIDERS, timeout_ms);
+}
+
+/* The provider that a handle names; NULL: it is gone, or there was none. */
+static hoteli_provider *hoteli_provider_named(hotel_provider provider) {
+    hoteli_provider *p = &hoteli_g.providers[provider.index & (HOTELI_MAX_PROVIDERS - 1)];
+    if (provider.index >= HOTELI_MAX_PROVIDERS || p->serial != provider.serial) return NULL;
+    return provider.index && !p->serial ? NULL : p;
+}
+
+HOTEL_API hotel_result hotel_provider_flush(hotel_provider provider, uint32_t timeout_ms) {
+    if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
+    if (!hoteli_provider_named(provider)) return HOTEL_ERR_ARGUMENT;
+    return hoteli_flush(provider.index, provider.index + 1, timeout_ms);
 }
 
 /* The thread ends at the deadline by itself, unless one of the user's callbacks keeps it: then it
@@ -7919,7 +12775,8 @@ static bool hoteli_stop(uint32_t timeout_ms) {
     (void)pthread_mutex_lock(&hoteli_g.lock);
     hoteli_g.stop_ms = hoteli_now_ms() + timeout_ms;
     hoteli_g.stopping = true;
-    hoteli_g.flush_asked++;
+    hoteli_g.stop_mask = ((uint32_t)1 << hoteli_num_destinations()) - 1;
+    (void)hoteli_flush_order(hoteli_g.stop_mask, true);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     hoteli_nudge();
     if (hoteli_g.has_thread) {
@@ -7930,7 +12787,7 @@ static bool hoteli_stop(uint32_t timeout_ms) {
         hoteli_flag_enter(&hoteli_g.turning);
         hoteli_close_all();
         hoteli_flag_store(&hoteli_g.turning, 0);
-        hoteli_t.quiet--;
+        hoteli_loud();
     }
     (void)pthread_mutex_lock(&hoteli_g.lock);
     (void)pthread_cond_broadcast(&hoteli_g.settled);
@@ -7938,21 +12795,84 @@ static bool hoteli_stop(uint32_t timeout_ms) {
     return true;
 }
 
+static void hoteli_worst(hotel_result *worst, hotel_result result) {
+    if (*worst == HOTEL_OK) *worst = result;
+}
+
+/* Processors hear of the shutdown once, before the last flush. */
+static hotel_result hoteli_shut_processors(int64_t until_ms) {
+    hotel_result worst = HOTEL_OK;
+    uint32_t i;
+    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
+        hoteli_provider *p = &hoteli_g.providers[i];
+        bool open = hoteli_flag_swap(&p->open, 0) != 0;
+        if (open) hoteli_worst(&worst, hoteli_tell_processors(p, hoteli_time_left(until_ms), true));
+    }
+    return worst;
+}
+
 HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms) {
-    uintptr_t lost;
-    int64_t began = hoteli_now_ms();
+    uint64_t lost;
+    int64_t until = hoteli_now_ms() + timeout_ms;
     hotel_result result = HOTEL_OK;
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     if (!hoteli_here()) return HOTEL_ERR_NOT_RUNNING;
     hoteli_life_enter();
     if (!hoteli_g.stopped) {
-        lost = hoteli_load(&hoteli_g.lost);
+        lost = hoteli_lost(UINT32_MAX);
         hoteli_flag_store(&hoteli_g.running, 0);
-        hoteli_g.stopped = hoteli_stop(timeout_ms);
+        result = hoteli_shut_processors(until);
+        hoteli_g.stopped = hoteli_stop(hoteli_time_left(until));
         if (!hoteli_g.stopped) result = HOTEL_ERR_TIMEOUT;
-        else if (hoteli_load(&hoteli_g.lost) != lost)
-            result = hoteli_now_ms() - began >= (int64_t)timeout_ms ? HOTEL_ERR_TIMEOUT
-                                                                    : HOTEL_ERR_FAILED;
+        else if (hoteli_lost(UINT32_MAX) != lost)
+            result = hoteli_now_ms() >= until ? HOTEL_ERR_TIMEOUT : HOTEL_ERR_FAILED;
+    }
+    hoteli_life_leave();
+    return result;
+}
+
+/* Waits until the exporter has closed the provider; without threads does it itself. */
+static bool hoteli_provider_wait(hoteli_provider *p, uint32_t timeout_ms) {
+    struct timespec until = hoteli_deadline(timeout_ms, 500);
+    int error = 0;
+    if (hoteli_g.no_threads) {
+        hoteli_t.quiet++;
+        while (hoteli_flag_load(&p->state) != HOTELI_OVER) hoteli_turn_alone(20);
+        hoteli_loud();
+        return true;
+    }
+    (void)pthread_mutex_lock(&hoteli_g.lock);
+    while (hoteli_flag_load(&p->state) != HOTELI_OVER && error != ETIMEDOUT)
+        error = pthread_cond_timedwait(&hoteli_g.settled, &hoteli_g.lock, &until);
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    return hoteli_flag_load(&p->state) == HOTELI_OVER;
+}
+
+HOTEL_API hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t timeout_ms) {
+    int64_t until = hoteli_now_ms() + timeout_ms;
+    hotel_result result = HOTEL_OK;
+    hoteli_provider *p;
+    uint64_t lost;
+    uint32_t mask;
+    if (!provider.index) return hotel_shutdown(timeout_ms);
+    if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
+    if (!hoteli_here()) return HOTEL_ERR_NOT_RUNNING;
+    hoteli_life_enter();
+    p = hoteli_provider_named(provider);
+    if (!p) result = HOTEL_ERR_ARGUMENT;
+    if (p && hoteli_flag_load(&hoteli_g.running) && hoteli_flag_swap(&p->open, 0)) {
+        mask = hoteli_mask_of(p);
+        lost = hoteli_lost(mask);
+        result = hoteli_tell_processors(p, hoteli_time_left(until), true);
+        (void)pthread_mutex_lock(&hoteli_g.lock);
+        p->ticket = hoteli_flush_order(mask, true);
+        p->stop_ms = until;
+        hoteli_flag_store(&p->state, HOTELI_ASKED);
+        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        hoteli_nudge();
+        if (!hoteli_provider_wait(p, hoteli_time_left(until))) result = HOTEL_ERR_TIMEOUT;
+        else if (hoteli_lost(mask) != lost)
+            result = hoteli_now_ms() >= until ? HOTEL_ERR_TIMEOUT : HOTEL_ERR_FAILED;
     }
     hoteli_life_leave();
     return result;
@@ -7979,8 +12899,35 @@ HOTEL_API hotel_result hotel_poll(uint32_t timeout_ms) {
         return HOTEL_ERR_NOT_RUNNING;
     hoteli_t.quiet++;
     hoteli_turn_alone((int64_t)timeout_ms);
-    hoteli_t.quiet--;
+    hoteli_loud();
     return HOTEL_OK;
+}
+
+HOTEL_API size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
+                                       uint32_t *timeout_ms) {
+    size_t count = 0;
+    uint32_t i, k;
+    int fd;
+    if (timeout_ms) *timeout_ms = 0;
+    if (hoteli_t.quiet || !hoteli_here() || !hoteli_flag_load(&hoteli_g.running) ||
+        !hoteli_g.no_threads || !hoteli_flag_cas(&hoteli_g.turning, 0, 1))
+        return 0;
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        hoteli_destination *d = hoteli_g.destinations[i];
+        for (k = 0; k < hoteli_num_requests(d); k++) {
+            (void)hoteli_request_wait(&d->requests[k], hoteli_now_ms(), &fd);
+            if (fd < 0) continue;
+            if (out && count < capacity) {
+                out[count].fd = fd;
+                out[count].events = d->requests[k].events;
+            }
+            count++;
+        }
+    }
+    if (timeout_ms && hoteli_load(&hoteli_g.pending) < HOTELI_GET(hoteli_g.wake_at))
+        *timeout_ms = hoteli_time_left(hoteli_g.next_ms);
+    hoteli_flag_store(&hoteli_g.turning, 0);
+    return count;
 }
 
 HOTEL_API const char *hotel_version(void) { return HOTEL_VERSION_STRING; }
@@ -8004,6 +12951,7 @@ static void hoteli_read_stats(hotel_stats *out) {
         if (!(hoteli_load(&chunk->state) & HOTELI_ENDED)) out->live++;
         if (__atomic_load_n(&chunk->kind, __ATOMIC_RELAXED) == HOTELI_FREE) out->chunks_free++;
     }
+    out->record_only = hoteli_load(&hoteli_g.record_only);
     out->ended = hoteli_load(&hoteli_g.collected) + waiting;
     out->limited = hoteli_load(&hoteli_g.limited);
     out->repaired = hoteli_load(&hoteli_g.repaired);
@@ -8027,9 +12975,10 @@ static hotel_result hoteli_read_destination(size_t index, hotel_destination_stat
     uint32_t i = 0;
     if (index >= hoteli_g.num_configured) return HOTEL_ERR_ARGUMENT;
     if (hoteli_flag_load(&hoteli_g.closed)) hoteli_drop_ended();
-    while (i < hoteli_g.num_destinations && hoteli_g.destinations[i].position != index) i++;
+    while (i < hoteli_g.num_destinations && hoteli_g.destinations[i]->position != index) i++;
     if (i == hoteli_g.num_destinations) return HOTEL_ERR_ENDPOINT;
-    b = &hoteli_g.destinations[i].books;
+    b = &hoteli_g.destinations[i]->books;
+    out->offered = hoteli_load(&b->offered);
     out->accepted = hoteli_load(&b->accepted);
     out->rejected = hoteli_load(&b->rejected);
     out->failed = hoteli_load(&b->failed);
@@ -8062,24 +13011,23 @@ static void hoteli_describe_line(hoteli_text *text, const char *name, uint64_t v
 }
 
 static void hoteli_describe(hoteli_text *text) {
-    static const char *const samplers[] = {"parentbased_always_on", "parentbased_always_on",
-                                           "parentbased_always_off", "always_on", "always_off"};
+    const hotel_limits *l = &hoteli_g.providers[0].limits;
     uint32_t i;
     hoteli_say(text, hoteli_flag_load(&hoteli_g.running) ? "running=yes\n" : "running=no\n");
     hoteli_say(text, hoteli_g.no_threads ? "threads=no\n" : "threads=yes\n");
     hoteli_say(text, hoteli_g.use_ticks ? "clock=counter\n" : "clock=monotonic\n");
     hoteli_say(text, "sampler=");
-    hoteli_say(text, samplers[hoteli_g.sampler]);
+    hoteli_say_sampler(text, hoteli_g.providers[0].samplers, 0);
     hoteli_say(text, "\n");
     hoteli_describe_line(text, "chunks", hoteli_g.num_chunks);
     hoteli_describe_line(text, "chunk_bytes", HATCHET_OTEL_CHUNK_BYTES);
     hoteli_describe_line(text, "shards", hoteli_g.shard_mask + 1);
-    hoteli_describe_line(text, "max_span_bytes", hoteli_g.limits.max_span_bytes);
-    hoteli_describe_line(text, "attribute_count", hoteli_g.limits.attribute_count);
-    hoteli_describe_line(text, "event_count", hoteli_g.limits.event_count);
-    hoteli_describe_line(text, "link_count", hoteli_g.limits.link_count);
-    for (i = 0; i < hoteli_g.num_destinations; i++) {
-        const hoteli_destination *d = &hoteli_g.destinations[i];
+    hoteli_describe_line(text, "max_span_bytes", l->max_span_bytes);
+    hoteli_describe_line(text, "attribute_count", l->attribute_count);
+    hoteli_describe_line(text, "event_count", l->event_count);
+    hoteli_describe_line(text, "link_count", l->link_count);
+    for (i = 0; i < hoteli_num_destinations(); i++) {
+        const hoteli_destination *d = hoteli_g.destinations[i];
         hoteli_say(text, "destination=");
         hoteli_destination_name(text, d);
         hoteli_say(text, "\n");
@@ -8088,17 +13036,41 @@ static void hoteli_describe(hoteli_text *text) {
         hoteli_describe_line(text, "  max_queue_size", d->max_queue);
         hoteli_describe_line(text, "  max_export_batch_size", d->max_batch);
         hoteli_describe_line(text, "  max_request_bytes", d->max_bytes);
+        hoteli_describe_line(text, "  max_response_bytes", d->max_response);
+        hoteli_describe_line(text, "  max_inflight", d->max_inflight);
+        hoteli_say(text, d->gzip ? "  compression=gzip\n" : "  compression=none\n");
     }
 }
 
 HOTEL_API size_t hotel_describe(char *out, size_t capacity) {
     hoteli_text text;
     bool reading = hoteli_reading();
+    const char *field;
+    size_t i;
     hoteli_text_start(&text, out, out ? capacity : 0);
     hoteli_say(&text, "version=" HOTEL_VERSION_STRING "\n");
     if (reading && hoteli_g.arena) hoteli_describe(&text);
     else hoteli_say(&text, "running=no\n");
     if (reading) hoteli_reading_over();
+    hoteli_say(&text, "propagated=");
+    for (i = 0; (field = hotel_propagator_field(NULL, i)) != NULL; i++) {
+        hoteli_say(&text, i ? "," : "");
+        hoteli_say(&text, field);
+    }
+    hoteli_say(&text, "\n");
+    return text.size;
+}
+
+HOTEL_API size_t hotel_sampler_description(const hotel_sampler *sampler, char *out,
+                                           size_t capacity) {
+    hoteli_sampler list[HOTELI_MAX_SAMPLERS];
+    hotel_sampler none;
+    hoteli_text text;
+    uint32_t count = 0;
+    memset((void *)&none, 0, sizeof none);
+    hoteli_text_start(&text, out, out ? capacity : 0);
+    if (hoteli_sampler_add(list, &count, sampler ? sampler : &none) != HOTELI_MAX_SAMPLERS)
+        hoteli_say_sampler(&text, list, 0);
     return text.size;
 }
 
@@ -8108,9 +13080,14 @@ HOTEL_API hotel_tracer hotel_get_tracer(const hotel_tracer_config *config) {
     hotel_tracer tracer = {0, 0};
     uint32_t index;
     if (!config || !hoteli_here() || !hoteli_flag_load(&hoteli_g.running)) return tracer;
+    if (!hoteli_provider_named(config->provider)) {
+        tracer.scope = HOTELI_NO_SCOPE;
+        return tracer;
+    }
     if (!config->name || !*config->name) hoteli_log_later(HOTEL_LOG_ID_EMPTY_SCOPE_NAME);
+    hoteli_check_attrs(config->attributes, config->num_attributes);
     (void)pthread_mutex_lock(&hoteli_g.lock);
-    index = hoteli_scope_intern(config);
+    index = hoteli_scope_intern(config, config->provider.index);
     tracer.scope = index + 1;
     tracer.generation = hoteli_g.scopes[index].block.generation;
     (void)pthread_mutex_unlock(&hoteli_g.lock);
@@ -8118,8 +13095,10 @@ HOTEL_API hotel_tracer hotel_get_tracer(const hotel_tracer_config *config) {
 }
 
 HOTEL_API bool hotel_is_enabled(hotel_tracer tracer) {
-    (void)tracer;
-    return hoteli_here() && hoteli_flag_load(&hoteli_g.running) && hoteli_g.num_destinations > 0;
+    const hoteli_provider *p;
+    if (!hoteli_here() || !hoteli_flag_load(&hoteli_g.running)) return false;
+    p = hoteli_tracer_provider(tracer);
+    return p && hoteli_flag_load(&p->open) && (p->num_destinations || p->num_processors);
 }
 
 HOTEL_API hotel_span hotel_start_with(const char *name, const hotel_start_options *options) {
@@ -8160,9 +13139,8 @@ HOTEL_API bool hotel_is_recording(const hotel_span *span) {
 HOTEL_API void hotel_set_attrs(const hotel_span *span, const hotel_attr *attributes,
                                size_t num_attributes) {
     hoteli_writer w;
-    size_t i;
     if (!attributes || !hoteli_begin(span, &w)) return;
-    for (i = 0; i < num_attributes; i++) hoteli_put_attribute(&w, &attributes[i]);
+    hoteli_put_attributes(&w, attributes, num_attributes);
     hoteli_leave(&w);
 }
 
@@ -8264,26 +13242,19 @@ HOTEL_API hotel_result hotel_detach(hotel_token token) { return hoteli_detach(to
 
 HOTEL_API hotel_context hotel_context_hold(const hotel_context *context) {
     hotel_context held = context ? *context : hotel_current();
-    hotel_block *state = &held.span.context.trace_state;
-    if (held.values.index && !hoteli_block_hold(held.values)) {
-        memset(&held.values, 0, sizeof held.values);
-        hoteli_stale();
-    }
-    if (state->index && !hoteli_block_hold(*state)) {
-        memset(state, 0, sizeof *state);
-        hoteli_stale();
-    }
+    hoteli_keep(&held.span.context.trace_state);
+    hoteli_keep(&held.values);
+    hoteli_keep(&held.baggage);
+    hoteli_keep(&held.entries);
     return held;
 }
 
 HOTEL_API void hotel_context_release(hotel_context *context) {
     if (!context) return;
-    if (context->values.index && !hoteli_block_drop(context->values)) hoteli_stale();
-    if (context->span.context.trace_state.index &&
-        !hoteli_block_drop(context->span.context.trace_state))
-        hoteli_stale();
-    memset(&context->values, 0, sizeof context->values);
-    memset(&context->span.context.trace_state, 0, sizeof context->span.context.trace_state);
+    hoteli_give_back(&context->span.context.trace_state);
+    hoteli_give_back(&context->values);
+    hoteli_give_back(&context->baggage);
+    hoteli_give_back(&context->entries);
 }
 
 HOTEL_API hotel_guard hotel_guard_span(const hotel_span *span) {
@@ -8309,19 +13280,215 @@ HOTEL_API void hotel_guard_leave(hotel_guard *guard) {
     guard->ends_span = false;
 }
 
+/* ---- context values and baggage ---- */
+
+HOTEL_API hotel_key hotel_create_key(const char *name) {
+    uintptr_t last = hoteli_load(&hoteli_g.last_key);
+    hotel_key key = {0};
+    (void)name;
+    do {
+        if (last == UINT32_MAX) return key;
+    } while (!hoteli_cas(&hoteli_g.last_key, &last, last + 1));
+    key.id = (uint32_t)(last + 1);
+    return key;
+}
+
+HOTEL_API hotel_context hotel_context_with_value(const hotel_context *context, hotel_key key,
+                                                 void *value) {
+    hotel_context made = hotel_context_hold(context);
+    hoteli_slot_value list[HOTELI_MAX_KEYS + 1];
+    size_t count = hoteli_entries_read(made.entries, list), i;
+    hotel_block block = {0, 0};
+    if (!key.id) {
+        hoteli_bad_argument();
+        return made;
+    }
+    for (i = 0; i < count && list[i].key != key.id; i++) continue;
+    if (i < count) memmove(&list[i], &list[i + 1], (--count - i) * sizeof *list);
+    if (value) {
+        memset(&list[count], 0, sizeof *list);
+        list[count].value = (uintptr_t)value;
+        list[count++].key = key.id;
+    }
+    if (count && count <= HOTELI_MAX_KEYS)
+        block = hoteli_block_of_bytes(list, count * sizeof *list);
+    if (count && !block.index) {
+        hoteli_context_full(1);
+        return made;
+    }
+    hoteli_give_back(&made.entries);
+    made.entries = block;
+    return made;
+}
+
+HOTEL_API void *hotel_context_value(const hotel_context *context, hotel_key key) {
+    const hotel_context *from = context ? context : hoteli_top(&hoteli_t);
+    hoteli_slot_value list[HOTELI_MAX_KEYS];
+    size_t count, i;
+    if (!from || !from->entries.index || !key.id) return NULL;
+    if (!hoteli_block_hold(from->entries)) {
+        hoteli_stale();
+        return NULL;
+    }
+    count = hoteli_entries_read(from->entries, list);
+    (void)hoteli_block_drop(from->entries);
+    for (i = 0; i < count; i++)
+        if (list[i].key == key.id) return (void *)list[i].value;
+    return NULL;
+}
+
+HOTEL_API void hotel_baggage_start(hotel_baggage *baggage, void *memory, size_t capacity) {
+    if (!baggage) return;
+    memset(baggage, 0, sizeof *baggage);
+    baggage->memory = memory;
+    baggage->capacity = memory ? capacity : 0;
+}
+
+static hotel_string hoteli_string(const char *text) {
+    hotel_string made;
+    made.text = text;
+    made.size = hotel_text_size(text);
+    return made;
+}
+
+HOTEL_API bool hotel_baggage_set_n(hotel_baggage *baggage, hotel_string name, hotel_string value,
+                                   hotel_string metadata) {
+    hoteli_sink properties = {NULL, 0};
+    size_t value_size;
+    if (!baggage) return false;
+    if (!name.text) name.size = 0;
+    if (!value.text) value.size = 0;
+    if (!metadata.text) metadata.size = 0;
+    value_size = hoteli_text_bytes(value.text, value.size);
+    if (name.size && hoteli_utf8_valid(name.text, name.size) &&
+        hoteli_properties(&properties, metadata.text, metadata.size)) {
+        char *at = hoteli_baggage_open(baggage, name, value_size, properties.size);
+        if (at) {
+            (void)hoteli_utf8_repair(at, value.text, value.size);
+            properties.out = at + value_size + 1;
+            properties.size = 0;
+            (void)hoteli_properties(&properties, metadata.text, metadata.size);
+            hoteli_baggage_close(baggage, name, value_size, properties.size);
+            return true;
+        }
+    }
+    baggage->dropped++;
+    return false;
+}
+
+HOTEL_API bool hotel_baggage_set(hotel_baggage *baggage, const char *name, const char *value,
+                                 const char *metadata) {
+    return hotel_baggage_set_n(baggage, hoteli_string(name), hoteli_string(value),
+                               hoteli_string(metadata));
+}
+
+HOTEL_API bool hotel_baggage_find(const hotel_baggage *baggage, hotel_string name,
+                                  hotel_baggage_entry *out) {
+    hotel_baggage_entry entry;
+    size_t at, whole;
+    if (!baggage || !name.text || !hoteli_baggage_where(baggage, name, &entry, &at, &whole))
+        return false;
+    if (out) *out = entry;
+    return true;
+}
+
+HOTEL_API const char *hotel_baggage_get(const hotel_baggage *baggage, const char *name) {
+    hotel_baggage_entry entry;
+    return hotel_baggage_find(baggage, hoteli_string(name), &entry) ? entry.value.text : NULL;
+}
+
+HOTEL_API bool hotel_baggage_remove_n(hotel_baggage *baggage, hotel_string name) {
+    hotel_baggage_entry entry;
+    size_t at, whole;
+    if (!baggage || !name.text || !hoteli_baggage_where(baggage, name, &entry, &at, &whole))
+        return false;
+    hoteli_baggage_cut(baggage, at, whole);
+    return true;
+}
+
+HOTEL_API bool hotel_baggage_remove(hotel_baggage *baggage, const char *name) {
+    return hotel_baggage_remove_n(baggage, hoteli_string(name));
+}
+
+HOTEL_API void hotel_baggage_clear(hotel_baggage *baggage) {
+    if (baggage) baggage->size = baggage->count = baggage->dropped = 0;
+}
+
+HOTEL_API bool hotel_baggage_next(const hotel_baggage *baggage, size_t *cursor,
+                                  hotel_baggage_entry *out) {
+    size_t whole;
+    if (!baggage || !cursor || !out || !hoteli_entry_at(baggage, *cursor, out, &whole))
+        return false;
+    *cursor += whole;
+    return true;
+}
+
+HOTEL_API size_t hotel_baggage_parse(hotel_baggage *baggage, const char *header, size_t size) {
+    const char *end = header && size ? header + size : header;
+    size_t taken = 0;
+    bool full = false;
+    if (!baggage) return 0;
+    while (header != end) {
+        const char *member = header;
+        size_t n = (size_t)(end - header);
+        const char *comma = (const char *)memchr(header, ',', n);
+        int found = HOTELI_NO_ROOM;
+        if (comma) n = (size_t)(comma - header);
+        header = comma ? comma + 1 : end;
+        hoteli_trim(&member, &n);
+        if (!n) continue;
+        if (!full && baggage->count < HOTEL_BAGGAGE_MEMBERS)
+            found = hoteli_baggage_member(baggage, member, n);
+        if (found == HOTELI_TAKEN) taken++;
+        else baggage->dropped++;
+        full = full || found == HOTELI_NO_ROOM;
+    }
+    return taken;
+}
+
+HOTEL_API size_t hotel_baggage_format(const hotel_baggage *baggage, char *out, size_t capacity) {
+    size_t size, skipped;
+    if (!out) capacity = 0;
+    if (capacity) out[0] = 0;
+    if (!baggage || !baggage->memory || baggage->size > baggage->capacity) return 0;
+    size = hoteli_write_baggage(hoteli_cursor_flat((const uint8_t *)baggage->memory, baggage->size),
+                                baggage->size, out, capacity, &skipped);
+    hoteli_baggage_lost(&hoteli_g.limited, skipped);
+    return size;
+}
+
+HOTEL_API hotel_context hotel_context_with_baggage(const hotel_context *context,
+                                                   const hotel_baggage *baggage) {
+    hotel_context made = hotel_context_hold(context);
+    if (baggage && baggage->count) hoteli_put_baggage(&made, baggage);
+    else hoteli_give_back(&made.baggage);
+    return made;
+}
+
+HOTEL_API bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out) {
+    const hotel_context *from = context ? context : hoteli_top(&hoteli_t);
+    if (!out) return false;
+    hotel_baggage_clear(out);
+    if (!from || !from->baggage.index) return true;
+    if (!hoteli_block_hold(from->baggage)) {
+        hoteli_stale();
+        return true;
+    }
+    hoteli_baggage_read(from->baggage, out);
+    (void)hoteli_block_drop(from->baggage);
+    return out->dropped == 0;
+}
+
 /* ---- propagation ---- */
 
 /* What the current context brings into an extracted one is held like the rest of it. */
 static inline void hoteli_extracted(hotel_context *context) {
     const hotel_context *top = hoteli_top(&hoteli_t);
     if (!top) memset(context, 0, sizeof *context);
-    else if (!top->values.index && !top->span.context.trace_state.index) *context = *top;
+    else if (!(top->values.index | top->baggage.index | top->entries.index |
+               top->span.context.trace_state.index))
+        *context = *top;
     else *context = hotel_context_hold(top);
-}
-
-static void hoteli_block_replaced(hotel_block old, hotel_block now) {
-    if (old.index && (old.index != now.index || old.generation != now.generation))
-        (void)hoteli_block_drop(old);
 }
 
 HOTEL_API hotel_context hotel_extract_n(const char *traceparent, size_t traceparent_size,
@@ -8408,6 +13575,138 @@ HOTEL_API size_t hotel_tracestate_set(const char *state, const char *key, const 
     return size;
 }
 
+HOTEL_API void hotel_context_put_span(hotel_context *held, const hotel_span *span) {
+    hotel_block replaced;
+    if (!held) return;
+    replaced = held->span.context.trace_state;
+    if (span) held->span = *span;
+    else memset(&held->span, 0, sizeof held->span);
+    hoteli_keep(&held->span.context.trace_state);
+    hoteli_give_back(&replaced);
+}
+
+HOTEL_API hotel_propagator hotel_tracecontext_propagator(void) {
+    return hoteli_builtin(HOTELI_TRACECONTEXT);
+}
+
+HOTEL_API hotel_propagator hotel_baggage_propagator(void) { return hoteli_builtin(HOTELI_BAGGAGE); }
+
+HOTEL_API hotel_propagator hotel_b3_propagator(void) { return hoteli_builtin(HOTELI_B3); }
+
+HOTEL_API hotel_propagator hotel_b3multi_propagator(void) { return hoteli_builtin(HOTELI_B3MULTI); }
+
+HOTEL_API hotel_propagator hotel_composite_propagator(const hotel_propagator_list *list) {
+    hotel_propagator made = hoteli_builtin(0);
+    if (!list || !list->parts) return made;
+    made.inject_fn = hoteli_composite_inject;
+    made.extract_fn = hoteli_composite_extract;
+    made.field_fn = hoteli_composite_field;
+    made.user_data = (void *)(uintptr_t)list;
+    return made;
+}
+
+HOTEL_API void hotel_set_global_propagator(const hotel_propagator *propagator) {
+    hotel_propagator none = hoteli_builtin(0);
+    hoteli_global_set(propagator ? propagator : &none, true);
+}
+
+HOTEL_API hotel_propagator hotel_get_global_propagator(void) { return hoteli_global(); }
+
+HOTEL_API void hotel_inject_with(const hotel_propagator *propagator, const hotel_context *context,
+                                 const hotel_setter *setter, void *carrier) {
+    hotel_propagator p = propagator ? *propagator : hoteli_global();
+    hotel_context current;
+    if (!setter || !setter->set_fn) {
+        hoteli_bad_argument();
+        return;
+    }
+    if (!context) {
+        current = hotel_current();
+        context = &current;
+    }
+    if (p.inject_fn) p.inject_fn(context, setter, carrier, p.user_data);
+}
+
+HOTEL_API void hotel_inject(const hotel_context *context, const hotel_setter *setter,
+                            void *carrier) {
+    hotel_inject_with(NULL, context, setter, carrier);
+}
+
+HOTEL_API hotel_context hotel_extract_with(const hotel_propagator *propagator,
+                                           const hotel_context *context,
+                                           const hotel_getter *getter, const void *carrier) {
+    hotel_propagator p = propagator ? *propagator : hoteli_global();
+    hotel_context made;
+    if (context) made = hotel_context_hold(context);
+    else hoteli_extracted(&made);
+    if (!getter || !getter->get_fn) hoteli_bad_argument();
+    else if (p.extract_fn) p.extract_fn(&made, getter, carrier, p.user_data);
+    return made;
+}
+
+HOTEL_API hotel_context hotel_extract_from(const hotel_getter *getter, const void *carrier) {
+    return hotel_extract_with(NULL, NULL, getter, carrier);
+}
+
+HOTEL_API const char *hotel_propagator_field(const hotel_propagator *propagator, size_t index) {
+    hotel_propagator p = propagator ? *propagator : hoteli_global();
+    return p.field_fn ? p.field_fn(index, p.user_data) : NULL;
+}
+
+HOTEL_API hotel_getter hotel_header_getter(void) {
+    hotel_getter made;
+    memset((void *)&made, 0, sizeof made);
+    made.get_fn = hoteli_header_get;
+    made.keys_fn = hoteli_header_keys;
+    return made;
+}
+
+HOTEL_API size_t hotel_env_name(const char *key, char *out, size_t capacity) {
+    size_t size = hotel_text_size(key), i, step;
+    hoteli_text text;
+    hoteli_text_start(&text, out, out ? capacity : 0);
+    if (!size || (*key >= '0' && *key <= '9')) hoteli_say_n(&text, "_", 1);
+    for (i = 0; i < size; i += step) {
+        char c = key[i];
+        step = hoteli_utf8_sequence(key + i, size - i);
+        if (!step) step = 1;
+        if (c >= 'a' && c <= 'z') c = (char)(c - 'a' + 'A');
+        if (!hoteli_is_alnum(c)) c = '_';
+        hoteli_say_n(&text, &c, 1);
+    }
+    return text.size;
+}
+
+HOTEL_API hotel_getter hotel_env_getter(void) {
+    hotel_getter made;
+    memset((void *)&made, 0, sizeof made);
+    made.get_fn = hoteli_env_get;
+    made.keys_fn = hoteli_env_keys;
+    return made;
+}
+
+HOTEL_API void hotel_env_start(hotel_env *env, char **list, size_t capacity, char *memory,
+                               size_t memory_bytes, char *const *base) {
+    if (!env) return;
+    memset(env, 0, sizeof *env);
+    if (!list || !capacity) return;
+    env->list = list;
+    env->capacity = capacity;
+    env->memory = memory;
+    env->memory_bytes = memory ? memory_bytes : 0;
+    for (; base && *base; base++) {
+        if (env->count + 1 < capacity) list[env->count++] = *base;
+        else env->dropped++;
+    }
+    list[env->count] = NULL;
+}
+
+HOTEL_API hotel_setter hotel_env_setter(void) {
+    hotel_setter made;
+    made.set_fn = hoteli_env_set;
+    return made;
+}
+
 /* ---- Hatchet ---- */
 
 /* Where the task's span goes: under the metadata's traceparent; without one under the current
@@ -8418,7 +13717,13 @@ static void hoteli_task_parent(hotel_task *task, const hotel_step_run *step_run)
     const char *json = step_run->additional_metadata;
     size_t size = step_run->additional_metadata_size;
     hotel_block *state = &task->context.span.context.trace_state, before;
-    if (current) task->context.span = hoteli_carrier(&current->span.context);
+    if (current) {
+        task->context.span = hoteli_carrier(&current->span.context);
+        task->context.baggage = current->baggage;
+        task->context.entries = current->entries;
+        hoteli_keep(&task->context.baggage);
+        hoteli_keep(&task->context.entries);
+    }
     before = *state;
     if (!hoteli_extract_json(&task->context, json, size ? size : hotel_text_size(json)))
         memset(&task->context.span, 0, sizeof task->context.span);

@@ -15,6 +15,7 @@ prove(1) where there is one, else a loop of its own. The last line is "N passed,
   --jobs N            programs at a time, where prove runs them (default 1)
   --logs DIR          where each program's output is kept (default build/tap)
   --skip REASON       counts as one check that could not be made; may be repeated
+  --under DIR/ CMD    CMD runs the programs below DIR, an emulator say; may be repeated
   --no-prove          use the loop even if there is a prove
   --help
 
@@ -30,9 +31,11 @@ run_one() {
     log=$TAP_LOGS/$(log_name "$1")
     rm -f "$log".*
     case $1 in /*) command=$1 ;; *) command=./$1 ;; esac
-    shell=
-    [ -x "$command" ] || shell=sh
-    $shell "$command" >"$log.tap" 2>"$log.err" </dev/null &
+    under=$(printf '%s' "$TAP_UNDER" | while read -r folder how; do
+        case $1 in "$folder"*) printf '%s' "$how" ;; esac
+    done)
+    [ -x "$command" ] || under=sh
+    $under "$command" >"$log.tap" 2>"$log.err" </dev/null &
     pid=$!
     watch "$pid" "$log" >/dev/null 2>&1 &
     watcher=$!
@@ -123,6 +126,7 @@ fi
 
 TAP_TIMEOUT=300
 TAP_LOGS=build/tap
+TAP_UNDER=
 jobs=1
 skips=
 use_prove=$(command -v prove)
@@ -133,13 +137,15 @@ while [ $# -gt 0 ]; do
     --logs) TAP_LOGS=$2; shift 2 ;;
     --skip) skips="$skips$2
 "; shift 2 ;;
+    --under) TAP_UNDER="$TAP_UNDER$2 $3
+"; shift 3 ;;
     --no-prove) use_prove=; shift ;;
     --help) usage; exit 0 ;;
     -*) usage >&2; exit 2 ;;
     *) break ;;
     esac
 done
-export TAP_TIMEOUT TAP_LOGS
+export TAP_TIMEOUT TAP_LOGS TAP_UNDER
 mkdir -p "$TAP_LOGS" || exit 2
 
 red='' green='' plain='' line=''

@@ -129,7 +129,7 @@ SINK_FN ptrdiff_t sink_receive(void *connection, void *bytes, size_t size) {
     (void)connection;
     if (sink_reply_left == 0) return HOTEL_IO_WANT_READ;
     if (size > sink_reply_left) size = sink_reply_left;
-    memcpy(bytes, SINK_REPLY + (sizeof SINK_REPLY - 1 - sink_reply_left), size);
+    memcpy(bytes, &SINK_REPLY[sizeof SINK_REPLY - 1 - sink_reply_left], size);
     sink_reply_left -= size;
     return (ptrdiff_t)size;
 }

@@ -449,6 +449,18 @@ static void test_stale(void) {
     sink_close("stale contexts");
 }
 
+static void test_released(void) {
+    hotel_context context;
+    char state[64];
+    sink_open(NULL);
+    sink_close("released");
+    context = hotel_extract("00-" IDS "-01", "a=1");
+    ok(context.span.context.is_remote, "CP-09 a parent is extracted after hotel_release");
+    is_int(hotel_tracestate(&context.span, state, sizeof state), 0,
+           "CP-09 without its tracestate, which has no place to be");
+    hotel_context_release(&context);
+}
+
 /* ---- Tasks and threads ---------------------------------------------------------------------- */
 
 static void *end_task(void *user_data) {
@@ -510,6 +522,7 @@ int main(void) {
     test_state_edits();
     test_threads();
     test_stale();
+    test_released();
     test_task_elsewhere();
     return done_testing();
 }

@@ -15,7 +15,7 @@
 #define TASK "hatchet.start_step_run"
 #define IDS "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331"
 
-static const int32_t zero_index, index_seven = 7;
+static const int32_t zero_index = 0, index_seven = 7;
 
 /* Every member set, so that the attribute of each is known. */
 static hotel_step_run full_run(void) {

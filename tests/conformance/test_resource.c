@@ -119,6 +119,8 @@ static const list_row lists[] = {
     {"EV-02 blanks around", " k = v , b=2", true, "k", "v"},
     {"EV-02 = in the value", "k=a=b", true, "k", "a=b"},
     {"EV-02 the empty value", "k=", true, "k", ""},
+    {"EV-02 UTF-8 that is not encoded", "k=\xc3\xa4", true, "k", "\xc3\xa4"},
+    {"EV-02 not UTF-8", "k=v,b=%ff", false, "k", NULL},
     {"EV-02 no =", "k=v,broken", false, "k", NULL},
     {"EV-02 no key", "k=v,=x", false, "k", NULL},
     {"EV-02 a bad escape", "k=v,b=%2", false, "k", NULL},
@@ -128,6 +130,7 @@ static const list_row lists[] = {
 static void test_environment(void) {
     hotel_config config = from_environment();
     hotel_attr own = hotel_str("k", "");
+    static char many[5000];
     size_t i;
     otlp_bytes got;
     for (i = 0; i < COUNT(names); i++) {
@@ -152,6 +155,13 @@ static void test_environment(void) {
         if (!row->good) is_int(otlp_count(got, 1), 4, "%s: all of it is discarded", row->id);
         sink_close("a resource by the environment");
     }
+    memset(many, 'v', sizeof many - 1);
+    memcpy(many, "k=", 2);
+    (void)setenv("OTEL_RESOURCE_ATTRIBUTES", many, 1);
+    got = resource_by(&config);
+    is_int(part(attribute_in(got, 1, "k"), ANY_STRING, 0).size, sizeof many - 3,
+           "EV-02 a value of any length");
+    sink_close("a long resource by the environment");
     (void)setenv("OTEL_RESOURCE_ATTRIBUTES", "k=environment,other=e", 1);
     config.resource = &own;
     config.num_resource = 1;

@@ -31,6 +31,9 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(TESTS_HAVE_ZLIB)
+#include <zlib.h>
+#endif
 
 #include "otlp.h"
 
@@ -54,7 +57,9 @@ typedef enum server_family { SERVER_IPV4, SERVER_IPV6, SERVER_UNIX } server_fami
 typedef enum server_when {
     SERVER_AT_REQUEST = 0, /* the request is complete                         */
     SERVER_AT_HEAD,        /* its head is complete: the body is never read    */
-    SERVER_AT_ACCEPT       /* the connection is made: nothing is read         */
+    SERVER_AT_ACCEPT,      /* the connection is made: nothing is read         */
+    SERVER_AT_BYTES        /* so many bytes (at_bytes) of it, and no more, were read; if the
+                              connection is kept, the rest of it takes the next step */
 } server_when;
 
 /* What follows the reply. */
@@ -62,6 +67,7 @@ typedef enum server_after {
     SERVER_KEEP = 0, /* wait for the next request                             */
     SERVER_CLOSE,    /* orderly                                               */
     SERVER_RESET,    /* RST                                                   */
+    SERVER_HALF,     /* end the sending direction, read on                    */
     SERVER_HANG      /* stay open, read and send nothing                      */
 } server_after;
 
@@ -74,12 +80,16 @@ typedef struct server_step {
     int linger_ms;     /* from the last byte to what follows */
     server_when when;
     server_after after;
+    size_t at_bytes;    /* for SERVER_AT_BYTES                                */
+    const char *repeat; /* what the filler consists of instead, over and over */
 } server_step;
 
 /* One request as it came. */
 typedef struct server_request {
     char head[SERVER_MAX_HEAD]; /* request line and headers, lines end in \n */
-    otlp_bytes body;
+    otlp_bytes body;            /* inflated, if it came as gzip */
+    size_t wire_size;           /* of head and body as they came */
+    bool gzip;
     size_t num_spans;
     unsigned connection; /* counts from 0 in the order of accept */
     long long time_ms;   /* of its last byte, see server_now_ms */
@@ -215,10 +225,35 @@ SERVER_FN void server_check_head(server *s, const char *head) {
     }
 }
 
+/* The body of a request, inflated into memory that is the caller's to free; NULL: not gzip. */
+SERVER_FN unsigned char *server_inflate(otlp_bytes from, size_t *out_size) {
+    unsigned char *out = NULL;
+#if defined(TESTS_HAVE_ZLIB)
+    size_t capacity = from.size * 40 + 65536;
+    z_stream z;
+    memset(&z, 0, sizeof z);
+    out = (unsigned char *)malloc(capacity);
+    if (out == NULL || inflateInit2(&z, 15 + 16) != Z_OK) abort();
+    z.next_in = (Bytef *)(uintptr_t)from.at, z.avail_in = (uInt)from.size;
+    z.next_out = out, z.avail_out = (uInt)capacity;
+    if (inflate(&z, Z_FINISH) != Z_STREAM_END || z.avail_in != 0) {
+        free(out);
+        out = NULL;
+    }
+    *out_size = z.total_out;
+    (void)inflateEnd(&z);
+#else
+    (void)from, (void)out_size;
+#endif
+    return out;
+}
+
 SERVER_FN void server_record(server *s, const server_connection *c, size_t head_size,
-                             size_t body_size) {
-    char head[SERVER_MAX_HEAD];
+                             size_t wire_body_size) {
+    char head[SERVER_MAX_HEAD], encoding[16];
     otlp_bytes body;
+    unsigned char *inflated = NULL;
+    size_t body_size = wire_body_size;
     const char *problem;
     size_t i, used = 0, first_span = s->num_spans;
     for (i = 0; i < head_size && used + 1 < sizeof head; i++) {
@@ -228,6 +263,13 @@ SERVER_FN void server_record(server *s, const server_connection *c, size_t head_
     body.at = c->in + head_size;
     body.size = body_size;
     server_check_head(s, head);
+    if (server_header_in(head, "Content-Encoding", 0, encoding, sizeof encoding) != NULL) {
+        if (strcmp(encoding, "gzip") == 0) inflated = server_inflate(body, &body_size);
+        if (inflated == NULL) server_blame(s, "a body that is not what its encoding says");
+        body.at = inflated;
+        body.size = inflated != NULL ? body_size : 0;
+        body_size = body.size;
+    }
     problem = otlp_check(OTLP_REQUEST, body, 0);
     if (problem != NULL) server_blame(s, problem);
     if (otlp_each_span(body, server_keep_span, s) == 0) {
@@ -241,11 +283,14 @@ SERVER_FN void server_record(server *s, const server_connection *c, size_t head_
         memcpy(r->head, head, used + 1);
         r->body.at = copy;
         r->body.size = body_size;
+        r->wire_size = head_size + wire_body_size;
+        r->gzip = inflated != NULL;
         r->num_spans = s->num_spans - first_span;
         r->connection = c->number;
         r->time_ms = server_now_ms();
     }
     s->num_requests++;
+    free(inflated);
 }
 
 /* ---- Connections ---------------------------------------------------------------------------- */
@@ -262,7 +307,7 @@ SERVER_FN void server_drop(server_connection *c, bool reset) {
 }
 
 SERVER_FN const server_step *server_peek(server *s) {
-    static const server_step usual = {SERVER_OK, 0, 0, 0, 0, 0, SERVER_AT_REQUEST, SERVER_KEEP};
+    static const server_step usual = {.reply = SERVER_OK};
     size_t index = s->next_step;
     if (s->num_steps == 0) return &usual;
     return &s->steps[index < s->num_steps ? index : s->num_steps - 1];
@@ -272,6 +317,7 @@ SERVER_FN const server_step *server_peek(server *s) {
 SERVER_FN bool server_begin(server *s, server_connection *c, server_when when) {
     const server_step *step = server_peek(s);
     if (c->step != NULL || step->when != when) return c->step != NULL;
+    if (when == SERVER_AT_BYTES && c->in_size < step->at_bytes) return false;
     s->next_step++;
     c->step = step;
     c->sent = 0;
@@ -291,7 +337,7 @@ SERVER_FN void server_accept(server *s) {
         memset(c, 0, sizeof *c);
         c->fd = fd;
         c->number = s->num_connections++;
-        (void)server_begin(s, c, SERVER_AT_ACCEPT);
+        if (!server_begin(s, c, SERVER_AT_ACCEPT)) (void)server_begin(s, c, SERVER_AT_BYTES);
         return;
     }
     (void)close(fd);
@@ -322,7 +368,7 @@ SERVER_FN void server_parse(server *s, server_connection *c) {
     while (c->step == NULL && !c->hung) {
         size_t head_size = server_head_size(c);
         size_t body_size;
-        if (head_size == 0) return;
+        if (server_begin(s, c, SERVER_AT_BYTES) || head_size == 0) return;
         if (server_begin(s, c, SERVER_AT_HEAD)) return;
         body_size = server_body_size(c, head_size);
         if (c->in_size < head_size + body_size) return;
@@ -334,7 +380,9 @@ SERVER_FN void server_parse(server *s, server_connection *c) {
 }
 
 SERVER_FN void server_read(server *s, server_connection *c) {
+    const server_step *next = server_peek(s);
     ssize_t got;
+    size_t room;
     if (c->in_capacity - c->in_size < 65536) {
         size_t capacity = c->in_capacity == 0 ? 131072 : c->in_capacity * 2;
         unsigned char *more = (unsigned char *)realloc(c->in, capacity);
@@ -342,7 +390,12 @@ SERVER_FN void server_read(server *s, server_connection *c) {
         c->in = more;
         c->in_capacity = capacity;
     }
-    got = recv(c->fd, c->in + c->in_size, c->in_capacity - c->in_size - 1, 0);
+    room = c->in_capacity - c->in_size - 1;
+    if (next->when == SERVER_AT_BYTES && next->at_bytes > c->in_size &&
+        next->at_bytes - c->in_size < room) {
+        room = next->at_bytes - c->in_size;
+    }
+    got = recv(c->fd, c->in + c->in_size, room, 0);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
         server_drop(c, false);
     } else if (got > 0) {
@@ -358,9 +411,10 @@ SERVER_FN void server_finish_step(server *s, server_connection *c) {
     c->hung = step->after == SERVER_HANG;
     if (step->after == SERVER_CLOSE || step->after == SERVER_RESET) {
         server_drop(c, step->after == SERVER_RESET);
-    } else if (!c->hung) {
-        server_parse(s, c);
+        return;
     }
+    if (step->after == SERVER_HALF) (void)shutdown(c->fd, SHUT_WR);
+    if (!c->hung) server_parse(s, c);
 }
 
 /* Sends what is due of the reply and its filler. */
@@ -379,6 +433,10 @@ SERVER_FN void server_write(server *s, server_connection *c) {
     if (c->sent < size) {
         from = step->reply + c->sent;
         part = size - c->sent;
+    } else if (step->repeat != NULL) {
+        part = strlen(step->repeat);
+        from = step->repeat + (c->sent - size) % part;
+        part -= (c->sent - size) % part;
     }
     if (part > total - c->sent) part = total - c->sent;
     if (step->drip_ms > 0) part = 1;

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Traces that cross between C (propagate.c) and the OpenTelemetry SDK for Python, both ways."""
+"""Traces, baggage and B3 that cross between C and the OpenTelemetry SDK for Python, both ways.
+
+Traces are made by propagate.c, headers by carry.c.
+"""
 
 import logging
 
-from opentelemetry import trace
+from opentelemetry import baggage, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.propagators.b3 import B3MultiFormat, B3SingleFormat
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -47,6 +53,74 @@ CONTEXTS = [
     ("more behind version 00", f"00-{TRACE}-{SPAN}-01-more", "a=1", None),
     ("nothing", "", "a=1", None),
 ]
+
+# Values of baggage. The names are tokens: Python encodes what is none, and W3C knows no such names.
+VALUES = {
+    "plain": "value",
+    "Upper.and-lower_case~": "VaLuE",
+    "empty": "",
+    "equals": "a=b==",
+    "percent": "100% %41 %zz",
+    "plus": "1+1=2",
+    "separators": "a,b;c",
+    "quotes": "\"a\" \\ 'b'",
+    "blanks": "one two  three",
+    "controls": "a\tb\nc\x7fd",
+    "latin": "caf\u00e9",
+    "greek": "\u03b1\u03b2\u03b3",
+    "euro": "\u20ac 5",
+    "emoji": "\U0001f600",
+    "edge": "\ue000\uffff\U0010ffff",
+    "ascii": "".join(map(chr, range(33, 127))),
+}
+
+B3 = f"{TRACE}-{SPAN}"
+B3_CONTEXTS = [
+    ("one header, sampled", {"b3": B3 + "-1"}, TRACE, 1),
+    ("one header, not sampled", {"b3": B3 + "-0"}, TRACE, 0),
+    ("one header, debug", {"b3": B3 + "-d"}, TRACE, 1),
+    ("one header, with a parent", {"b3": B3 + "-1-05e3ac9a4f6e3b90"}, TRACE, 1),
+    ("one header, 64 bits", {"b3": f"{TRACE[16:]}-{SPAN}-1"}, "0" * 16 + TRACE[16:], 1),
+    (
+        "several, sampled",
+        {"x-b3-traceid": TRACE, "x-b3-spanid": SPAN, "x-b3-sampled": "1"},
+        TRACE,
+        1,
+    ),
+    ("several, 0", {"x-b3-traceid": TRACE, "x-b3-spanid": SPAN, "x-b3-sampled": "0"}, TRACE, 0),
+    ("several, debug", {"x-b3-traceid": TRACE, "x-b3-spanid": SPAN, "x-b3-flags": "1"}, TRACE, 1),
+    (
+        "several, 64 bits",
+        {"x-b3-traceid": TRACE[16:], "x-b3-spanid": SPAN, "x-b3-sampled": "1"},
+        "0" * 16 + TRACE[16:],
+        1,
+    ),
+    ("a short trace ID", {"b3": f"{TRACE[1:]}-{SPAN}-1"}, None, 0),
+    ("no hex", {"b3": f"{TRACE}-{SPAN[1:]}x-1"}, None, 0),
+]
+
+
+class Carrier:
+    """carry.c: headers and baggage in, headers and baggage out."""
+
+    def __init__(self):
+        self.conversation = harness.Conversation(
+            [harness.INTEROP / "carry"], harness.OUTPUT / "carry.log"
+        )
+
+    def pass_on(self, formats, headers, entries=()):
+        fields = [formats] + [f"h{name}={value}" for name, value in headers.items()]
+        for name, value, metadata in entries:
+            fields.append(f"s{name.encode().hex()}={value.encode().hex()};{metadata}")
+        answered, carried = {}, {}
+        for field in self.conversation.ask("\x1f".join(fields)).split("\x1f"):
+            name, _, value = field[1:].partition("=")
+            if field.startswith("h"):
+                answered[name] = value
+            elif field.startswith("b"):
+                text, _, metadata = value.partition(";")
+                carried[bytes.fromhex(name).decode()] = (bytes.fromhex(text).decode(), metadata)
+        return answered, carried
 
 
 class PythonService:
@@ -139,8 +213,77 @@ def chain_problems(case, way, arrived):
     return problems
 
 
+def python_baggage(headers):
+    return dict(baggage.get_all(W3CBaggagePropagator().extract(headers, Context())))
+
+
+def check_baggage(tap, carrier):
+    entries = [(name, value, "") for name, value in VALUES.items()]
+    for entry in entries:
+        name, value, _ = entry
+        headers, carried = carrier.pass_on("tracecontext", {}, [entry])
+        tap.same(carried, {name: (value, "")}, f"BG-01 {name}: set and read in C")
+        tap.same(python_baggage(headers), {name: value}, f"WB-01 {name}: C to Python")
+        outgoing = {}
+        W3CBaggagePropagator().inject(outgoing, baggage.set_baggage(name, value, Context()))
+        _, carried = carrier.pass_on("tracecontext", outgoing)
+        # Python sends a blank as a plus, which W3C does not know.
+        want = value.replace(" ", "+")
+        tap.same(carried, {name: (want, "")}, f"WB-02 {name}: Python to C")
+
+    headers, _ = carrier.pass_on("tracecontext", {}, entries)
+    tap.same(python_baggage(headers), VALUES, "BG-02 all of them in one header, C to Python")
+    again, _ = carrier.pass_on("tracecontext", headers)
+    tap.same(again, headers, "BG-02 and through C as they came")
+
+    # Python takes properties as part of the value.
+    headers, _ = carrier.pass_on("tracecontext", {}, [("k", "v", "p=1;q"), ("l", "w", "")])
+    tap.same(headers, {"baggage": "k=v;p=1;q,l=w"}, "WB-05 properties are sent")
+    tap.same(python_baggage(headers), {"k": "v;p=1;q", "l": "w"}, "WB-05 and accepted by Python")
+    headers, carried = carrier.pass_on("tracecontext", {"Baggage": "k = v ; p = 1;q , l=w"})
+    tap.same(carried, {"k": ("v", "p=1;q"), "l": ("w", "")}, "WB-04 blanks around parts")
+    tap.same(python_baggage(headers), {"k": "v;p=1;q", "l": "w"}, "WB-04 are not sent on")
+
+    many = {f"key{number}": f"value {number}" for number in range(64)}
+    header = ",".join(f"{name}={value.replace(' ', '%20')}" for name, value in many.items())
+    headers, _ = carrier.pass_on("tracecontext", {"baggage": header})
+    tap.same(python_baggage(headers), many, "WB-06 64 members through C to Python")
+
+
+def python_b3(headers):
+    """The trace ID, span ID and sampled flag that Python reads."""
+    context = trace.get_current_span(B3MultiFormat().extract(headers, Context()))
+    context = context.get_span_context()
+    if not context.is_valid:
+        return None
+    return f"{context.trace_id:032x}", f"{context.span_id:016x}", int(context.trace_flags) & 1
+
+
+def check_b3(tap, carrier):
+    for name, headers, trace_id, sampled in B3_CONTEXTS:
+        want = (trace_id, SPAN, sampled) if trace_id else None
+        tap.same(python_b3(headers), want, f"CP-10 {name}: what Python reads")
+        for form in ("b3", "b3multi"):
+            answered, _ = carrier.pass_on(form, headers)
+            tap.same(python_b3(answered), want, f"CP-10 {name}: through C as {form} to Python")
+        if not want:
+            continue
+        for form, propagator in (("b3", B3SingleFormat()), ("b3multi", B3MultiFormat())):
+            outgoing = {}
+            propagator.inject(outgoing, B3MultiFormat().extract(headers, Context()))
+            answered, _ = carrier.pass_on("tracecontext", outgoing)
+            tap.same(answered, {}, f"CP-10 {name}: no trace context in {form} of Python")
+            answered, _ = carrier.pass_on(form, outgoing)
+            tap.same(answered, outgoing, f"CP-10 {name}: {form} of Python goes through C unchanged")
+
+
 def check(tap):
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # it warns of bad headers
+    carrier = Carrier()
+    check_baggage(tap, carrier)
+    check_b3(tap, carrier)
+    tap.same(carrier.conversation.end(), 0, "carry ends in order")
+
     capture = harness.Capture()
     services = {"c": CService(capture.endpoint), "python": PythonService(capture.endpoint)}
     journeys = []

@@ -58,6 +58,15 @@ def repaired(raw_bytes):
     return text
 
 
+def cut(raw_bytes, length):
+    """SP-35: so many characters from the front; a byte that is in none counts as one."""
+    if length is None or len(raw_bytes) <= length:
+        return raw_bytes
+    # A lone surrogate stands for such a byte, one for each.
+    characters = raw_bytes.decode("utf-8", "surrogateescape")
+    return characters[:length].encode("utf-8", "surrogateescape")
+
+
 def expected_value(value, limits, depth=1):
     """SP-31 to SP-36 and SP-41 for one value."""
     kind = value[0]
@@ -65,11 +74,13 @@ def expected_value(value, limits, depth=1):
         return ("empty",)
     length = limits.value_length if limits else None
     if kind == "string":
-        content = raw(value[1])
+        if value[1] is None:
+            return ("empty",)
+        content = cut(raw(value[1]), length)
         try:
-            return ("string", content.decode("utf-8")[:length])
+            return ("string", content.decode("utf-8"))
         except UnicodeDecodeError:
-            return ("bytes", content[:length])
+            return ("bytes", content)
     if kind == "bytes":
         return ("bytes", raw(value[1])[:length])
     if kind == "int":
@@ -81,7 +92,8 @@ def expected_value(value, limits, depth=1):
     if kind == "map":
         entries = {}
         for key, item in value[1]:
-            entries[repaired(raw(key))] = expected_value(item, limits, depth + 1)
+            if key:
+                entries[repaired(raw(key))] = expected_value(item, limits, depth + 1)
         return ("map", entries)
     return tuple(value)
 
@@ -98,7 +110,7 @@ class Attributes:
 
     def set_once(self, attributes):
         """A list that is given whole, as that of an event: each of its keys is one attribute."""
-        seen = {key: [key, value] for key, value in attributes}
+        seen = {repaired(raw(key) or b""): [key, value] for key, value in attributes}
         return self.set(seen.values())
 
     def set(self, attributes):
@@ -260,6 +272,7 @@ class Model:
         self.problems = []  # where a span context itself breaks the rules
         self.contexts = {}  # by span ID: trace ID, flags, tracestate
         self.inherited = {}  # by a task's span ID
+        self.sessions = []  # the limits of each, as they were given
         with open(path, encoding="ascii") as lines:
             entries = [json.loads(line) for line in lines]
         # Lines come in the order of ends; parents must be known before their children.
@@ -275,6 +288,7 @@ class Model:
         for entry in entries:
             if "session" in entry:
                 self.start_session(entry["session"])
+                self.sessions.append(entry["session"]["limits"])
             else:
                 self.add(entry["span"])
 
@@ -285,16 +299,21 @@ class Model:
             [
                 ["telemetry.sdk.name", ["string", SDK_NAME]],
                 ["telemetry.sdk.language", ["string", "c"]],
-                ["service.name", ["string", session["service_name"]]],
+                ["service.name", ["empty"]],
             ]
             + session["resource"]
         )
+        given = [repaired(raw(key) or b"") for key, value in session["resource"]]
+        if "service.name" not in given:
+            resource.values["service.name"] = lambda value: (
+                None if value[1].startswith("unknown_service") else "want unknown_service"
+            )
         if session["service_name"] is not None:
             resource.set([["service.name", ["string", session["service_name"]]]])
         resource.values["telemetry.sdk.version"] = lambda value: (
             None if value[0] == "string" and value[1] else "want a version"
         )
-        self.resource = (resource.values, 0, session["schema_url"] or "")
+        self.resource = (resource.values, 0, repaired(raw(session["schema_url"]) or b""))
 
     def expected_scope(self, scope):
         name, version, schema_url, attributes = scope
@@ -303,7 +322,7 @@ class Model:
             repaired(raw(version) or b""),
             Attributes().set(attributes).values,
             0,
-            schema_url or "",
+            repaired(raw(schema_url) or b""),
         )
 
     def add(self, entry):

@@ -2,8 +2,9 @@
  * SPDX-License-Identifier: MIT
  *
  * random_spans.c - random spans through the public interface, many of them on several threads,
- * delivered to an endpoint and written down in a journal (journal.h). The same seed asks for the
- * same spans. Nothing may be dropped but by the limits: exit code 0 says so.
+ * delivered to an endpoint and written down in a journal (journal.h), in several sessions of random
+ * limits, resources and scopes. The same seed asks for the same spans. Nothing may be dropped but
+ * by the limits: exit code 0 says so.
  *
  *     random_spans ENDPOINT JOURNAL SEED SPANS
  */
@@ -12,6 +13,9 @@
 
 #include "journal.h"
 
+#include <float.h>
+#include <math.h>
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 enum {
@@ -19,16 +23,26 @@ enum {
     NUM_GUESTS = 3,  /* threads beside the owner on a shared span */
     NUM_RECENT = 16, /* spans of a producer that may become parents or be linked to */
     FLUSH_EVERY = 100,
-    SCRATCH_BYTES = 2 * 1024 * 1024
+    NUM_SESSIONS = 16,
+    MAX_SCOPES = 8, /* of a session */
+    SCRATCH_BYTES = 8 * 1024 * 1024
 };
+
+/* What the spans of a session have in common. */
+typedef struct setting {
+    hotel_limits limits;
+    hotel_tracer_config scopes[MAX_SCOPES];
+    size_t num_scopes;
+    bool many_attributes; /* no limit on how many, of spans and of events */
+} setting;
 
 /* One producer: its random numbers, and memory for what it passes to the library, which is
    overwritten after each call so that nothing kept by reference goes unnoticed. */
 typedef struct producer {
     uint64_t state;
     unsigned num_spans;
-    bool limited; /* the session has tight limits; text is valid then, so that it can be counted */
     bool failed;
+    const setting *session;
     hotel_context recent[NUM_RECENT]; /* held */
     size_t num_recent;
     size_t scratch_used;
@@ -123,43 +137,68 @@ static text random_text(producer *p, size_t length) {
 /* Now and then with some bytes overwritten, which most likely makes it invalid. */
 static text random_bad_text(producer *p, size_t length) {
     text t = random_text(p, length);
-    if (!p->limited && t.size > 0 && one_in(p, 12)) {
+    if (t.size > 0 && one_in(p, 12)) {
         size_t changes = 1 + below(p, 3);
         while (changes-- > 0) t.bytes[below(p, t.size)] = (char)(0x80 | random_bits(p));
     }
     return t;
 }
 
-/* Mostly one of a few, so that keys repeat. The others never repeat, repaired or not. */
+/* Mostly one of a few, so that keys repeat; among them none at all, and some that are one when they
+   are repaired. */
 static text random_key(producer *p) {
+#define KEY_OF_200 \
+    "long.long.long.long.long.long.long.long.long.long.long.long.long.long.long.long.long.long." \
+    "long.long.long.long.long.long.long.long.long.long.long.long.long.long.long.long.long.long." \
+    "long.long.long.long."
     static const char *const usual[] = {
         "a",     "http.method", "http.status_code",  "instrumentor",       "key.5", "key.6",
         "key.7", "key.8",       "hatchet.step_name", "hatchet.retry_count"};
-    if (!one_in(p, 6)) {
-        const char *chosen = usual[below(p, COUNT(usual))];
-        text t;
-        t.size = strlen(chosen);
-        t.bytes = (char *)take(p, t.size + 1);
-        memcpy(t.bytes, chosen, t.size + 1);
+    static const char *const odd[] = {"",
+                                      "A",
+                                      "a ",
+                                      "k\xff",
+                                      "k\xfe",
+                                      "k\xef\xbf\xbd",
+                                      "k\xe2\x82",
+                                      "k\xef\xbf\xbd\xef\xbf\xbd",
+                                      "\xc3\xa4",
+                                      "a\xcc\x88",
+                                      KEY_OF_200 KEY_OF_200,
+                                      KEY_OF_200 KEY_OF_200 "\xff",
+                                      KEY_OF_200 KEY_OF_200 "\xfe",
+                                      KEY_OF_200 KEY_OF_200 "\xef\xbf\xbd"};
+    const char *chosen = usual[below(p, COUNT(usual))];
+    text t;
+    if (one_in(p, 12)) {
+        t = random_bad_text(p, 30 + below(p, one_in(p, 20) ? 400 : 10));
+        if (one_in(p, 20)) t.bytes = NULL;
         return t;
     }
-    return random_bad_text(p, 30 + below(p, one_in(p, 20) ? 400 : 10));
+    if (one_in(p, 8)) chosen = odd[below(p, COUNT(odd))];
+    t.size = strlen(chosen);
+    t.bytes = (char *)take(p, t.size + 1);
+    memcpy(t.bytes, chosen, t.size + 1);
+    return t;
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
 static double random_double(producer *p) {
-    static const double special[] = {0.0, -0.0, 1.0, -1.0, 0.1, 1e300, -1e-300};
+    static const double special[] = {0.0,     -0.0,    1.0,       -1.0,      0.1,
+                                     DBL_MAX, DBL_MIN, HUGE_VAL, -HUGE_VAL, 4.9406564584124654e-324};
     uint64_t bits = random_bits(p);
     double number;
     if (one_in(p, 2)) return special[below(p, COUNT(special))];
     memcpy(&number, &bits, sizeof number);
-    return number == number ? number : 0.5; /* no NaN but the usual one: see model.c */
+    return number == number ? number : (double)NAN; /* others need not come through other software */
 }
 
 static int64_t random_int(producer *p) {
+    static const int64_t special[] = {0, -1, INT64_MAX, INT64_MIN, 127, 128, INT32_MIN, UINT32_MAX};
     int64_t number;
     uint64_t bits = random_bits(p) >> below(p, 64);
+    if (one_in(p, 4)) return special[below(p, COUNT(special))];
     if (one_in(p, 2)) bits = ~bits;
     memcpy(&number, &bits, sizeof number);
     return number;
@@ -191,9 +230,25 @@ static hotel_value random_array(producer *p, size_t count) {
     }
 }
 
+/* Nested so deep, with something at each level. */
+static hotel_value random_chain(producer *p, size_t levels) {
+    hotel_value value = hotel_of_int(random_int(p));
+    for (; levels > 0; levels--) {
+        hotel_value *items = (hotel_value *)take(p, 2 * sizeof *items);
+        hotel_attr *entry = (hotel_attr *)take(p, sizeof *entry);
+        items[0] = value;
+        items[1] = hotel_of_int((int64_t)levels);
+        *entry = hotel_attrn("in", 2, value);
+        value = one_in(p, 2) ? hotel_of_array(items, 1 + below(p, 2)) : hotel_of_map(entry, 1);
+    }
+    return value;
+}
+
 static hotel_value random_container(producer *p, unsigned depth) {
-    size_t count = below(p, 5);
-    size_t i;
+    size_t count = below(p, depth == 1 && one_in(p, 30) ? 40 : 5), i;
+    if (depth == 1 && one_in(p, 20)) {
+        return random_chain(p, one_in(p, 3) ? 58 + below(p, 12) : below(p, 8));
+    }
     if (one_in(p, 2)) {
         hotel_value *values = (hotel_value *)take(p, (count + 1) * sizeof *values);
         for (i = 0; i < count; i++) values[i] = random_value(p, depth + 1);
@@ -251,13 +306,17 @@ static attributes random_attributes(producer *p, size_t most) {
 
 /* ---- calls on a span ------------------------------------------------------------------------- */
 
+/* Of a span of before, of nobody, or of nothing at all, now and then with a tracestate. */
 static hotel_span_context random_context(producer *p) {
     hotel_span_context context;
     size_t i;
-    if (p->num_recent > 0 && !one_in(p, 3)) {
-        return p->recent[below(p, p->num_recent)].span.context;
-    }
     memset(&context, 0, sizeof context);
+    if (p->num_recent > 0 && !one_in(p, 3)) {
+        context = p->recent[below(p, p->num_recent)].span.context;
+        if (one_in(p, 10)) memset(context.span_id, 0, sizeof context.span_id);
+        return context;
+    }
+    if (one_in(p, 6)) return context;
     for (i = 0; i < sizeof context.trace_id; i++) context.trace_id[i] = (uint8_t)random_bits(p);
     for (i = 0; i < sizeof context.span_id; i++) context.span_id[i] = (uint8_t)random_bits(p);
     context.trace_flags = (uint8_t)below(p, 4);
@@ -286,6 +345,17 @@ static void random_link(producer *p, journal_calls *span) {
     forget(p);
 }
 
+/* A few keys over and over, with values of all sizes: replaced in place, at the end, compacted. */
+static void random_replacements(producer *p, journal_calls *span) {
+    static const char *const keys[] = {"a", "key.5", "k\xef\xbf\xbd"};
+    size_t count = 20 + below(p, 60);
+    while (count-- > 0) {
+        text t = random_bad_text(p, below(p, one_in(p, 4) ? 1500 : 60));
+        JOURNAL_SET(span, hotel_strn(keys[below(p, COUNT(keys))], t.bytes, t.size));
+        forget(p);
+    }
+}
+
 static void random_call(producer *p, journal_calls *span) {
     attributes list;
     text t;
@@ -305,11 +375,13 @@ static void random_call(producer *p, journal_calls *span) {
         t = random_bad_text(p, below(p, 60));
         journal_rename(span, t.bytes, t.size);
         break;
-    case 5: /* which attributes of an exception a limit keeps is not specified */
-        if (p->limited) break;
+    case 5:
         list = random_attributes(p, 2);
         journal_exception(span, one_in(p, 3) ? NULL : random_bad_text(p, 10).bytes, "a message",
                           random_bad_text(p, below(p, 100)).bytes, list.items, list.count);
+        break;
+    case 6:
+        if (one_in(p, 8)) random_replacements(p, span);
         break;
     default:
         list = random_attributes(p, one_in(p, 4) ? 12 : 1);
@@ -415,7 +487,6 @@ static void remember(producer *p, const journal_calls *span) {
 }
 
 static void random_span(producer *p, const journal_parent *given, const journal_calls *task) {
-    static const hotel_tracer_config scopes[] = {{.name = "one"}, {.name = "two", .version = "2"}};
     char traceparent[HOTEL_TRACEPARENT_SIZE];
     attributes list = random_attributes(p, one_in(p, 10) ? 40 : 4);
     hotel_link link = {.context = random_context(p)};
@@ -441,12 +512,12 @@ static void random_span(producer *p, const journal_parent *given, const journal_
     } else {
         parent.context = p->recent[below(p, p->num_recent)];
     }
-    if (!one_in(p, 3)) options.scope = &scopes[below(p, COUNT(scopes))];
+    if (!one_in(p, 3)) options.scope = &p->session->scopes[below(p, p->session->num_scopes)];
     span = journal_start(name.bytes, name.size, &options);
     forget(p);
     remember(p, &span);
     if (parent.traceparent != NULL) hotel_context_release(&parent.context);
-    if (!p->limited && one_in(p, 50)) {
+    if (p->session->many_attributes && one_in(p, 50)) {
         end_shared(p, &span);
     } else {
         random_calls(p, &span);
@@ -493,7 +564,7 @@ static void *produce(void *argument) {
     producer *p = (producer *)argument;
     unsigned flushed = 0;
     while (p->num_spans < spans_each && !p->failed) {
-        if (!p->limited && one_in(p, 40)) {
+        if (p->session->many_attributes && one_in(p, 40)) {
             random_task(p);
         } else {
             random_span(p, NULL, NULL);
@@ -521,29 +592,94 @@ static bool balanced(void) {
     return stats.started == stats.unsampled + stats.ended && sent.accepted == stats.ended;
 }
 
-static bool session(const char *endpoint, uint64_t seed, unsigned num_spans, hotel_limits limits) {
+static char *random_string(producer *p, size_t most) {
+    text t = random_bad_text(p, below(p, most));
+    size_t i;
+    for (i = 0; i < t.size; i++) {
+        if (t.bytes[i] == '\0') t.bytes[i] = '0';
+    }
+    return t.bytes;
+}
+
+/* Mostly none, else a small one: many are reached then. */
+static uint32_t random_limit(producer *p, uint32_t most) {
+    return one_in(p, 2) ? 0 : one_in(p, 8) ? HOTEL_NONE : 1 + (uint32_t)below(p, most);
+}
+
+static hotel_limits random_limits(producer *p) {
+    hotel_limits limits = {.attribute_count = random_limit(p, 12),
+                           .attribute_value_length = random_limit(p, one_in(p, 2) ? 3 : 40),
+                           .attribute_value_depth = random_limit(p, one_in(p, 4) ? 100 : 4),
+                           .event_count = random_limit(p, 5),
+                           .link_count = random_limit(p, 5),
+                           .event_attribute_count = random_limit(p, 4),
+                           .link_attribute_count = random_limit(p, 4)};
+    return limits;
+}
+
+/* Scopes are few and small, so that all get their place. Of empty texts it does not matter whether
+   they are NULL. */
+static void random_setting(producer *p, setting *s) {
+    size_t i;
+    s->many_attributes = s->limits.attribute_count == 0 && s->limits.event_count == 0;
+    s->num_scopes = 1 + below(p, MAX_SCOPES);
+    for (i = 0; i < s->num_scopes; i++) {
+        hotel_tracer_config *scope = &s->scopes[i];
+        size_t k, bytes = 0;
+        scope->name = random_string(p, 12);
+        scope->version = one_in(p, 2) ? NULL : random_string(p, 6);
+        scope->schema_url = one_in(p, 2) ? NULL : random_string(p, 12);
+        if (one_in(p, 2)) continue;
+        scope->num_attributes = below(p, 6);
+        scope->attributes = (hotel_attr *)take(p, 6 * sizeof(hotel_attr));
+        for (k = 0; k < scope->num_attributes; k++) {
+            hotel_attr *attribute = (hotel_attr *)(uintptr_t)&scope->attributes[k];
+            text key = random_key(p);
+            *attribute = hotel_attrn(key.bytes, key.size, random_value(p, 4));
+            bytes += 3 * key.size;
+        }
+        if (bytes > 600) scope->num_attributes = 0;
+    }
+}
+
+static bool session(const char *endpoint, uint64_t seed, unsigned num_spans, bool release) {
     hotel_destination destination = {.endpoint = endpoint,
                                      .timeout_ms = 60000,
                                      .max_queue_size = 65536,
                                      .max_request_bytes = 4u << 20};
-    hotel_config config = {.service_name = "random",
-                           .destinations = &destination,
+    hotel_config config = {.destinations = &destination,
                            .num_destinations = 1,
-                           .limits = limits,
                            .arena_bytes = (size_t)64 << 20,
                            .log_fn = hotel_log_to_stderr,
                            .log_level = HOTEL_LOG_ERROR,
                            .ignore_environment = true};
-    producer producers[NUM_PRODUCERS];
+    producer producers[NUM_PRODUCERS], maker;
     pthread_t threads[NUM_PRODUCERS];
+    setting common;
+    attributes resource;
     bool failed = false;
     size_t i;
-    if (journal_init(&config) != HOTEL_OK) return false;
-    spans_each = (num_spans + NUM_PRODUCERS - 1) / NUM_PRODUCERS;
     memset(producers, 0, sizeof producers);
+    memset(&maker, 0, sizeof maker);
+    memset(&common, 0, sizeof common);
+    maker.state = seed * 1000003 + NUM_PRODUCERS;
+    maker.scratch = (char *)malloc(SCRATCH_BYTES);
+    if (maker.scratch == NULL) return false;
+    if (!one_in(&maker, 4)) common.limits = random_limits(&maker);
+    resource = random_attributes(&maker, 12);
+    config.service_name = one_in(&maker, 4) ? NULL : random_string(&maker, 12);
+    if (config.service_name != NULL && config.service_name[0] == '\0') config.service_name = NULL;
+    config.resource = resource.items;
+    config.num_resource = resource.count;
+    config.resource_schema_url = one_in(&maker, 2) ? NULL : random_string(&maker, 12);
+    config.limits = common.limits;
+    if (journal_init(&config) != HOTEL_OK) return false;
+    forget(&maker); /* all that the library was given is copied, but for the scopes */
+    random_setting(&maker, &common);
+    spans_each = (num_spans + NUM_PRODUCERS - 1) / NUM_PRODUCERS;
     for (i = 0; i < NUM_PRODUCERS; i++) {
         producers[i].state = seed * 1000003 + i;
-        producers[i].limited = limits.attribute_count != 0;
+        producers[i].session = &common;
         producers[i].scratch = (char *)malloc(SCRATCH_BYTES);
         if (producers[i].scratch == NULL) return false;
         if (pthread_create(&threads[i], NULL, produce, &producers[i]) != 0) return false;
@@ -553,21 +689,15 @@ static bool session(const char *endpoint, uint64_t seed, unsigned num_spans, hot
         free(producers[i].scratch);
         failed = failed || producers[i].failed;
     }
-    return hotel_shutdown(60000) == HOTEL_OK && balanced() && !failed;
+    free(maker.scratch);
+    if (hotel_shutdown(60000) != HOTEL_OK || !balanced() || failed) return false;
+    return !release || hotel_release() == HOTEL_OK;
 }
 
 int main(int argc, char **argv) {
-    static const hotel_limits defaults = {0};
-    static const hotel_limits tight = {.attribute_count = 8,
-                                       .attribute_value_length = 11,
-                                       .attribute_value_depth = 3,
-                                       .event_count = 3,
-                                       .link_count = 2,
-                                       .event_attribute_count = 2,
-                                       .link_attribute_count = 1};
     uint64_t seed;
-    unsigned num_spans;
-    bool delivered;
+    unsigned num_spans, i;
+    bool delivered = true;
     if (argc != 5) {
         fprintf(stderr, "usage: random_spans ENDPOINT JOURNAL SEED SPANS\n");
         return 2;
@@ -575,8 +705,10 @@ int main(int argc, char **argv) {
     seed = strtoull(argv[3], NULL, 0);
     num_spans = (unsigned)strtoul(argv[4], NULL, 0);
     journal_open(argv[2]);
-    delivered = session(argv[1], seed, num_spans - num_spans / 4, defaults) &&
-                session(argv[1], ~seed, num_spans / 4, tight);
+    for (i = 0; i < NUM_SESSIONS && delivered; i++) {
+        unsigned some = (num_spans + NUM_SESSIONS - 1) / NUM_SESSIONS;
+        delivered = session(argv[1], seed * NUM_SESSIONS + i, some, i % 2 == 1);
+    }
     journal_close();
     return delivered ? 0 : 1;
 }

@@ -427,6 +427,13 @@ static outcome feed_line(const char *name, char fill, const char *last, size_t s
     return feed_all_ways(name, text, strlen(text));
 }
 
+/* A chunk of one byte whose size has so many digits. */
+static outcome feed_chunk_size(size_t digits) {
+    char text[1024];
+    (void)snprintf(text, sizeof text, OK CHUNKED END "%0*d\r\na\r\n0\r\n\r\n", (int)digits, 1);
+    return feed_all_ways("chunk size", text, strlen(text));
+}
+
 /* Of a line 256 bytes are looked at: what decides must not be lost behind them. */
 static void test_cut_lines(void) {
     outcome o = feed_line("Content-Length: ", '0', "0", 256);
@@ -437,6 +444,10 @@ static void test_cut_lines(void) {
     is_str(o.reason, "closed in the middle of the response body", "chunked in a line of 256 bytes");
     o = feed_line("Transfer-Encoding: chunked", ' ', "x", 257);
     is_str(o.reason, "transfer-encoding other than chunked", "in a longer line it is refused");
+    o = feed_chunk_size(255);
+    is_int(o.result, 1, "a chunk size of 255 digits");
+    o = feed_chunk_size(256);
+    is_str(o.reason, "malformed chunk size", "one whose end is out of sight is refused");
     o = feed_line("Connection: ", ',', "x", 256);
     ok(o.result == 1 && o.keep_alive, "a Connection of 256 bytes without close");
     o = feed_line("Connection: ", ',', "close", 256);
@@ -521,6 +532,7 @@ static void test_retry_after(void) {
     check_wait("Sun, 06 Nov 1994 08:49:37 GMT ", 0, -1);
     check_wait("Sun, 06 Nov 1994 08:49:37 UTC", 0, -1);
     check_wait("Sun, 06 Now 1994 08:49:37 GMT", 0, -1);
+    check_wait("Sunday, 06--94 08:49:37 GMT", 0, -1);
     check_wait("Sun, 06 Nov 1994 24:00:00 GMT", 0, -1);
     check_wait("Sun, 06 Nov 1994 08:60:00 GMT", 0, -1);
     check_wait("Sun, 06 Nov 1994 08:49:61 GMT", 0, -1);

@@ -210,7 +210,7 @@ static size_t make_edits(char *text, hoteli_json_edit *edits) {
 
 /* `want` NULL: refused. */
 static void injects(const char *json, const char *edit_text, const char *want) {
-    hoteli_json_edit edits[MAX_EDITS];
+    hoteli_json_edit edits[MAX_EDITS] = {{NULL, NULL, 0}};
     char text[128], *out;
     size_t size = strlen(json), want_size = want != NULL ? strlen(want) : 16, got, i, num_edits;
     int result = 99;

@@ -110,6 +110,8 @@ static void test_refused(void) {
     check("OU-10", "http://[::1/]", "error: the IPv6 address has no closing bracket");
     check("OU-10", "http://[fe80::1%25eth0]", BAD_IPV6);
     check("OU-10", "http://[host]", BAD_IPV6);
+    check("OU-10", "http://[127.0.0.1]", "error: what is in the brackets is not an IPv6 address");
+    check("OU-10", "http://[c0de]:1", "error: what is in the brackets is not an IPv6 address");
     check("OX-01", "http://h\\x", BAD_HOST);
     check("OX-01", "http://a,b", BAD_HOST);
     check("OX-01", "http://a%41", BAD_HOST);

@@ -1,0 +1,160 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * test_inherited.c - attributes that spans inherit from their task: stored once in a block of the
+ * arena, spliced into each child by the exporter, always those of the right task.
+ */
+#define HATCHET_OTEL_IMPLEMENTATION
+#include "hatchet_otel.h"
+
+#include "sink.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* A task with a payload of `size` times that letter, and a child of it. */
+static void run_task(char letter, size_t size, const char *child, const char *own_key) {
+    static char payload[4096];
+    hotel_step_run run;
+    hotel_task task;
+    hotel_span span;
+    memset(payload, letter, size);
+    payload[size] = '\0';
+    memset(&run, 0, sizeof run);
+    run.step_name = child;
+    run.payload = payload;
+    task = hotel_start_step_run(&run);
+    span = hotel_start(child);
+    if (own_key != NULL) hotel_set_str(&span, own_key, "own");
+    hotel_end(&span);
+    hotel_task_succeed(&task);
+}
+
+static void check_child(char letter, size_t size, const char *child) {
+    otlp_bytes span = span_of(child);
+    const char *payload = string_of(span, "hatchet.payload");
+    size_t i = 0;
+    is_str(string_of(span, "hatchet.step_name"), child, "%s inherits the step's name", child);
+    while (payload != NULL && payload[i] == letter) i++;
+    ok(payload != NULL && i == size && payload[i] == '\0', "%s inherits the payload of %d bytes",
+       child, (int)size);
+}
+
+/* Blocks over several chunks are read through a buffer that keeps the last one: one task's
+   attributes never show in another's children, though its block may have the place of the former. */
+static void test_buffer(void) {
+    hotel_config config = sink_config();
+    hotel_block last = {0, 0};
+    hotel_span others[100];
+    int i, num_reused = 0, num_others = 0;
+    config.arena_bytes = 32768;
+    sink_open(&config);
+    /* All but a few chunks are taken, so that places are used again and again. */
+    do {
+        others[num_others] = hotel_start("other");
+    } while (others[num_others++].record != 0 && num_others < 100);
+    for (i = 0; i < 10; i++) hotel_end(&others[i]);
+    sink_flush();
+    for (i = 0; i < 30; i++) {
+        char letter = (char)('a' + i % 26);
+        size_t size = (size_t)(500 + 300 * (i % 4));
+        hotel_block now;
+        run_task(letter, size, "child", NULL);
+        sink_flush();
+        check_child(letter, size, "child");
+        now = hoteli_g.scratch.block[1];
+        if (i % 3 == 0) (void)leaf("other", NULL); /* so that they change places */
+        num_reused += now.index == last.index && now.generation != last.generation;
+        last = now;
+    }
+    for (i = 10; i < num_others; i++) hotel_end(&others[i]);
+    ok(num_reused > 0, "%d times a block had the place of the one before", num_reused);
+    sink_close("tasks one after the other");
+}
+
+/* A key that cannot be told from that one by its hash. */
+static const char *same_hash_as(const char *key) {
+    static char other[64];
+    size_t size = strlen(key);
+    unsigned want = hoteli_key_hash((const uint8_t *)key, size), i;
+    for (i = 0; i < 10000000; i++) {
+        (void)snprintf(other, sizeof other, "%0*u", (int)size, i);
+        if (hoteli_key_hash((const uint8_t *)other, size) == want) return other;
+    }
+    return NULL;
+}
+
+/* What a span set itself wins over what it inherits; a key with the same hash is another key. */
+static void test_own_keys(void) {
+    const char *twin = same_hash_as("hatchet.step_name");
+    otlp_bytes span;
+    if (!ok(twin != NULL, "there is another key with the hash of hatchet.step_name")) return;
+    sink_open(NULL);
+    run_task('x', 100, "own", "hatchet.step_name");
+    run_task('x', 100, "twin", twin);
+    run_task('x', 600, "large twin", twin);
+    sink_flush();
+    span = span_of("own");
+    is_str(string_of(span, "hatchet.step_name"), "own", "the child's own attribute wins");
+    is_str(string_of(span, "instrumentor"), "hatchet", "and the others are inherited");
+    is_int(num_attributes(span), 4, "each key comes once");
+    span = span_of("twin");
+    is_str(string_of(span, twin), "own", "an attribute with the hash of an inherited one is there");
+    check_child('x', 100, "twin");
+    span = span_of("large twin");
+    is_str(string_of(span, twin), "own", "and beside a block of several chunks");
+    check_child('x', 600, "large twin");
+    sink_close("own keys");
+}
+
+/* References to what is no longer there, or never was a block, read as nothing. */
+static void test_references(void) {
+    hotel_attr attributes[HOTELI_BLOCK_KEYS + 1];
+    hotel_block block, stale;
+    hotel_span span;
+    size_t i, size = 99;
+    for (i = 0; i < COUNT(attributes); i++) attributes[i] = hotel_int("k", (int64_t)i);
+    sink_open(NULL);
+    block = hoteli_block_of_attrs(attributes, HOTELI_BLOCK_KEYS);
+    ok(block.index != 0 && hoteli_flat_block(block, &hoteli_g.scratch, 1, &size) != NULL,
+       "a block of as many attributes as there is room for");
+    is_mem(hoteli_flat_block(block, &hoteli_g.scratch, 1, &size), size,
+           "\x4a\x07\x0a\x01k\x12\x02\x18\x16", 9, "SP-33 in it the last value of the key");
+    stale = block;
+    stale.generation++;
+    ok(hoteli_flat_block(stale, &hoteli_g.scratch, 1, &size) == NULL && size == 0,
+       "a reference of another generation is stale");
+    span = hotel_start("no block");
+    stale.index = span.record;
+    stale.generation = span.generation;
+    size = 99;
+    ok(hoteli_flat_block(stale, &hoteli_g.scratch, 1, &size) == NULL && size == 0,
+       "a span is no block");
+    hotel_end(&span);
+    (void)hoteli_block_drop(block);
+    block = hoteli_block_of_attrs(attributes, COUNT(attributes));
+    is_int(block.index, 0, "one attribute more than there is room for: no block");
+    block = hoteli_block_of_attrs(NULL, 0);
+    is_int(block.index, 0, "no attribute: no block");
+    sink_close("references");
+}
+
+/* What does not fit where it should lie in one piece is left out, not cut. */
+static void test_room(void) {
+    uint8_t bytes[8], room[8];
+    hoteli_scratch scratch;
+    memset((void *)&scratch, 0, sizeof scratch);
+    scratch.bytes[0] = room;
+    scratch.room = 8;
+    ok(hoteli_flat(hoteli_cursor_flat(bytes, 8), 8, &scratch) == bytes,
+       "a payload in one chunk is read there");
+    ok(hoteli_flat(hoteli_cursor_flat(bytes, 8), 9, &scratch) == NULL,
+       "one that is longer than the buffer is not read at all");
+}
+
+int main(void) {
+    test_buffer();
+    test_own_keys();
+    test_references();
+    test_room();
+    return done_testing();
+}
