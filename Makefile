@@ -148,9 +148,10 @@ machines:                               ## tests for other processors, C librari
 	@+$(MAKE) --no-print-directory test BUILDS="$(MACHINES)" \
 	    TESTS="$(or $(TESTS),unit/% conformance/%)"
 
+# The other tests of faults take minutes and no branch more.
 coverage:                               ## branches of protocol and encoding that the tests take
 	@+$(MAKE) --no-print-directory covered BUILDS=coverage \
-	    TESTS="unit/% conformance/% faults/% fuzz/%"
+	    TESTS="unit/% conformance/% fuzz/% faults/test_values"
 covered: programs
 	@tests/coverage/run.sh $(programs)
 

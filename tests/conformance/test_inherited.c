@@ -140,7 +140,7 @@ static void test_references(void) {
 
 /* What does not fit where it should lie in one piece is left out, not cut. */
 static void test_room(void) {
-    uint8_t bytes[8], room[8];
+    uint8_t bytes[8] = {0}, room[8];
     hoteli_scratch scratch;
     memset((void *)&scratch, 0, sizeof scratch);
     scratch.bytes[0] = room;

@@ -258,7 +258,8 @@ static size_t all_values(value_row *rows) {
         {"TR-43 a NULL map is the empty value", hotel_of_map(NULL, 5), WIRE("")},
         {"TR-42 strings, NULL among them", hotel_of_strs(texts, 3),
          WIRE("\x2a\x0b\x0a\x03\x0a\x01" "a\x0a\x00\x0a\x02\x0a\x00")},
-        {"TR-42 booleans", hotel_of_bools(bools, 2), WIRE("\x2a\x08\x0a\x02\x10\x01\x0a\x02\x10\0")},
+        {"TR-42 booleans", hotel_of_bools(bools, 2),
+         WIRE("\x2a\x08\x0a\x02\x10\x01\x0a\x02\x10\0")},
         {"TR-42 integers", hotel_of_ints(ints, 2),
          WIRE("\x2a\x11\x0a\x02\x18\0\x0a\x0b\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")},
         {"TR-42 doubles", hotel_of_doubles(doubles, 2),
@@ -487,7 +488,7 @@ static void check_items(uint32_t limit, size_t kept) {
         hotel_end(&span);
         got = delivered("items");
         is_int(otlp_count(got, SPAN_EVENT), kept, "TR-33 limit %u: events kept", (unsigned)limit);
-        is_int(number(got, SPAN_DROPPED_EVENTS), 130 - kept, "TR-33 SP-51 limit %u: the new ones go",
+        is_int(number(got, SPAN_DROPPED_EVENTS), 130 - kept, "TR-33 SP-51 limit %u: the new go",
                (unsigned)limit);
         is_int(otlp_count(got, SPAN_LINK), kept, "TR-35 limit %u: links kept", (unsigned)limit);
         is_int(number(got, SPAN_DROPPED_LINKS), 130 - kept, "TR-35 SP-51 limit %u: the new ones go",
@@ -513,7 +514,8 @@ static void test_length(void) {
     hotel_value items[2];
     hotel_attr entry[1], list[11];
     const char *want[2][COUNT(list)] = {
-        {"\x0a\x03" "abc", "\x0a\x09\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac", "\x0a\x0c" SHEEP SHEEP SHEEP,
+        {"\x0a\x03" "abc", "\x0a\x09\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac",
+         "\x0a\x0c" SHEEP SHEEP SHEEP,
          "\x0a\x07\xc3\xa4" SHEEP "x", "\x3a\x03" "abc",
          "\x2a\x11\x0a\x05\x0a\x03" "abc\x0a\x08\x0a\x06\xc3\xa4\xc3\xb6\xc3\xbc",
          "\x2a\x0e\x0a\x05\x0a\x03" "abc\x0a\x05\x3a\x03" "abc",
@@ -558,8 +560,9 @@ static void test_length(void) {
         limits.attribute_value_length = HOTEL_NONE;
         list[6] = hotel_ints("array", ints, 2);
         got = put((place)at, &limits, list, COUNT(list));
-        is_mem(value_in((place)at, got, "ASCII").at, 2, places[at].exempt ? "\x0a\x05" : "\x0a\x00", 2,
-               "SP-35 %s: a limit of nothing", name);
+        is_mem(value_in((place)at, got, "ASCII").at, 2,
+               places[at].exempt ? "\x0a\x05" : "\x0a\x00", 2, "SP-35 %s: a limit of nothing",
+               name);
         is_int(value_in((place)at, got, "array").size, 15, "SP-35 %s: numbers stay", name);
         sink_close(name);
         limits.attribute_value_length = 3;
