@@ -2493,21 +2493,31 @@ static size_t hoteli_utf8_sequence(const char *text, size_t size) {
     return length;
 }
 
-/* Whether the text is UTF-8 (SP-41). Most are ASCII, which is seen eight bytes at a time. */
-static bool hoteli_utf8_valid(const char *text, size_t size) {
+/* In words, of which the last one overlaps. */
+static inline bool hoteli_is_ascii(const void *bytes, size_t size) {
+    const char *text = (const char *)bytes;
     uint64_t all = 0, word;
-    size_t i, step;
+    size_t i;
     if (size >= 8) {
-        for (i = 0; i + 8 <= size; i += 8) {
+        for (i = 0; i + 8 < size; i += 8) {
             memcpy(&word, text + i, 8);
             all |= word;
         }
         memcpy(&word, text + size - 8, 8);
         all |= word;
+    } else if (size >= 4) {
+        uint32_t low, high;
+        memcpy(&low, text, 4);
+        memcpy(&high, text + size - 4, 4);
+        all = low | high;
     } else {
         for (i = 0; i < size; i++) all |= (unsigned char)text[i];
     }
-    if ((all & HOTELI_BYTES(0x80)) == 0) return true;
+    return (all & HOTELI_BYTES(0x80)) == 0;
+}
+
+static bool hoteli_utf8_check(const char *text, size_t size) {
+    size_t i, step;
     for (i = 0; i < size; i += step) {
         if (size - i >= 8 && hoteli_is_ascii8(text + i)) {
             step = 8;
@@ -2516,6 +2526,11 @@ static bool hoteli_utf8_valid(const char *text, size_t size) {
         }
     }
     return true;
+}
+
+/* Whether the text is UTF-8 (SP-41). Most are ASCII. */
+static inline bool hoteli_utf8_valid(const char *text, size_t size) {
+    return hoteli_is_ascii(text, size) || hoteli_utf8_check(text, size);
 }
 
 /*
@@ -5509,18 +5524,6 @@ static hotel_value hoteli_element(const hotel_value *v, uint32_t i) {
     }
 }
 
-static bool hoteli_is_ascii(const uint8_t *bytes, size_t size) {
-    size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-        uint64_t word;
-        memcpy(&word, bytes + i, 8);
-        if (word & 0x8080808080808080u) return false;
-    }
-    for (; i < size; i++)
-        if (bytes[i] & 0x80) return false;
-    return true;
-}
-
 /* Compares two keys as they will be on the wire: those that are not UTF-8 are repaired there, and
    different ones may become equal. */
 static int hoteli_text_order(const char *a, size_t a_size, const char *b, size_t b_size) {
@@ -5621,42 +5624,47 @@ typedef struct hoteli_unique {
     const hotel_attr *list;
     size_t count;
     size_t at;
-    hoteli_filter seen;
+    bool repeats; /* two keys may be the same: each is compared with all others */
 } hoteli_unique;
 
 static void hoteli_unique_start(hoteli_unique *u, const hotel_attr *list, size_t count) {
+    hoteli_filter seen;
+    size_t i;
     u->list = list;
     u->count = list ? HOTELI_MIN(count, (size_t)HOTELI_MAX_ENTRIES) : 0;
     u->at = 0;
-    if (list && count > HOTELI_MAX_ENTRIES) hoteli_log_later(HOTEL_LOG_ID_LIMIT_REACHED);
-    memset(&u->seen, 0, sizeof u->seen);
+    u->repeats = false;
+    if (u->count < 2) return;
+    if (count > HOTELI_MAX_ENTRIES) hoteli_log_later(HOTEL_LOG_ID_LIMIT_REACHED);
+    memset(&seen, 0, sizeof seen);
+    for (i = 0; i < u->count && !u->repeats; i++) {
+        unsigned hash;
+        if (!hoteli_attr_sound(&list[i])) continue;
+        hash = hoteli_key_hash((const uint8_t *)list[i].key, list[i].key_size);
+        u->repeats = hoteli_filter_has(&seen, hash);
+        hoteli_filter_add(&seen, hash);
+    }
 }
 
-/* The last attribute with the key of list[first]. */
+/* The last attribute with the key of list[first]; NULL if that key came before. */
 static const hotel_attr *hoteli_last_of(const hotel_attr *list, size_t count, size_t first) {
-    size_t i = count;
-    while (--i > first)
-        if (hoteli_attr_sound(&list[i]) && hoteli_same_key(&list[i], &list[first])) return &list[i];
-    return &list[first];
+    size_t i;
+    for (i = 0; i < first; i++)
+        if (hoteli_attr_sound(&list[i]) && hoteli_same_key(&list[i], &list[first])) return NULL;
+    for (i = count; --i > first;)
+        if (hoteli_attr_sound(&list[i]) && hoteli_same_key(&list[i], &list[first])) break;
+    return &list[i];
 }
 
 static const hotel_attr *hoteli_unique_next(hoteli_unique *u) {
     while (u->at < u->count) {
-        size_t i = u->at++, j;
-        const hotel_attr *a = &u->list[i];
-        unsigned hash;
+        const hotel_attr *a = &u->list[u->at++];
         if (!hoteli_attr_sound(a)) {
             hoteli_log_later(HOTEL_LOG_ID_BAD_ARGUMENT);
             continue;
         }
-        hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
-        if (hoteli_filter_has(&u->seen, hash)) {
-            for (j = 0; j < i; j++)
-                if (hoteli_attr_sound(&u->list[j]) && hoteli_same_key(&u->list[j], a)) break;
-            if (j < i) continue;
-        }
-        hoteli_filter_add(&u->seen, hash);
-        return hoteli_last_of(u->list, u->count, i);
+        if (HOTELI_UNLIKELY(u->repeats)) a = hoteli_last_of(u->list, u->count, u->at - 1);
+        if (a) return a;
     }
     return NULL;
 }
@@ -6160,75 +6168,85 @@ static bool hoteli_place_attribute(hoteli_writer *w, const hoteli_cursor *key, s
     return true;
 }
 
-/* Copies a text in words and says whether it is all ASCII. */
+/* Sixteen bytes at once where the machine can. */
+typedef uint64_t hoteli_pair64 __attribute__((vector_size(16)));
+
+/* Copies a text and says whether it is all ASCII: in pieces of which the last one overlaps. */
 static inline bool hoteli_copy_text(uint8_t *to, const void *text, size_t size) {
     const uint8_t *from = (const uint8_t *)text;
-    uint64_t seen = 0, word;
+    uint64_t a = 0, b = 0;
     size_t i;
-    if (size >= 8) {
-        for (i = 0; i + 8 <= size; i += 8) {
-            memcpy(&word, from + i, 8);
-            memcpy(to + i, &word, 8);
-            seen |= word;
+    if (size >= 16) {
+        hoteli_pair64 seen, piece;
+        memcpy(&seen, from + size - 16, 16);
+        memcpy(to + size - 16, &seen, 16);
+        for (i = 0; i + 16 < size; i += 16) {
+            memcpy(&piece, from + i, 16);
+            memcpy(to + i, &piece, 16);
+            seen |= piece;
         }
-        memcpy(&word, from + size - 8, 8);
-        memcpy(to + size - 8, &word, 8);
-        return !((seen | word) & 0x8080808080808080u);
+        a = seen[0] | seen[1];
+    } else if (size >= 8) {
+        memcpy(&a, from, 8);
+        memcpy(&b, from + size - 8, 8);
+        memcpy(to, &a, 8);
+        memcpy(to + size - 8, &b, 8);
+    } else if (size >= 4) {
+        uint32_t low, high;
+        memcpy(&low, from, 4);
+        memcpy(&high, from + size - 4, 4);
+        memcpy(to, &low, 4);
+        memcpy(to + size - 4, &high, 4);
+        a = low | high;
+    } else {
+        for (i = 0; i < size; i++) a |= to[i] = from[i];
     }
-    for (i = 0; i < size; i++) {
-        to[i] = from[i];
-        seen |= from[i];
-    }
-    return !(seen & 0x80u);
+    return !((a | b) & HOTELI_BYTES(0x80));
 }
 
-/* The common case, in one go: a scalar under a new key, all ASCII, everything short, space in the
-   chunk. Writes what hoteli_write_attr would write, or nothing that counts. */
+/* The common case, in one go: a scalar or bytes under a new key, texts all ASCII, everything short,
+   space in the chunk. Writes what hoteli_write_attr would write, or nothing that counts. What is
+   needed twice is read once: the compiler takes every byte written for a change of all that. */
 static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsigned hash) {
     hoteli_record *r = w->record;
-    size_t key = a->key_size, size = 0;
-    uint8_t *at = w->at, *value;
+    const hotel_type type = a->value.type;
     const hotel_limits *l = &hoteli_provider_of(r)->limits;
-    if (a->value.type == HOTEL_TYPE_STRING) {
-        size = a->value.size;
-        if (HOTELI_UNLIKELY(!a->value.as.string)) return false;
-    }
+    const char *text = a->value.as.string;
+    const size_t key = a->key_size;
+    const bool sized = type == HOTEL_TYPE_STRING || type == HOTEL_TYPE_BYTES;
+    size_t size = sized ? a->value.size : 0;
+    uint8_t *at = w->at, *value = at + 4 + key; /* tag and length, then the AnyValue */
     if (HOTELI_UNLIKELY(!w->owner || key + size > 110 || (size_t)(w->end - at) < key + size + 20 ||
-                        hoteli_filter_has(&r->filter, hash) ||
+                        (sized && !text) || hoteli_filter_has(&r->filter, hash) ||
                         size > HOTELI_GET(l->attribute_value_length) ||
                         r->num_attributes >= HOTELI_GET(l->attribute_count)))
         return false;
-    at[0] = HOTELI_TAG_ATTRIBUTE;
-    at[2] = 0x0a;
-    at[3] = (uint8_t)key;
     if (HOTELI_UNLIKELY(!hoteli_copy_text(at + 4, a->key, key))) return false;
-    value = at + 4 + key; /* tag and length, then the AnyValue */
-    value[0] = 0x12;
-    switch (a->value.type) {
-    case HOTEL_TYPE_STRING:
-        value[1] = (uint8_t)(size + 2);
-        value[2] = 0x0a;
+    if (sized) {
+        bool ascii = hoteli_copy_text(value + 4, text, size);
+        if (HOTELI_UNLIKELY(!ascii && type == HOTEL_TYPE_STRING)) return false;
+        value[2] = type == HOTEL_TYPE_STRING ? 0x0a : 0x3a;
         value[3] = (uint8_t)size;
-        if (HOTELI_UNLIKELY(!hoteli_copy_text(value + 4, a->value.as.string, size))) return false;
-        break;
-    case HOTEL_TYPE_INT: {
+        size += 2;
+    } else if (type == HOTEL_TYPE_INT) {
         uint64_t n = (uint64_t)a->value.as.integer;
-        uint8_t *digit = value + 3;
         value[2] = 0x18;
-        for (; n >= 0x80; n >>= 7) *digit++ = (uint8_t)(n | 0x80);
-        *digit = (uint8_t)n;
-        value[1] = (uint8_t)(digit - value - 1);
-        break;
-    }
-    case HOTEL_TYPE_BOOL:
-        value[1] = 2;
+        for (size = 1; n >= 0x80; n >>= 7) value[2 + size++] = (uint8_t)(n | 0x80);
+        value[2 + size++] = (uint8_t)n;
+    } else if (type == HOTEL_TYPE_BOOL) {
         value[2] = 0x10;
         value[3] = a->value.as.boolean ? 1 : 0;
-        break;
-    default: return false;
+        size = 2;
+    } else {
+        return false;
     }
-    size = 6 + key + value[1];
+    value[0] = 0x12;
+    value[1] = (uint8_t)size;
+    size += 6 + key;
+    at[0] = HOTELI_TAG_ATTRIBUTE;
     at[1] = (uint8_t)(size - 2);
+    at[2] = 0x0a;
+    at[3] = (uint8_t)key;
     w->at = at + size;
     r->size += (uint32_t)size;
     r->num_attributes++;
@@ -6236,23 +6254,26 @@ static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsig
     return true;
 }
 
-static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
-    const hotel_limits *l;
+/* Measured first, then written, in as many chunks as it takes. */
+static HOTELI_COLD void hoteli_put_measured(hoteli_writer *w, const hotel_attr *a) {
+    const hotel_limits *l = &hoteli_provider_of(w->record)->limits;
     hoteli_cursor c, key;
+    unsigned hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
     size_t size;
+    size = hoteli_field_size(hoteli_attr_size(a, l, 1));
+    key = hoteli_cursor_flat((const uint8_t *)a->key, a->key_size);
+    if (hoteli_place_attribute(w, &key, a->key_size, hash, size, &c))
+        hoteli_write_attr(&c, HOTELI_TAG_ATTRIBUTE, a, l, 1);
+}
+
+static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
     unsigned hash;
     if (HOTELI_UNLIKELY(!hoteli_attr_sound(a))) {
         hoteli_bad_argument();
         return;
     }
     hash = hoteli_ascii_hash((const uint8_t *)a->key, a->key_size);
-    if (HOTELI_LIKELY(hoteli_put_short(w, a, hash))) return;
-    hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
-    l = &hoteli_provider_of(w->record)->limits;
-    size = hoteli_field_size(hoteli_attr_size(a, l, 1));
-    key = hoteli_cursor_flat((const uint8_t *)a->key, a->key_size);
-    if (hoteli_place_attribute(w, &key, a->key_size, hash, size, &c))
-        hoteli_write_attr(&c, HOTELI_TAG_ATTRIBUTE, a, l, 1);
+    if (HOTELI_UNLIKELY(!hoteli_put_short(w, a, hash))) hoteli_put_measured(w, a);
 }
 
 static void hoteli_put_attributes(hoteli_writer *w, const hotel_attr *list, size_t count) {
@@ -7565,8 +7586,9 @@ static HOTELI_COLD hotel_span hoteli_not_admitted(hoteli_shard *shard, hotel_spa
     return *span;
 }
 
-/* The one way to a span. in NULL: the thread's current context. Sampling is decided before any
-   work; the clock is read last, so that a span does not measure its own making. */
+/* The one way to a span. in NULL: the thread's current context. name_size 0: up to the NUL, which
+   is looked for when somebody wants to know. Sampling is decided before any work; the clock is
+   read last, so that a span does not measure its own making. */
 static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_context *in,
                                int kind, const hotel_start_options *o) {
     hoteli_thread *t = &hoteli_t;
@@ -7597,7 +7619,7 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
         result.attributes = NULL;
         result.trace_state = NULL;
     } else {
-        hoteli_wish wish = {name, name_size, kind, context, o};
+        hoteli_wish wish = {name, name_size ? name_size : hotel_text_size(name), kind, context, o};
         memset((void *)&result, 0, sizeof result);
         decision = hoteli_sample(p, &wish, parent, &span, &result);
     }
@@ -7615,6 +7637,7 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     r->scope = (uint16_t)scope;
     r->provider = (uint8_t)provider;
     if (context) hoteli_inherit(r, &span, context->values);
+    if (!name_size) name_size = hotel_text_size(name);
     if (HOTELI_UNLIKELY(result.trace_state != NULL))
         hoteli_sampler_state(r, &span, result.trace_state);
     hoteli_record_open(&span, name, name_size, o, &result);
@@ -13146,22 +13169,21 @@ HOTEL_API bool hotel_is_enabled(hotel_tracer tracer) {
 
 HOTEL_API hotel_span hotel_start_with(const char *name, const hotel_start_options *options) {
     size_t size = name && options ? options->name_size : 0;
-    if (!size) size = hotel_text_size(name);
     return hoteli_start(name, size, options ? options->parent : NULL,
                         options ? (int)options->kind : HOTEL_INTERNAL, options);
 }
 
 HOTEL_API hotel_span hotel_start(const char *name) {
-    return hoteli_start(name, hotel_text_size(name), NULL, HOTEL_INTERNAL, NULL);
+    return hoteli_start(name, 0, NULL, HOTEL_INTERNAL, NULL);
 }
 
 HOTEL_API hotel_span hotel_start_as(const char *name, hotel_kind kind) {
-    return hoteli_start(name, hotel_text_size(name), NULL, (int)kind, NULL);
+    return hoteli_start(name, 0, NULL, (int)kind, NULL);
 }
 
 HOTEL_API hotel_span hotel_start_in(const hotel_context *parent, const char *name,
                                     hotel_kind kind) {
-    return hoteli_start(name, hotel_text_size(name), parent, (int)kind, NULL);
+    return hoteli_start(name, 0, parent, (int)kind, NULL);
 }
 
 HOTEL_API void hotel_end(const hotel_span *span) { hoteli_end(span, 0); }
