@@ -721,6 +721,7 @@ typedef void (*hotel_sampler_fn)(const hotel_sampling *input, hotel_sampling_res
 /* Whether a rule applies to a span. Called as a hotel_sampler_fn is. */
 typedef bool (*hotel_match_fn)(const hotel_sampling *input, void *user_data);
 
+/* A rule of RULE_BASED: the first that matches decides, by its sampler (SM-16). */
 typedef struct hotel_sampler_rule {
     hotel_match_fn match_fn HOTEL_ZERO; /* NULL: every span */
     void *user_data HOTEL_ZERO;
