@@ -8457,11 +8457,21 @@ static void *hoteli_socket_open(const char *host, uint16_t port, void *user_data
     return s;
 }
 
-static bool hoteli_set_flags(int fd) {
-    int flags = fcntl(fd, F_GETFL);
+/* Makes a descriptor ours. 0, 1 and 2 are the host's even where it has closed them: what it prints
+   must not get into a connection. */
+static bool hoteli_own_descriptor(int *at) {
+    int fd = *at, flags;
+    if (fd <= 2) {
+        *at = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        (void)close(fd);
+        fd = *at;
+    }
+    flags = fcntl(fd, F_GETFL);
 #ifdef SO_NOSIGPIPE
-    int one = 1;
-    (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
+    {
+        int one = 1;
+        (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
+    }
 #endif
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
            fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
@@ -8483,7 +8493,7 @@ static int hoteli_socket_try(hoteli_socket *s) {
     }
     s->fd = socket(family, SOCK_STREAM | HOTELI_CLOEXEC, 0);
     if (s->fd < 0) return HOTEL_IO_REFUSED;
-    if (!hoteli_set_flags(s->fd)) return HOTEL_IO_REFUSED;
+    if (!hoteli_own_descriptor(&s->fd)) return HOTEL_IO_REFUSED;
     if (family != AF_UNIX)
         (void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     s->started_ms = hoteli_now_ms();
@@ -11584,7 +11594,8 @@ static bool hoteli_pipe_open(void) {
         hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
         return false;
     }
-    if (hoteli_set_flags(hoteli_g.wake_pipe[0]) && hoteli_set_flags(hoteli_g.wake_pipe[1]))
+    if (hoteli_own_descriptor(&hoteli_g.wake_pipe[0]) &&
+        hoteli_own_descriptor(&hoteli_g.wake_pipe[1]))
         return true;
     hoteli_pipe_close();
     return false;
