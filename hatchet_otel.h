@@ -137,9 +137,15 @@ hotel_extract_from use the one that OTEL_PROPAGATORS or the application chose.
 Everything that a span holds is copied into an arena whose size is fixed by hotel_init. A span
 begins with one chunk and takes more as it grows. When no chunk is free the span is not recorded,
 its children hang under its parent, and the books count it. Nothing on this path allocates,
-locks, waits or calls back, but for a clock or ID generator of your own. A background
-thread encodes ended spans and sends them in batches; hotel_flush is a barrier, hotel_shutdown
+locks, waits or calls back, but for what you configure yourself: a clock, an ID generator, a
+sampler, the hooks of a processor, or a simple destination, which hotel_end waits for. A background
+thread encodes ended spans and sends them in batches to each destination: OTLP over HTTP, or an
+exporter of yours that reads them back (hotel_span_view). hotel_flush is a barrier, hotel_shutdown
 the last one.
+
+hotel_init starts the tracer provider that spans have by default. hotel_provider_start starts
+another one beside it, with its own resource, sampler, limits, processors and destinations; spans of
+its tracers are its own.
 
 THREADS, FORK, SIGNALS, EXIT
 
