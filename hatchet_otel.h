@@ -6364,85 +6364,75 @@ static bool hoteli_place_attribute(hoteli_writer *w, const hoteli_cursor *key, s
     return true;
 }
 
-/* Sixteen bytes at once where the machine can. */
-typedef uint64_t hoteli_pair64 __attribute__((vector_size(16)));
-
-/* Copies a text and says whether it is all ASCII: in pieces of which the last one overlaps. */
+/* Copies a text in words and says whether it is all ASCII. */
 static inline bool hoteli_copy_text(uint8_t *to, const void *text, size_t size) {
     const uint8_t *from = (const uint8_t *)text;
-    uint64_t a = 0, b = 0;
+    uint64_t seen = 0, word;
     size_t i;
-    if (size >= 16) {
-        hoteli_pair64 seen, piece;
-        memcpy(&seen, from + size - 16, 16);
-        memcpy(to + size - 16, &seen, 16);
-        for (i = 0; i + 16 < size; i += 16) {
-            memcpy(&piece, from + i, 16);
-            memcpy(to + i, &piece, 16);
-            seen |= piece;
+    if (size >= 8) {
+        for (i = 0; i + 8 <= size; i += 8) {
+            memcpy(&word, from + i, 8);
+            memcpy(to + i, &word, 8);
+            seen |= word;
         }
-        a = seen[0] | seen[1];
-    } else if (size >= 8) {
-        memcpy(&a, from, 8);
-        memcpy(&b, from + size - 8, 8);
-        memcpy(to, &a, 8);
-        memcpy(to + size - 8, &b, 8);
-    } else if (size >= 4) {
-        uint32_t low, high;
-        memcpy(&low, from, 4);
-        memcpy(&high, from + size - 4, 4);
-        memcpy(to, &low, 4);
-        memcpy(to + size - 4, &high, 4);
-        a = low | high;
-    } else {
-        for (i = 0; i < size; i++) a |= to[i] = from[i];
+        memcpy(&word, from + size - 8, 8);
+        memcpy(to + size - 8, &word, 8);
+        return !((seen | word) & 0x8080808080808080u);
     }
-    return !((a | b) & HOTELI_BYTES(0x80));
+    for (i = 0; i < size; i++) {
+        to[i] = from[i];
+        seen |= from[i];
+    }
+    return !(seen & 0x80u);
 }
 
-/* The common case, in one go: a scalar or bytes under a new key, texts all ASCII, everything short,
-   space in the chunk. Writes what hoteli_write_attr would write, or nothing that counts. What is
-   needed twice is read once: the compiler takes every byte written for a change of all that. */
+/* The common case, in one go: a scalar under a new key, all ASCII, everything short, space in the
+   chunk. Writes what hoteli_write_attr would write, or nothing that counts. */
 static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsigned hash) {
     hoteli_record *r = w->record;
-    const hotel_type type = a->value.type;
+    size_t key = a->key_size, size = 0;
+    uint8_t *at = w->at, *value;
     const hotel_limits *l = &hoteli_provider_of(r)->limits;
-    const char *text = a->value.as.string;
-    const size_t key = a->key_size;
-    const bool sized = type == HOTEL_TYPE_STRING || type == HOTEL_TYPE_BYTES;
-    size_t size = sized ? a->value.size : 0;
-    uint8_t *at = w->at, *value = at + 4 + key; /* tag and length, then the AnyValue */
+    if (a->value.type == HOTEL_TYPE_STRING) {
+        size = a->value.size;
+        if (HOTELI_UNLIKELY(!a->value.as.string)) return false;
+    }
     if (HOTELI_UNLIKELY(!w->owner || key + size > 110 || (size_t)(w->end - at) < key + size + 20 ||
-                        (sized && !text) || hoteli_filter_has(&r->filter, hash) ||
+                        hoteli_filter_has(&r->filter, hash) ||
                         size > HOTELI_GET(l->attribute_value_length) ||
                         r->num_attributes >= HOTELI_GET(l->attribute_count)))
         return false;
-    if (HOTELI_UNLIKELY(!hoteli_copy_text(at + 4, a->key, key))) return false;
-    if (sized) {
-        bool ascii = hoteli_copy_text(value + 4, text, size);
-        if (HOTELI_UNLIKELY(!ascii && type == HOTEL_TYPE_STRING)) return false;
-        value[2] = type == HOTEL_TYPE_STRING ? 0x0a : 0x3a;
-        value[3] = (uint8_t)size;
-        size += 2;
-    } else if (type == HOTEL_TYPE_INT) {
-        uint64_t n = (uint64_t)a->value.as.integer;
-        value[2] = 0x18;
-        for (size = 1; n >= 0x80; n >>= 7) value[2 + size++] = (uint8_t)(n | 0x80);
-        value[2 + size++] = (uint8_t)n;
-    } else if (type == HOTEL_TYPE_BOOL) {
-        value[2] = 0x10;
-        value[3] = a->value.as.boolean ? 1 : 0;
-        size = 2;
-    } else {
-        return false;
-    }
-    value[0] = 0x12;
-    value[1] = (uint8_t)size;
-    size += 6 + key;
     at[0] = HOTELI_TAG_ATTRIBUTE;
-    at[1] = (uint8_t)(size - 2);
     at[2] = 0x0a;
     at[3] = (uint8_t)key;
+    if (HOTELI_UNLIKELY(!hoteli_copy_text(at + 4, a->key, key))) return false;
+    value = at + 4 + key; /* tag and length, then the AnyValue */
+    value[0] = 0x12;
+    switch (a->value.type) {
+    case HOTEL_TYPE_STRING:
+        value[1] = (uint8_t)(size + 2);
+        value[2] = 0x0a;
+        value[3] = (uint8_t)size;
+        if (HOTELI_UNLIKELY(!hoteli_copy_text(value + 4, a->value.as.string, size))) return false;
+        break;
+    case HOTEL_TYPE_INT: {
+        uint64_t n = (uint64_t)a->value.as.integer;
+        uint8_t *digit = value + 3;
+        value[2] = 0x18;
+        for (; n >= 0x80; n >>= 7) *digit++ = (uint8_t)(n | 0x80);
+        *digit = (uint8_t)n;
+        value[1] = (uint8_t)(digit - value - 1);
+        break;
+    }
+    case HOTEL_TYPE_BOOL:
+        value[1] = 2;
+        value[2] = 0x10;
+        value[3] = a->value.as.boolean ? 1 : 0;
+        break;
+    default: return false;
+    }
+    size = 6 + key + value[1];
+    at[1] = (uint8_t)(size - 2);
     w->at = at + size;
     r->size += (uint32_t)size;
     r->num_attributes++;
@@ -6450,26 +6440,23 @@ static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsig
     return true;
 }
 
-/* Measured first, then written, in as many chunks as it takes. */
-static HOTELI_COLD void hoteli_put_measured(hoteli_writer *w, const hotel_attr *a) {
-    const hotel_limits *l = &hoteli_provider_of(w->record)->limits;
-    hoteli_cursor c, key;
-    unsigned hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
-    size_t size;
-    size = hoteli_field_size(hoteli_attr_size(a, l, 1));
-    key = hoteli_cursor_flat((const uint8_t *)a->key, a->key_size);
-    if (hoteli_place_attribute(w, &key, a->key_size, hash, size, &c))
-        hoteli_write_attr(&c, HOTELI_TAG_ATTRIBUTE, a, l, 1);
-}
-
 static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
+    const hotel_limits *l;
+    hoteli_cursor c, key;
+    size_t size;
     unsigned hash;
     if (HOTELI_UNLIKELY(!hoteli_attr_sound(a))) {
         hoteli_bad_argument();
         return;
     }
     hash = hoteli_ascii_hash((const uint8_t *)a->key, a->key_size);
-    if (HOTELI_UNLIKELY(!hoteli_put_short(w, a, hash))) hoteli_put_measured(w, a);
+    if (HOTELI_LIKELY(hoteli_put_short(w, a, hash))) return;
+    hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
+    l = &hoteli_provider_of(w->record)->limits;
+    size = hoteli_field_size(hoteli_attr_size(a, l, 1));
+    key = hoteli_cursor_flat((const uint8_t *)a->key, a->key_size);
+    if (hoteli_place_attribute(w, &key, a->key_size, hash, size, &c))
+        hoteli_write_attr(&c, HOTELI_TAG_ATTRIBUTE, a, l, 1);
 }
 
 static void hoteli_put_attributes(hoteli_writer *w, const hotel_attr *list, size_t count) {
