@@ -148,9 +148,10 @@ machines:                               ## tests for other processors, C librari
 	@+$(MAKE) --no-print-directory test BUILDS="$(MACHINES)" \
 	    TESTS="$(or $(TESTS),unit/% conformance/%)"
 
+# The other tests of faults take minutes and no branch more.
 coverage:                               ## branches of protocol and encoding that the tests take
 	@+$(MAKE) --no-print-directory covered BUILDS=coverage \
-	    TESTS="unit/% conformance/% faults/% fuzz/%"
+	    TESTS="unit/% conformance/% fuzz/% faults/test_values"
 covered: programs
 	@tests/coverage/run.sh $(programs)
 
@@ -158,14 +159,14 @@ proofs := $(patsubst tests/%,$(B)/plain/%,$(basename $(sources)))
 conformance: $(proofs)                  ## docs/conformance.md: which rules the tests prove
 	@tools/conformance.sh $(proofs)
 
-# The tests of gzip need zlib; they say so where there is none.
-gzip_tests = $(foreach b,$(BUILDS),$(B)/$(b)/faults/test_gzip)
-has_zlib   = $(shell mkdir -p $(B) && echo 'int main(void) { return zlibVersion() == 0; }' | \
-               $(CC) -include zlib.h -x c -o $(B)/works - -lz 2>&1 && echo yes)
-ifeq ($(if $(filter %/test_gzip,$(programs)),$(has_zlib)),yes)
-$(gzip_tests): CPPFLAGS += -DTESTS_HAVE_ZLIB
-$(gzip_tests): LDLIBS += -lz
-endif
+# Tests of gzip need zlib; they say so where there is none.
+has_zlib = $(shell mkdir -p $(B) && echo 'int main(void) { return zlibVersion() == 0; }' | \
+             $(or $($(1)_cc),$(CC)) -include zlib.h -x c $($(1)) -o $(B)/works - -lz 2>&1 && echo yes)
+use_zlib = $(if $(filter yes,$(call has_zlib,$(1))),\
+             $(eval $(2): CPPFLAGS += -DTESTS_HAVE_ZLIB)$(eval $(2): LDLIBS += -lz))
+$(foreach b,$(builds),$(foreach t,$(filter $(B)/$(b)/faults/test_gzip,$(programs)),\
+    $(call use_zlib,$(b),$(t))))
+$(if $(filter interop,$(MAKECMDGOALS)),$(call use_zlib,plain,$(B)/interop/deliver))
 
 define test_rules
 $(if $($(1)_cc),$(B)/$(1)/%: override CC = $($(1)_cc))

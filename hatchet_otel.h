@@ -144,12 +144,13 @@ the last one.
 THREADS, FORK, SIGNALS, EXIT
 
 Every function may be called by any thread, and several threads may use one span. The span calls
-may be used in signal handlers. After fork the child records and delivers its own spans with its
-first use of the library, and its parent's spans stay valid as parents; spans that were open at
-the fork belong to the parent. No call is a cancellation point; a thread that is cancelled
-asynchronously loses the span it works on. The library installs no signal handler, raises no
-SIGPIPE, prints nothing and does nothing at exit: call hotel_shutdown, or lose what was not sent
-yet.
+may be used in signal handlers, for which an alternate stack of 8 KiB suffices. After fork the
+child records and delivers its own spans with its first use of the library, and its parent's spans
+stay valid as parents; spans that were open at the fork belong to the parent. A child that was
+forked while another thread was in hotel_init, hotel_shutdown or hotel_release begins as if never
+started. No call is a cancellation point; a thread that is cancelled asynchronously loses the span
+it works on. The library installs no signal handler, raises no SIGPIPE, prints nothing and does
+nothing at exit: call hotel_shutdown, or lose what was not sent yet.
 
 ERRORS
 
@@ -175,7 +176,7 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 #ifndef HATCHET_OTEL_H_INCLUDED
 #define HATCHET_OTEL_H_INCLUDED
 
-/* ==== [SECTION 01] VERSION AND LINKAGE ====================================================== */
+/* ==== [SECTION 01] VERSION AND LINKAGE ===================================================== */
 
 /* One source of truth for everything that is versioned with this file. */
 #define HOTEL_VERSION_MAJOR 0
@@ -220,11 +221,17 @@ cannot do is counted by hotel_get_stats and reported once through hotel_config.l
 #define HOTEL_ZERO
 #endif
 
+/* Such a struct is returned like any other, whatever Clang suspects. */
+#if defined(__cplusplus) && defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wreturn-type-c-linkage"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* ==== [SECTION 02] RESULTS AND LOG MESSAGES ================================================= */
+/* ==== [SECTION 02] RESULTS AND LOG MESSAGES ================================================ */
 
 /* What set-up, flush and shutdown return. Zero is success, errors are negative.
    Span calls return nothing: they never fail the host, they count (hotel_stats). */
@@ -311,7 +318,7 @@ typedef void (*hotel_log_fn)(hotel_log_level level, hotel_log_id id, const char 
 HOTEL_API void hotel_log_to_stderr(hotel_log_level level, hotel_log_id id, const char *message,
                                    void *user_data);
 
-/* ==== [SECTION 03] ATTRIBUTES =============================================================== */
+/* ==== [SECTION 03] ATTRIBUTES ============================================================== */
 
 /* The kinds of attribute values (SP-31). */
 typedef enum hotel_type {
@@ -524,7 +531,7 @@ HOTEL_INLINE hotel_attr hotel_map(const char *key, const hotel_attr *entries, si
     return hotel_attrn(key, hotel_text_size(key), hotel_of_map(entries, count));
 }
 
-/* ==== [SECTION 04] SPAN CONTEXT, SPAN, CONTEXT ============================================== */
+/* ==== [SECTION 04] SPAN CONTEXT, SPAN, CONTEXT ============================================= */
 
 /* A reference to a shared immutable block in the arena (tracestate, a task's attributes, baggage).
    Counted; index 0 is none; a reference that outlived its block reads as empty. Opaque. */
@@ -577,7 +584,7 @@ HOTEL_API void hotel_span_id_hex(const hotel_span_context *context, char out[17]
 /* A span that only carries this context: not recording, every call ignored (SP-02). */
 HOTEL_API hotel_span hotel_wrap(const hotel_span_context *context);
 
-/* ==== [SECTION 05] CONFIGURATION ============================================================ */
+/* ==== [SECTION 05] CONFIGURATION =========================================================== */
 
 /* In every configuration struct a zeroed member means its default. Where zero itself is a
    useful setting, this constant says it: a limit that keeps none, a delay of 0 ms. */
@@ -714,7 +721,7 @@ typedef void (*hotel_sampler_fn)(const hotel_sampling *input, hotel_sampling_res
 /* Whether a rule applies to a span. Called as a hotel_sampler_fn is. */
 typedef bool (*hotel_match_fn)(const hotel_sampling *input, void *user_data);
 
-/* A rule of a RULE_BASED sampler: what decides about the spans that it applies to (SM-16). */
+/* A rule of RULE_BASED: the first that matches decides, by its sampler (SM-16). */
 typedef struct hotel_sampler_rule {
     hotel_match_fn match_fn HOTEL_ZERO; /* NULL: every span */
     void *user_data HOTEL_ZERO;
@@ -877,7 +884,7 @@ typedef struct hotel_config {
     hotel_id_generator id_generator HOTEL_ZERO;
 } hotel_config;
 
-/* ==== [SECTION 06] LIFE CYCLE =============================================================== */
+/* ==== [SECTION 06] LIFE CYCLE ============================================================== */
 
 /* Starts the library: reads configuration and environment, sets up the arena, the destinations
    and (unless no_threads) the exporter's thread. config NULL: all defaults. Copies what it is
@@ -943,7 +950,7 @@ HOTEL_API size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
 /* The version this implementation was compiled from, "0.1.0". */
 HOTEL_API const char *hotel_version(void);
 
-/* ==== [SECTION 07] STATISTICS =============================================================== */
+/* ==== [SECTION 07] STATISTICS ============================================================== */
 
 /* The books since hotel_init (a fork child starts at zero). On 32-bit machines the counters come
    round at 2^32. Once no call is in progress
@@ -998,7 +1005,7 @@ HOTEL_API hotel_result hotel_get_destination_stats(size_t index, hotel_destinati
    manners: returns the size needed without the NUL. threads: any. */
 HOTEL_API size_t hotel_describe(char *out, size_t capacity);
 
-/* ==== [SECTION 08] TRACERS AND SPANS ======================================================== */
+/* ==== [SECTION 08] TRACERS AND SPANS ======================================================= */
 
 /* A tracer: an instrumentation scope. {0} is the default one of hotel_config. */
 typedef struct hotel_tracer {
@@ -1164,7 +1171,7 @@ HOTEL_API void hotel_record_exception(const hotel_span *span, const char *type,
                                       const char *message, const char *stacktrace,
                                       const hotel_attr *attributes, size_t num_attributes);
 
-/* ==== [SECTION 09] CURRENT CONTEXT ========================================================== */
+/* ==== [SECTION 09] CURRENT CONTEXT ========================================================= */
 
 /* The thread's current context and span; zero when nothing is attached. Borrowed: valid while
    it stays attached. threads: each sees its own. */
@@ -1222,7 +1229,7 @@ HOTEL_API hotel_guard hotel_guard_span(const hotel_span *span);
 HOTEL_API hotel_guard hotel_guard_context(const hotel_context *context);
 HOTEL_API void hotel_guard_leave(hotel_guard *guard);
 
-/* ==== [SECTION 10] BAGGAGE ================================================================== */
+/* ==== [SECTION 10] BAGGAGE ================================================================= */
 
 /* Names with values that travel beside a trace (BG-01). This is a working copy in memory of the
    caller, made by hotel_baggage_start, for one thread at a time; it needs no hotel_init. A context
@@ -1296,7 +1303,7 @@ HOTEL_API hotel_context hotel_context_with_baggage(const hotel_context *context,
    false: some entries found no room, out->dropped says how many. threads: any. */
 HOTEL_API bool hotel_context_baggage(const hotel_context *context, hotel_baggage *out);
 
-/* ==== [SECTION 11] PROPAGATION ============================================================== */
+/* ==== [SECTION 11] PROPAGATION ============================================================= */
 
 /* The current context with the remote parent that a request brought: W3C traceparent and, if
    there is one, tracestate (NULL: none). A traceparent that is absent or malformed leaves the
@@ -1358,7 +1365,8 @@ typedef struct hotel_propagator {
 
 /* The built-in ones: W3C trace context (CP-09); W3C baggage (BG-02); B3 in one header and in
    several (CP-10): both extract either form, the single header first. B3's debug flag implies
-   sampled and goes on to the spans below; no parent span ID is sent. */
+   sampled and goes on to the spans below; a decision that is missing reads as not sampled, one
+   without IDs is not taken; no parent span ID is sent. */
 HOTEL_API hotel_propagator hotel_tracecontext_propagator(void);
 HOTEL_API hotel_propagator hotel_baggage_propagator(void);
 HOTEL_API hotel_propagator hotel_b3_propagator(void);
@@ -1435,7 +1443,7 @@ HOTEL_API void hotel_env_start(hotel_env *env, char **list, size_t capacity, cha
                                size_t memory_bytes, char *const *base);
 HOTEL_API hotel_setter hotel_env_setter(void);
 
-/* ==== [SECTION 12] EXPORTERS AND FINISHED SPANS ============================================= */
+/* ==== [SECTION 12] EXPORTERS AND FINISHED SPANS ============================================ */
 
 /* A list inside something finished: attributes, elements of an array, events, links. It is walked
    with the hotel_next_* function of its members; walking uses it up, so walk a copy to come
@@ -1585,11 +1593,11 @@ HOTEL_API bool hotel_next_span(hotel_spans *spans, hotel_span_view *out);
 /* An exporter of your own (EX-01, EX-02): three functions and what they are called with.
 
    They are called by one thread at a time, export_fn never before its last call has returned
-   (BSP-02): by the exporter's thread, with no_threads by the thread in hotel_poll, hotel_flush
-   or hotel_shutdown, and for a simple destination by the thread that ended the span. They may
-   take their time, and hold up this destination only if the exporter's thread is not theirs to
-   block: keep below the destination's timeout. Spans started inside them are not recorded;
-   hotel_init, hotel_flush, hotel_shutdown, hotel_release and hotel_poll answer HOTEL_ERR_CALLBACK.
+   (BSP-02): by the exporter's thread, for which hotel_end of a simple destination waits; with
+   no_threads by the thread in hotel_poll, hotel_flush, hotel_shutdown, or hotel_end of a simple
+   one. While they run no other destination moves: what takes long belongs on a thread of their
+   own. Spans started inside them are not recorded; hotel_init, hotel_flush, hotel_shutdown,
+   hotel_release and hotel_poll answer HOTEL_ERR_CALLBACK.
 
    export_fn   takes a batch, valid during the call only. HOTEL_OK: delivered; anything else: its
                spans count as failed, there is no second attempt (BSP-11). Required.
@@ -1641,7 +1649,7 @@ HOTEL_API size_t hotel_memory_exporter_refused(const hotel_memory_exporter *expo
    reading. */
 HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter);
 
-/* ==== [SECTION 13] RESOURCES AND DETECTORS ================================================== */
+/* ==== [SECTION 13] RESOURCES AND DETECTORS ================================================= */
 
 /* The schema URL of the semantic conventions whose names this library's detectors use (RS-07). */
 #define HOTEL_SCHEMA_URL "https://opentelemetry.io/schemas/1.44.0"
@@ -1709,7 +1717,7 @@ HOTEL_API hotel_detector hotel_os_detector(void);
 HOTEL_API hotel_detector hotel_sdk_detector(void);
 HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource);
 
-/* ==== [SECTION 14] HATCHET ================================================================== */
+/* ==== [SECTION 14] HATCHET ================================================================= */
 
 /* A task run as a worker receives it: the members are those of Hatchet's AssignedAction. What
    is NULL or empty is left out of the span; numbers are always sent, zero included. A string
@@ -1815,7 +1823,7 @@ HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *jso
 /* The current context with the parent that a run's metadata names, as hotel_extract. */
 HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_size);
 
-/* ==== [SECTION 15] WITHOUT TRACING ========================================================== */
+/* ==== [SECTION 15] WITHOUT TRACING ========================================================= */
 
 #ifdef HATCHET_OTEL_DISABLE
 
@@ -1953,6 +1961,77 @@ HOTEL_INLINE ptrdiff_t hotel_tracestate_get(const char *state, const char *key, 
 HOTEL_INLINE size_t hotel_tracestate_set(const char *state, const char *key, const char *value,
                                          char *out, size_t capacity) {
     return hotel_pass_on(state, hotel_text_size(state), out, capacity);
+}
+
+HOTEL_INLINE bool hotel_next_attr(hotel_list *list, hotel_attr_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_value(hotel_list *list, hotel_value_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_event(hotel_list *list, hotel_event_view *out) { return false; }
+HOTEL_INLINE bool hotel_next_link(hotel_list *list, hotel_link_view *out) { return false; }
+HOTEL_INLINE bool hotel_find_attr(hotel_list attributes, const char *key, hotel_value_view *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_value_view);
+    return false;
+}
+HOTEL_INLINE hotel_batch hotel_batch_of(const void *request, size_t request_size) {
+    return HOTEL_NOTHING(hotel_batch);
+}
+HOTEL_INLINE hotel_spans hotel_batch_spans(const hotel_batch *batch) {
+    return HOTEL_NOTHING(hotel_spans);
+}
+HOTEL_INLINE bool hotel_next_span(hotel_spans *spans, hotel_span_view *out) {
+    if (out) *out = HOTEL_NOTHING(hotel_span_view);
+    return false;
+}
+HOTEL_INLINE hotel_exporter hotel_console_exporter(int descriptor) {
+    return HOTEL_NOTHING(hotel_exporter);
+}
+HOTEL_INLINE hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *exporter,
+                                                        void *memory, size_t capacity) {
+    *exporter = HOTEL_NOTHING(hotel_memory_exporter);
+    return HOTEL_NOTHING(hotel_exporter);
+}
+HOTEL_INLINE hotel_batch hotel_memory_exporter_batch(const hotel_memory_exporter *exporter) {
+    return HOTEL_NOTHING(hotel_batch);
+}
+HOTEL_INLINE size_t hotel_memory_exporter_count(const hotel_memory_exporter *exporter) {
+    return 0;
+}
+HOTEL_INLINE bool hotel_memory_exporter_at(const hotel_memory_exporter *exporter, size_t index,
+                                           hotel_span_view *out) {
+    *out = HOTEL_NOTHING(hotel_span_view);
+    return false;
+}
+HOTEL_INLINE size_t hotel_memory_exporter_refused(const hotel_memory_exporter *exporter) {
+    return 0;
+}
+HOTEL_INLINE void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {}
+
+HOTEL_INLINE hotel_result hotel_resource_start(hotel_resource *resource, void *memory,
+                                               size_t capacity, const char *schema_url) {
+    *resource = HOTEL_NOTHING(hotel_resource);
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_add(hotel_resource *resource, hotel_attr attribute) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_set_schema(hotel_resource *resource,
+                                                    const char *schema_url) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_result hotel_resource_merge(hotel_resource *resource,
+                                               const hotel_resource *updating) {
+    return HOTEL_OK;
+}
+HOTEL_INLINE hotel_resource_view hotel_resource_read(const hotel_resource *resource) {
+    return HOTEL_NOTHING(hotel_resource_view);
+}
+HOTEL_INLINE hotel_detector hotel_service_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_process_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_command_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_host_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_os_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_sdk_detector(void) { return HOTEL_NOTHING(hotel_detector); }
+HOTEL_INLINE hotel_detector hotel_resource_detector(const hotel_resource *resource) {
+    return HOTEL_NOTHING(hotel_detector);
 }
 
 HOTEL_INLINE hotel_key hotel_create_key(const char *name) { return HOTEL_NOTHING(hotel_key); }
@@ -2104,70 +2183,6 @@ HOTEL_INLINE size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity
     if (timeout_ms) *timeout_ms = 60000; /* nothing is ever due */
     return 0;
 }
-HOTEL_INLINE bool hotel_next_attr(hotel_list *list, hotel_attr_view *out) { return false; }
-HOTEL_INLINE bool hotel_next_value(hotel_list *list, hotel_value_view *out) { return false; }
-HOTEL_INLINE bool hotel_next_event(hotel_list *list, hotel_event_view *out) { return false; }
-HOTEL_INLINE bool hotel_next_link(hotel_list *list, hotel_link_view *out) { return false; }
-HOTEL_INLINE bool hotel_find_attr(hotel_list attributes, const char *key, hotel_value_view *out) {
-    if (out) *out = HOTEL_NOTHING(hotel_value_view);
-    return false;
-}
-HOTEL_INLINE hotel_batch hotel_batch_of(const void *request, size_t request_size) {
-    return HOTEL_NOTHING(hotel_batch);
-}
-HOTEL_INLINE hotel_spans hotel_batch_spans(const hotel_batch *batch) {
-    return HOTEL_NOTHING(hotel_spans);
-}
-HOTEL_INLINE bool hotel_next_span(hotel_spans *spans, hotel_span_view *out) { return false; }
-HOTEL_INLINE hotel_exporter hotel_console_exporter(int descriptor) {
-    return HOTEL_NOTHING(hotel_exporter);
-}
-HOTEL_INLINE hotel_exporter hotel_memory_exporter_start(hotel_memory_exporter *exporter,
-                                                        void *memory, size_t capacity) {
-    return HOTEL_NOTHING(hotel_exporter);
-}
-HOTEL_INLINE hotel_batch hotel_memory_exporter_batch(const hotel_memory_exporter *exporter) {
-    return HOTEL_NOTHING(hotel_batch);
-}
-HOTEL_INLINE size_t hotel_memory_exporter_count(const hotel_memory_exporter *exporter) {
-    return 0;
-}
-HOTEL_INLINE bool hotel_memory_exporter_at(const hotel_memory_exporter *exporter, size_t index,
-                                           hotel_span_view *out) {
-    return false;
-}
-HOTEL_INLINE size_t hotel_memory_exporter_refused(const hotel_memory_exporter *exporter) {
-    return 0;
-}
-HOTEL_INLINE void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {}
-HOTEL_INLINE hotel_result hotel_resource_start(hotel_resource *resource, void *memory,
-                                               size_t capacity, const char *schema_url) {
-    if (resource) *resource = HOTEL_NOTHING(hotel_resource);
-    return HOTEL_OK;
-}
-HOTEL_INLINE hotel_result hotel_resource_add(hotel_resource *resource, hotel_attr attribute) {
-    return HOTEL_OK;
-}
-HOTEL_INLINE hotel_result hotel_resource_set_schema(hotel_resource *resource,
-                                                    const char *schema_url) {
-    return HOTEL_OK;
-}
-HOTEL_INLINE hotel_result hotel_resource_merge(hotel_resource *resource,
-                                               const hotel_resource *updating) {
-    return HOTEL_OK;
-}
-HOTEL_INLINE hotel_resource_view hotel_resource_read(const hotel_resource *resource) {
-    return HOTEL_NOTHING(hotel_resource_view);
-}
-HOTEL_INLINE hotel_detector hotel_service_detector(void) { return HOTEL_NOTHING(hotel_detector); }
-HOTEL_INLINE hotel_detector hotel_process_detector(void) { return HOTEL_NOTHING(hotel_detector); }
-HOTEL_INLINE hotel_detector hotel_command_detector(void) { return HOTEL_NOTHING(hotel_detector); }
-HOTEL_INLINE hotel_detector hotel_host_detector(void) { return HOTEL_NOTHING(hotel_detector); }
-HOTEL_INLINE hotel_detector hotel_os_detector(void) { return HOTEL_NOTHING(hotel_detector); }
-HOTEL_INLINE hotel_detector hotel_sdk_detector(void) { return HOTEL_NOTHING(hotel_detector); }
-HOTEL_INLINE hotel_detector hotel_resource_detector(const hotel_resource *resource) {
-    return HOTEL_NOTHING(hotel_detector);
-}
 
 #pragma GCC diagnostic pop
 #undef HOTEL_NOTHING
@@ -2176,8 +2191,11 @@ HOTEL_INLINE hotel_detector hotel_resource_detector(const hotel_resource *resour
 #ifdef __cplusplus
 } /* extern "C" */
 #endif
+#if defined(__cplusplus) && defined(__clang__)
+#pragma clang diagnostic pop
+#endif
 
-/* ==== [SECTION 16] MACROS FOR C ============================================================= */
+/* ==== [SECTION 16] MACROS FOR C ============================================================ */
 
 #ifndef __cplusplus
 
@@ -2207,7 +2225,7 @@ HOTEL_INLINE hotel_detector hotel_resource_detector(const hotel_resource *resour
 
 #else
 
-/* ==== [SECTION 17] THE SAME FOR C++ ========================================================= */
+/* ==== [SECTION 17] THE SAME FOR C++ ======================================================== */
 
 /* Several attributes at once. */
 template <typename... Attributes>
@@ -2291,7 +2309,7 @@ private:
     !defined(HATCHET_OTEL_IMPLEMENTATION_INCLUDED)
 #define HATCHET_OTEL_IMPLEMENTATION_INCLUDED
 
-/* ==== [SECTION 18] PLATFORM ================================================================= */
+/* ==== [SECTION 18] PLATFORM ================================================================ */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -2329,6 +2347,9 @@ private:
 #ifdef __cplusplus
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wold-style-cast"
+#if defined(__clang__)
+#pragma clang diagnostic ignored "-Wreturn-type-c-linkage"
+#endif
 extern "C" {
 #endif
 
@@ -2437,7 +2458,7 @@ static void hoteli_cancel_back(int state) {
     (void)state;
 }
 
-/* ==== [SECTION 19] TEXT ===================================================================== */
+/* ==== [SECTION 19] TEXT ==================================================================== */
 
 /* One byte value in all eight bytes of a word. */
 #define HOTELI_BYTES(x) (UINT64_C(0x0101010101010101) * (x))
@@ -2510,21 +2531,31 @@ static size_t hoteli_utf8_sequence(const char *text, size_t size) {
     return length;
 }
 
-/* Whether the text is UTF-8 (SP-41). Most are ASCII, which is seen eight bytes at a time. */
-static bool hoteli_utf8_valid(const char *text, size_t size) {
+/* In words, of which the last one overlaps. */
+static inline bool hoteli_is_ascii(const void *bytes, size_t size) {
+    const char *text = (const char *)bytes;
     uint64_t all = 0, word;
-    size_t i, step;
+    size_t i;
     if (size >= 8) {
-        for (i = 0; i + 8 <= size; i += 8) {
+        for (i = 0; i + 8 < size; i += 8) {
             memcpy(&word, text + i, 8);
             all |= word;
         }
         memcpy(&word, text + size - 8, 8);
         all |= word;
+    } else if (size >= 4) {
+        uint32_t low, high;
+        memcpy(&low, text, 4);
+        memcpy(&high, text + size - 4, 4);
+        all = low | high;
     } else {
         for (i = 0; i < size; i++) all |= (unsigned char)text[i];
     }
-    if ((all & HOTELI_BYTES(0x80)) == 0) return true;
+    return (all & HOTELI_BYTES(0x80)) == 0;
+}
+
+static bool hoteli_utf8_check(const char *text, size_t size) {
+    size_t i, step;
     for (i = 0; i < size; i += step) {
         if (size - i >= 8 && hoteli_is_ascii8(text + i)) {
             step = 8;
@@ -2533,6 +2564,11 @@ static bool hoteli_utf8_valid(const char *text, size_t size) {
         }
     }
     return true;
+}
+
+/* Whether the text is UTF-8 (SP-41). Most are ASCII. */
+static inline bool hoteli_utf8_valid(const char *text, size_t size) {
+    return hoteli_is_ascii(text, size) || hoteli_utf8_check(text, size);
 }
 
 /*
@@ -2623,7 +2659,7 @@ static size_t hoteli_percent_decode(char *out, const char *text, size_t size, bo
     return used;
 }
 
-/* ==== [SECTION 20] LISTS OF PAIRS =========================================================== */
+/* ==== [SECTION 20] LISTS OF PAIRS ========================================================== */
 
 typedef struct hoteli_pair {
     const char *key;
@@ -2673,7 +2709,7 @@ static bool hoteli_is_token(const char *text, size_t size) {
     return size > 0;
 }
 
-/* ==== [SECTION 21] URLS ===================================================================== */
+/* ==== [SECTION 21] URLS ==================================================================== */
 
 typedef struct hoteli_url {
     bool tls;
@@ -2783,7 +2819,7 @@ static const char *hoteli_url_parse(const char *text, size_t size, hoteli_url *u
     return reason != NULL ? reason : hoteli_url_path(text + stop, size - stop, url);
 }
 
-/* ==== [SECTION 22] W3C TRACE CONTEXT ======================================================== */
+/* ==== [SECTION 22] W3C TRACE CONTEXT ======================================================= */
 
 /* Between a word as it lies in memory and one whose lowest byte is the first. */
 static uint64_t hoteli_le64(uint64_t v) {
@@ -3178,7 +3214,7 @@ static bool hoteli_tracestate_put_th(const char *state, size_t size, const uint6
     return good && *out_size <= capacity;
 }
 
-/* ==== [SECTION 23] HTTP RESPONSES =========================================================== */
+/* ==== [SECTION 23] HTTP RESPONSES ========================================================== */
 
 enum {
     HOTELI_HTTP_STATUS,
@@ -3575,7 +3611,7 @@ static int64_t hoteli_http_retry_after_ms(const char *text, int64_t now_unix_s) 
     return (int64_t)(seconds < 86400 ? seconds : 86400) * 1000;
 }
 
-/* ==== [SECTION 24] OTLP REPLIES ============================================================= */
+/* ==== [SECTION 24] OTLP REPLIES ============================================================ */
 
 typedef struct hoteli_reply {
     bool has_partial_success;
@@ -3689,7 +3725,7 @@ static bool hoteli_status_parse(const uint8_t *bytes, size_t size, hoteli_reply 
     return ok;
 }
 
-/* ==== [SECTION 25] FINISHED SPANS =========================================================== */
+/* ==== [SECTION 25] FINISHED SPANS ========================================================== */
 
 /* What the members of a hotel_list are. */
 enum {
@@ -4070,7 +4106,7 @@ HOTEL_API hotel_batch hotel_batch_of(const void *request, size_t request_size) {
     return batch;
 }
 
-/* ==== [SECTION 26] JSON METADATA ============================================================ */
+/* ==== [SECTION 26] JSON METADATA =========================================================== */
 
 static const char *hoteli_json_blanks(const char *p, const char *end) {
     while (p != end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')) p++;
@@ -4407,7 +4443,7 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
     return sink.size;
 }
 
-/* ==== [SECTION 27] STRUCTURES =============================================================== */
+/* ==== [SECTION 27] STRUCTURES ============================================================== */
 
 /* A state word, {generation, owned, ended, count}. In a span record count is the number of
    threads inside, owned says that one of them has the chain to itself. In a block count is the
@@ -4790,7 +4826,7 @@ enum { HOTELI_REMOTE_SAMPLED, HOTELI_REMOTE_NOT, HOTELI_LOCAL_SAMPLED, HOTELI_LO
 enum { HOTELI_ON_START = 1, HOTELI_ON_ENDING = 2, HOTELI_ON_END = 4 };
 enum { HOTELI_RUNS = 0, HOTELI_ASKED, HOTELI_OVER };
 
-/* ==== [SECTION 28] STATE ==================================================================== */
+/* ==== [SECTION 28] STATE =================================================================== */
 
 /* The one mutable object of the library beside thread-local memory. */
 static struct hoteli_state {
@@ -4914,7 +4950,7 @@ static inline uint32_t hoteli_num_destinations(void) {
 }
 
 
-/* ==== [SECTION 29] LOG ====================================================================== */
+/* ==== [SECTION 29] LOG ===================================================================== */
 
 static void hoteli_text_start(hoteli_text *text, char *out, size_t capacity) {
     text->at = out;
@@ -5047,7 +5083,7 @@ static void hoteli_log_pending(int64_t now_ms) {
     }
 }
 
-/* ==== [SECTION 30] CLOCK AND RANDOM ========================================================= */
+/* ==== [SECTION 30] CLOCK AND RANDOM ======================================================== */
 
 static uint64_t hoteli_clock_ns(clockid_t clock) {
     struct timespec t;
@@ -5243,7 +5279,7 @@ static inline uint64_t hoteli_random(hoteli_thread *t) {
     return value;
 }
 
-/* ==== [SECTION 31] ARENA ==================================================================== */
+/* ==== [SECTION 31] ARENA =================================================================== */
 
 static inline hoteli_chunk *hoteli_chunk_at(uint32_t index) {
     return (hoteli_chunk *)(void *)(hoteli_g.arena +
@@ -5554,7 +5590,7 @@ static void hoteli_give_back(hotel_block *block) {
     memset(block, 0, sizeof *block);
 }
 
-/* ==== [SECTION 32] WRITING OTLP VALUES ====================================================== */
+/* ==== [SECTION 32] WRITING OTLP VALUES ===================================================== */
 
 /* Payload entries use the tags of the Span message, plus two of our own with wire types that
    never go out. */
@@ -5677,18 +5713,6 @@ static hotel_value hoteli_element(const hotel_value *v, uint32_t i) {
     }
 }
 
-static bool hoteli_is_ascii(const uint8_t *bytes, size_t size) {
-    size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-        uint64_t word;
-        memcpy(&word, bytes + i, 8);
-        if (word & 0x8080808080808080u) return false;
-    }
-    for (; i < size; i++)
-        if (bytes[i] & 0x80) return false;
-    return true;
-}
-
 /* Compares two keys as they will be on the wire: those that are not UTF-8 are repaired there, and
    different ones may become equal. */
 static int hoteli_text_order(const char *a, size_t a_size, const char *b, size_t b_size) {
@@ -5789,42 +5813,47 @@ typedef struct hoteli_unique {
     const hotel_attr *list;
     size_t count;
     size_t at;
-    hoteli_filter seen;
+    bool repeats; /* two keys may be the same: each is compared with all others */
 } hoteli_unique;
 
 static void hoteli_unique_start(hoteli_unique *u, const hotel_attr *list, size_t count) {
+    hoteli_filter seen;
+    size_t i;
     u->list = list;
     u->count = list ? HOTELI_MIN(count, (size_t)HOTELI_MAX_ENTRIES) : 0;
     u->at = 0;
-    if (list && count > HOTELI_MAX_ENTRIES) hoteli_log_later(HOTEL_LOG_ID_LIMIT_REACHED);
-    memset(&u->seen, 0, sizeof u->seen);
+    u->repeats = false;
+    if (u->count < 2) return;
+    if (count > HOTELI_MAX_ENTRIES) hoteli_log_later(HOTEL_LOG_ID_LIMIT_REACHED);
+    memset(&seen, 0, sizeof seen);
+    for (i = 0; i < u->count && !u->repeats; i++) {
+        unsigned hash;
+        if (!hoteli_attr_sound(&list[i])) continue;
+        hash = hoteli_key_hash((const uint8_t *)list[i].key, list[i].key_size);
+        u->repeats = hoteli_filter_has(&seen, hash);
+        hoteli_filter_add(&seen, hash);
+    }
 }
 
-/* The last attribute with the key of list[first]. */
+/* The last attribute with the key of list[first]; NULL if that key came before. */
 static const hotel_attr *hoteli_last_of(const hotel_attr *list, size_t count, size_t first) {
-    size_t i = count;
-    while (--i > first)
-        if (hoteli_attr_sound(&list[i]) && hoteli_same_key(&list[i], &list[first])) return &list[i];
-    return &list[first];
+    size_t i;
+    for (i = 0; i < first; i++)
+        if (hoteli_attr_sound(&list[i]) && hoteli_same_key(&list[i], &list[first])) return NULL;
+    for (i = count; --i > first;)
+        if (hoteli_attr_sound(&list[i]) && hoteli_same_key(&list[i], &list[first])) break;
+    return &list[i];
 }
 
 static const hotel_attr *hoteli_unique_next(hoteli_unique *u) {
     while (u->at < u->count) {
-        size_t i = u->at++, j;
-        const hotel_attr *a = &u->list[i];
-        unsigned hash;
+        const hotel_attr *a = &u->list[u->at++];
         if (!hoteli_attr_sound(a)) {
             hoteli_log_later(HOTEL_LOG_ID_BAD_ARGUMENT);
             continue;
         }
-        hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
-        if (hoteli_filter_has(&u->seen, hash)) {
-            for (j = 0; j < i; j++)
-                if (hoteli_attr_sound(&u->list[j]) && hoteli_same_key(&u->list[j], a)) break;
-            if (j < i) continue;
-        }
-        hoteli_filter_add(&u->seen, hash);
-        return hoteli_last_of(u->list, u->count, i);
+        if (HOTELI_UNLIKELY(u->repeats)) a = hoteli_last_of(u->list, u->count, u->at - 1);
+        if (a) return a;
     }
     return NULL;
 }
@@ -5839,6 +5868,10 @@ static size_t hoteli_attr_size(const hotel_attr *a, const hotel_limits *l, uint3
 static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a,
                               const hotel_limits *l, uint32_t depth);
 
+/* The largest that a span may be. Measuring ends there, so that values which contain themselves
+   many times over take no time; what is larger is never written. */
+#define HOTELI_MAX_VALUE ((size_t)64 << 20)
+
 /* Bytes of an AnyValue. depth counts containers from 1 (SP-36). */
 static HOTELI_COLD size_t hoteli_container_size(const hotel_value *v, const hotel_limits *l,
                                                 uint32_t depth) {
@@ -5849,10 +5882,10 @@ static HOTELI_COLD size_t hoteli_container_size(const hotel_value *v, const hote
         hoteli_unique u;
         const hotel_attr *a;
         hoteli_unique_start(&u, v->as.entries, v->size);
-        while ((a = hoteli_unique_next(&u)) != NULL)
+        while (size <= HOTELI_MAX_VALUE && (a = hoteli_unique_next(&u)) != NULL)
             size += hoteli_field_size(hoteli_attr_size(a, l, depth + 1));
     } else {
-        for (i = 0; i < v->size; i++) {
+        for (i = 0; size <= HOTELI_MAX_VALUE && i < v->size; i++) {
             hotel_value e = hoteli_element(v, i);
             size += hoteli_field_size(hoteli_value_size(&e, l, depth + 1));
         }
@@ -5863,7 +5896,8 @@ static HOTELI_COLD size_t hoteli_container_size(const hotel_value *v, const hote
 static size_t hoteli_value_size(const hotel_value *v, const hotel_limits *l, uint32_t depth) {
     switch (hoteli_type(v)) {
     case HOTEL_TYPE_STRING:
-    case HOTEL_TYPE_BYTES: return hoteli_field_size(hoteli_limited(v, l));
+    case HOTEL_TYPE_BYTES: return hoteli_field_size(HOTELI_MIN(hoteli_limited(v, l),
+                                                               HOTELI_MAX_VALUE));
     case HOTEL_TYPE_INT: return 1 + hoteli_varint_size((uint64_t)v->as.integer);
     case HOTEL_TYPE_BOOL: return 2;
     case HOTEL_TYPE_DOUBLE: return 9;
@@ -5949,23 +5983,24 @@ static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a
 }
 
 /* A list of attributes as fields with that tag; out NULL only measures. limit counts unique
-   keys, what is over it or cut off is added to *dropped. */
+   keys, what is over it, cut off or too large is added to *dropped. */
 static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_attr *list,
                                  size_t count, const hotel_limits *l, uint32_t limit,
                                  uint32_t *dropped) {
     hoteli_unique u;
     const hotel_attr *a;
-    size_t size = 0;
+    size_t size = 0, n;
     uint32_t kept = 0;
     hoteli_unique_start(&u, list, count);
     if (list && count > u.count) *dropped += hotel_size32(count - u.count);
     while ((a = hoteli_unique_next(&u)) != NULL) {
-        if (kept >= limit) {
+        n = kept < limit ? hoteli_field_size(hoteli_attr_size(a, l, 1)) : 0;
+        if (kept >= limit || n > HOTELI_MAX_VALUE - size) {
             ++*dropped;
             continue;
         }
         kept++;
-        size += hoteli_field_size(hoteli_attr_size(a, l, 1));
+        size += n;
         if (out) hoteli_write_attr(out, tag, a, l, 1);
     }
     return size;
@@ -5995,7 +6030,7 @@ static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
     return block;
 }
 
-/* ==== [SECTION 33] INSIDE A SPAN ============================================================ */
+/* ==== [SECTION 33] INSIDE A SPAN =========================================================== */
 
 static HOTELI_COLD void hoteli_bad_argument(void) {
     hoteli_count(&hoteli_g.bad_arguments, 1);
@@ -6322,75 +6357,85 @@ static bool hoteli_place_attribute(hoteli_writer *w, const hoteli_cursor *key, s
     return true;
 }
 
-/* Copies a text in words and says whether it is all ASCII. */
+/* Sixteen bytes at once where the machine can. */
+typedef uint64_t hoteli_pair64 __attribute__((vector_size(16)));
+
+/* Copies a text and says whether it is all ASCII: in pieces of which the last one overlaps. */
 static inline bool hoteli_copy_text(uint8_t *to, const void *text, size_t size) {
     const uint8_t *from = (const uint8_t *)text;
-    uint64_t seen = 0, word;
+    uint64_t a = 0, b = 0;
     size_t i;
-    if (size >= 8) {
-        for (i = 0; i + 8 <= size; i += 8) {
-            memcpy(&word, from + i, 8);
-            memcpy(to + i, &word, 8);
-            seen |= word;
+    if (size >= 16) {
+        hoteli_pair64 seen, piece;
+        memcpy(&seen, from + size - 16, 16);
+        memcpy(to + size - 16, &seen, 16);
+        for (i = 0; i + 16 < size; i += 16) {
+            memcpy(&piece, from + i, 16);
+            memcpy(to + i, &piece, 16);
+            seen |= piece;
         }
-        memcpy(&word, from + size - 8, 8);
-        memcpy(to + size - 8, &word, 8);
-        return !((seen | word) & 0x8080808080808080u);
+        a = seen[0] | seen[1];
+    } else if (size >= 8) {
+        memcpy(&a, from, 8);
+        memcpy(&b, from + size - 8, 8);
+        memcpy(to, &a, 8);
+        memcpy(to + size - 8, &b, 8);
+    } else if (size >= 4) {
+        uint32_t low, high;
+        memcpy(&low, from, 4);
+        memcpy(&high, from + size - 4, 4);
+        memcpy(to, &low, 4);
+        memcpy(to + size - 4, &high, 4);
+        a = low | high;
+    } else {
+        for (i = 0; i < size; i++) a |= to[i] = from[i];
     }
-    for (i = 0; i < size; i++) {
-        to[i] = from[i];
-        seen |= from[i];
-    }
-    return !(seen & 0x80u);
+    return !((a | b) & HOTELI_BYTES(0x80));
 }
 
-/* The common case, in one go: a scalar under a new key, all ASCII, everything short, space in the
-   chunk. Writes what hoteli_write_attr would write, or nothing that counts. */
+/* The common case, in one go: a scalar or bytes under a new key, texts all ASCII, everything short,
+   space in the chunk. Writes what hoteli_write_attr would write, or nothing that counts. What is
+   needed twice is read once: the compiler takes every byte written for a change of all that. */
 static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsigned hash) {
     hoteli_record *r = w->record;
-    size_t key = a->key_size, size = 0;
-    uint8_t *at = w->at, *value;
+    const hotel_type type = a->value.type;
     const hotel_limits *l = &hoteli_provider_of(r)->limits;
-    if (a->value.type == HOTEL_TYPE_STRING) {
-        size = a->value.size;
-        if (HOTELI_UNLIKELY(!a->value.as.string)) return false;
-    }
+    const char *text = a->value.as.string;
+    const size_t key = a->key_size;
+    const bool sized = type == HOTEL_TYPE_STRING || type == HOTEL_TYPE_BYTES;
+    size_t size = sized ? a->value.size : 0;
+    uint8_t *at = w->at, *value = at + 4 + key; /* tag and length, then the AnyValue */
     if (HOTELI_UNLIKELY(!w->owner || key + size > 110 || (size_t)(w->end - at) < key + size + 20 ||
-                        hoteli_filter_has(&r->filter, hash) ||
+                        (sized && !text) || hoteli_filter_has(&r->filter, hash) ||
                         size > HOTELI_GET(l->attribute_value_length) ||
                         r->num_attributes >= HOTELI_GET(l->attribute_count)))
         return false;
-    at[0] = HOTELI_TAG_ATTRIBUTE;
-    at[2] = 0x0a;
-    at[3] = (uint8_t)key;
     if (HOTELI_UNLIKELY(!hoteli_copy_text(at + 4, a->key, key))) return false;
-    value = at + 4 + key; /* tag and length, then the AnyValue */
-    value[0] = 0x12;
-    switch (a->value.type) {
-    case HOTEL_TYPE_STRING:
-        value[1] = (uint8_t)(size + 2);
-        value[2] = 0x0a;
+    if (sized) {
+        bool ascii = hoteli_copy_text(value + 4, text, size);
+        if (HOTELI_UNLIKELY(!ascii && type == HOTEL_TYPE_STRING)) return false;
+        value[2] = type == HOTEL_TYPE_STRING ? 0x0a : 0x3a;
         value[3] = (uint8_t)size;
-        if (HOTELI_UNLIKELY(!hoteli_copy_text(value + 4, a->value.as.string, size))) return false;
-        break;
-    case HOTEL_TYPE_INT: {
+        size += 2;
+    } else if (type == HOTEL_TYPE_INT) {
         uint64_t n = (uint64_t)a->value.as.integer;
-        uint8_t *digit = value + 3;
         value[2] = 0x18;
-        for (; n >= 0x80; n >>= 7) *digit++ = (uint8_t)(n | 0x80);
-        *digit = (uint8_t)n;
-        value[1] = (uint8_t)(digit - value - 1);
-        break;
-    }
-    case HOTEL_TYPE_BOOL:
-        value[1] = 2;
+        for (size = 1; n >= 0x80; n >>= 7) value[2 + size++] = (uint8_t)(n | 0x80);
+        value[2 + size++] = (uint8_t)n;
+    } else if (type == HOTEL_TYPE_BOOL) {
         value[2] = 0x10;
         value[3] = a->value.as.boolean ? 1 : 0;
-        break;
-    default: return false;
+        size = 2;
+    } else {
+        return false;
     }
-    size = 6 + key + value[1];
+    value[0] = 0x12;
+    value[1] = (uint8_t)size;
+    size += 6 + key;
+    at[0] = HOTELI_TAG_ATTRIBUTE;
     at[1] = (uint8_t)(size - 2);
+    at[2] = 0x0a;
+    at[3] = (uint8_t)key;
     w->at = at + size;
     r->size += (uint32_t)size;
     r->num_attributes++;
@@ -6398,23 +6443,26 @@ static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsig
     return true;
 }
 
-static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
-    const hotel_limits *l;
+/* Measured first, then written, in as many chunks as it takes. */
+static HOTELI_COLD void hoteli_put_measured(hoteli_writer *w, const hotel_attr *a) {
+    const hotel_limits *l = &hoteli_provider_of(w->record)->limits;
     hoteli_cursor c, key;
+    unsigned hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
     size_t size;
+    size = hoteli_field_size(hoteli_attr_size(a, l, 1));
+    key = hoteli_cursor_flat((const uint8_t *)a->key, a->key_size);
+    if (hoteli_place_attribute(w, &key, a->key_size, hash, size, &c))
+        hoteli_write_attr(&c, HOTELI_TAG_ATTRIBUTE, a, l, 1);
+}
+
+static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
     unsigned hash;
     if (HOTELI_UNLIKELY(!hoteli_attr_sound(a))) {
         hoteli_bad_argument();
         return;
     }
     hash = hoteli_ascii_hash((const uint8_t *)a->key, a->key_size);
-    if (HOTELI_LIKELY(hoteli_put_short(w, a, hash))) return;
-    hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
-    l = &hoteli_provider_of(w->record)->limits;
-    size = hoteli_field_size(hoteli_attr_size(a, l, 1));
-    key = hoteli_cursor_flat((const uint8_t *)a->key, a->key_size);
-    if (hoteli_place_attribute(w, &key, a->key_size, hash, size, &c))
-        hoteli_write_attr(&c, HOTELI_TAG_ATTRIBUTE, a, l, 1);
+    if (HOTELI_UNLIKELY(!hoteli_put_short(w, a, hash))) hoteli_put_measured(w, a);
 }
 
 static void hoteli_put_attributes(hoteli_writer *w, const hotel_attr *list, size_t count) {
@@ -6802,7 +6850,7 @@ static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
     hoteli_publish(record, span->record);
 }
 
-/* ==== [SECTION 34] SCOPES AND RESOURCE ====================================================== */
+/* ==== [SECTION 34] SCOPES AND RESOURCE ===================================================== */
 
 /* A text field that is left out when empty; out NULL measures. */
 static size_t hoteli_optional_text(hoteli_cursor *out, uint8_t tag, const char *text) {
@@ -6927,7 +6975,7 @@ static void *hoteli_carve(size_t size) {
     return at;
 }
 
-/* ==== [SECTION 35] RESOURCES AND DETECTORS ================================================== */
+/* ==== [SECTION 35] RESOURCES AND DETECTORS ================================================= */
 
 /* Encoded attributes of Resource (fields 1) from the front of the memory, the schema URL at its
    end, what is between is free. */
@@ -7015,8 +7063,9 @@ static uint8_t *hoteli_resource_room(hotel_resource *r, const char *key, size_t 
 HOTEL_API hotel_result hotel_resource_add(hotel_resource *resource, hotel_attr attribute) {
     uint8_t *at;
     size_t size;
-    if (!resource || !attribute.key || !attribute.key_size) return HOTEL_ERR_ARGUMENT;
+    if (!resource || !hoteli_attr_sound(&attribute)) return HOTEL_ERR_ARGUMENT;
     size = hoteli_field_size(hoteli_attr_size(&attribute, &hoteli_unlimited, 1));
+    if (size > HOTELI_MAX_VALUE) return HOTEL_ERR_MEMORY;
     at = hoteli_resource_room(resource, attribute.key, attribute.key_size, size);
     if (at) {
         hoteli_cursor c = hoteli_cursor_flat(at, size);
@@ -7399,7 +7448,7 @@ HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource)
     return detector;
 }
 
-/* ==== [SECTION 36] THREADS AND CURRENT CONTEXT ============================================== */
+/* ==== [SECTION 36] THREADS AND CURRENT CONTEXT ============================================= */
 
 static bool hoteli_rebuild(void);
 static HOTELI_COLD hotel_block hoteli_extract_state(const char *state, size_t state_size);
@@ -7476,7 +7525,7 @@ static hotel_result hoteli_detach(hotel_token token) {
     return HOTEL_ERR_ORDER;
 }
 
-/* ==== [SECTION 37] STARTING SPANS =========================================================== */
+/* ==== [SECTION 37] STARTING SPANS ========================================================== */
 
 /* A ratio looks at the low-order bits, which are random in every kind of trace ID (SM-08). */
 static bool hoteli_ratio_keeps(uint64_t threshold, const uint8_t trace_id[16]) {
@@ -7850,8 +7899,9 @@ static HOTELI_COLD hotel_span hoteli_not_admitted(hoteli_shard *shard, hotel_spa
     return *span;
 }
 
-/* The one way to a span. in NULL: the thread's current context. Sampling is decided before any
-   work; the clock is read last, so that a span does not measure its own making. */
+/* The one way to a span. in NULL: the thread's current context. name_size 0: up to the NUL, which
+   is looked for when somebody wants to know. Sampling is decided before any work; the clock is
+   read last, so that a span does not measure its own making. */
 static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_context *in,
                                int kind, const hotel_start_options *o) {
     hoteli_thread *t = &hoteli_t;
@@ -7882,7 +7932,7 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
         answer.result.attributes = NULL;
         answer.state = HOTELI_STATE_KEPT;
     } else {
-        hoteli_wish wish = {name, name_size, kind, context, o};
+        hoteli_wish wish = {name, name_size ? name_size : hotel_text_size(name), kind, context, o};
         decision = hoteli_sample(p, &wish, parent, &span, &answer);
     }
     span.context.trace_flags &= HOTEL_FLAG_RANDOM;
@@ -7899,6 +7949,7 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     r->scope = (uint16_t)scope;
     r->provider = (uint8_t)provider;
     if (context) hoteli_inherit(r, &span, context->values);
+    if (!name_size) name_size = hotel_text_size(name);
     if (HOTELI_UNLIKELY(answer.state != HOTELI_STATE_KEPT))
         hoteli_sampler_state(r, &span, &answer);
     hoteli_record_open(&span, name, name_size, o, &answer);
@@ -7907,7 +7958,7 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     return span;
 }
 
-/* ==== [SECTION 38] OTLP ENCODING ============================================================ */
+/* ==== [SECTION 38] OTLP ENCODING =========================================================== */
 
 /* A payload in one piece: in place where it is one chunk, else copied to a scratch buffer. */
 static const uint8_t *hoteli_flat(hoteli_cursor c, size_t size, const hoteli_scratch *scratch) {
@@ -8237,7 +8288,7 @@ static hoteli_anchor hoteli_anchor_here(void) {
 static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *record) {
     hoteli_provider *p = &hoteli_g.providers[provider];
     uint32_t scope = hoteli_g.scopes[record->scope].block.index;
-    size_t scope_size = HOTELI_MIN((size_t)hoteli_block_at(scope)->size, HOTELI_SCOPE_SIZE);
+    size_t scope_size = hoteli_block_at(scope)->size; /* at most HOTELI_SCOPE_SIZE */
     hoteli_anchor anchor = hoteli_anchor_here();
     hoteli_stage stage;
     hoteli_scratch scratch;
@@ -8272,7 +8323,7 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
     if (pooled) hoteli_pool_leave(p);
 }
 
-/* ==== [SECTION 39] SOCKETS ================================================================== */
+/* ==== [SECTION 39] SOCKETS ================================================================= */
 
 /* The one call that cannot be bounded, on a thread of its own. */
 static void *hoteli_lookup_run(void *argument) {
@@ -8525,7 +8576,7 @@ static void hoteli_socket_close(void *connection, bool inherited) {
     s->lookup = NULL;
 }
 
-/* ==== [SECTION 40] DESTINATIONS ============================================================= */
+/* ==== [SECTION 40] DESTINATIONS ============================================================ */
 
 static void hoteli_destination_name(hoteli_text *text, const hoteli_destination *d) {
     if (d->exports) {
@@ -8653,10 +8704,27 @@ static void hoteli_destination_clear(hoteli_destination *d) {
 
 /* ---- gzip ---- */
 
+#if defined(HATCHET_OTEL_ZLIB)
+static void *hoteli_zlib_take(void *allocator, unsigned count, unsigned size) {
+    const hotel_allocator *from = (const hotel_allocator *)allocator;
+    return from->allocate_fn ? from->allocate_fn((size_t)count * size, from->user_data)
+                             : calloc(count, size);
+}
+
+static void hoteli_zlib_give(void *allocator, void *memory) {
+    const hotel_allocator *from = (const hotel_allocator *)allocator;
+    if (from->allocate_fn) from->free_fn(memory, from->user_data);
+    else free(memory);
+}
+#endif
+
 /* zlib takes its memory here and nowhere else: for good, until hoteli_pack_release. */
 static void hoteli_pack_make(hoteli_destination *d) {
 #if defined(HATCHET_OTEL_ZLIB)
     if (!d->gzip) return;
+    d->zlib.zalloc = hoteli_zlib_take;
+    d->zlib.zfree = hoteli_zlib_give;
+    d->zlib.opaque = &hoteli_g.allocator;
     /* 15 + 16: the largest window, in the gzip format. Level 1: a collector is not far away. */
     d->has_zlib = deflateInit2(&d->zlib, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK;
     if (d->has_zlib) return;
@@ -9243,7 +9311,7 @@ static void hoteli_destination_close(hoteli_destination *d, uint32_t timeout_ms)
     hoteli_exporter_shutdown(d, timeout_ms);
 }
 
-/* ==== [SECTION 41] EXPORTER ================================================================= */
+/* ==== [SECTION 41] EXPORTER ================================================================ */
 
 /* An ended span that comes too late for its provider's destinations. */
 static void hoteli_drop_late(const hoteli_provider *p, uint32_t index) {
@@ -9467,7 +9535,7 @@ static int64_t hoteli_close_asked(int64_t now_ms);
 /* One turn of the exporter: everything that is due, then a wait of at most max_wait_ms. */
 static void hoteli_turn(int64_t max_wait_ms) {
     hoteli_watch w;
-    int64_t now_ms = hoteli_now_ms(), until = now_ms + 60000;
+    int64_t now_ms = hoteli_now_ms(), until = now_ms + 60000, due;
     uint32_t i;
     w.count = 0;
     if (!hoteli_g.no_threads) {
@@ -9481,11 +9549,12 @@ static void hoteli_turn(int64_t max_wait_ms) {
     }
     hoteli_housekeeping(now_ms);
     for (i = 0; i < hoteli_num_destinations(); i++) {
-        int64_t due = hoteli_destination_step(hoteli_g.destinations[i], now_ms, &w);
+        due = hoteli_destination_step(hoteli_g.destinations[i], now_ms, &w);
         until = HOTELI_MIN(until, due);
     }
     until = HOTELI_MIN(until, hoteli_g.drain_ms);
-    until = HOTELI_MIN(until, hoteli_close_asked(now_ms));
+    due = hoteli_close_asked(now_ms);
+    until = HOTELI_MIN(until, due);
     if (hoteli_flush_end()) until = now_ms; /* the next round, or the end */
     hoteli_g.next_ms = until;
     until = HOTELI_MIN(until, now_ms + max_wait_ms);
@@ -9589,7 +9658,7 @@ static bool hoteli_exporter_start(void) {
     return error == 0;
 }
 
-/* ==== [SECTION 42] CONSOLE AND MEMORY EXPORTERS ============================================= */
+/* ==== [SECTION 42] CONSOLE AND MEMORY EXPORTERS ============================================ */
 
 /* Text on its way to a descriptor, in pieces. */
 typedef struct hoteli_printer {
@@ -10118,7 +10187,7 @@ HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {
     hoteli_memory_leave(exporter);
 }
 
-/* ==== [SECTION 43] CONFIGURATION ============================================================ */
+/* ==== [SECTION 43] CONFIGURATION =========================================================== */
 
 /* Where the settings of one destination come from. */
 typedef struct hoteli_plan {
@@ -10942,7 +11011,8 @@ static bool hoteli_setup_make(const hoteli_setup *s) {
 /* A limit: code, else its variable, else the general one, else the default (4.2). */
 static uint32_t hoteli_limit(const hoteli_setup *s, uint32_t code, const char *variable,
                              const char *general, uint32_t fallback, uint32_t most) {
-    return HOTELI_MIN(hoteli_number(s, code, variable, general, 0, fallback), most);
+    uint32_t n = hoteli_number(s, code, variable, general, 0, fallback);
+    return HOTELI_MIN(n, most);
 }
 
 static void hoteli_plan_limits(const hoteli_setup *s) {
@@ -11338,6 +11408,19 @@ static void hoteli_plan_generator(hoteli_setup *s) {
     }
 }
 
+static void hoteli_plan_allocator(hoteli_setup *s) {
+    const hotel_allocator *from = &s->config->allocator;
+    memset((void *)&hoteli_g.allocator, 0, sizeof hoteli_g.allocator);
+    if (!from->allocate_fn && !from->free_fn) return;
+    if (from->allocate_fn && from->free_fn) {
+        hoteli_g.allocator = *from;
+        return;
+    }
+    hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
+               "allocator needs both functions; malloc and free are used");
+    hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+}
+
 static void hoteli_plan_log(const hoteli_setup *s) {
     static const char *const words[] = {"error", "warn", "info", "debug", "none"};
     const hotel_config *c = s->config;
@@ -11478,7 +11561,7 @@ static void hoteli_announce(const hoteli_destination *d) {
     hoteli_log_text(HOTEL_LOG_INFO, HOTEL_LOG_ID_STARTED, &text);
 }
 
-/* ==== [SECTION 44] FORK ===================================================================== */
+/* ==== [SECTION 44] FORK ==================================================================== */
 
 /* The second end is never 0. */
 static void hoteli_pipe_close(void) {
@@ -11605,6 +11688,7 @@ static HOTELI_COLD void hoteli_forget(void) {
     hoteli_flag_store(&hoteli_g.running, 0);
     hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_flag_store(&hoteli_g.turning, 0);
+    hoteli_flag_store(&hoteli_g.propagator_lock, 0);
     hoteli_g.initialised = hoteli_g.stopped = false;
     hoteli_g.num_destinations = hoteli_g.num_configured = 0;
     hoteli_g.num_chunks = hoteli_g.num_scopes = hoteli_g.shard_mask = 0;
@@ -11663,7 +11747,7 @@ static bool hoteli_here(void) {
     return hoteli_epoch() || hoteli_rebuild();
 }
 
-/* ==== [SECTION 45] HATCHET ================================================================== */
+/* ==== [SECTION 45] HATCHET ================================================================= */
 
 /* Payloads up to this size go to every span of a task; larger ones stay on the task's own span,
    because a full batch of copies must stay below the 4 MiB that the engine accepts. */
@@ -11833,7 +11917,7 @@ static void hoteli_task_end(hotel_task *task) {
     memset(&task->context.entries, 0, sizeof task->context.entries);
 }
 
-/* ==== [SECTION 46] BAGGAGE AND VALUES OF CONTEXTS =========================================== */
+/* ==== [SECTION 46] BAGGAGE AND VALUES OF CONTEXTS ========================================== */
 
 /* An entry, in a working copy as in a block: three sizes, then name, value and metadata, each with
    a NUL behind it. */
@@ -12176,7 +12260,7 @@ static size_t hoteli_entries_read(hotel_block block, hoteli_slot_value *out) {
     return size / sizeof *out;
 }
 
-/* ==== [SECTION 47] PROPAGATORS ============================================================== */
+/* ==== [SECTION 47] PROPAGATORS ============================================================= */
 
 #if defined(__APPLE__)
 #include <crt_externs.h>
@@ -12690,7 +12774,7 @@ static hotel_string hoteli_header_keys(const void *carrier, size_t index) {
     return key;
 }
 
-/* ==== [SECTION 48] PUBLIC FUNCTIONS ========================================================= */
+/* ==== [SECTION 48] PUBLIC FUNCTIONS ======================================================== */
 
 HOTEL_API const char *hotel_result_text(int result) {
     switch (result) {
@@ -12905,7 +12989,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     hoteli_log_clear(); /* what the configuration asks to be said stays */
     hoteli_providers_clear();
     hoteli_g.no_threads = s->config->no_threads || disabled;
-    hoteli_g.allocator = s->config->allocator;
+    hoteli_plan_allocator(s);
     hoteli_plan_provider(s);
     if (!disabled) hoteli_plan_destinations(s);
     result = hoteli_build(s);
@@ -13451,8 +13535,13 @@ static void hoteli_describe(hoteli_text *text) {
     hoteli_describe_line(text, "shards", hoteli_g.shard_mask + 1);
     hoteli_describe_line(text, "max_span_bytes", l->max_span_bytes);
     hoteli_describe_line(text, "attribute_count", l->attribute_count);
+    if (l->attribute_value_length != UINT32_MAX)
+        hoteli_describe_line(text, "attribute_value_length", l->attribute_value_length);
+    hoteli_describe_line(text, "attribute_value_depth", l->attribute_value_depth);
     hoteli_describe_line(text, "event_count", l->event_count);
     hoteli_describe_line(text, "link_count", l->link_count);
+    hoteli_describe_line(text, "event_attribute_count", l->event_attribute_count);
+    hoteli_describe_line(text, "link_attribute_count", l->link_attribute_count);
     for (i = 0; i < hoteli_num_destinations(); i++) {
         const hoteli_destination *d = hoteli_g.destinations[i];
         hoteli_say(text, "destination=");
@@ -13531,22 +13620,21 @@ HOTEL_API bool hotel_is_enabled(hotel_tracer tracer) {
 
 HOTEL_API hotel_span hotel_start_with(const char *name, const hotel_start_options *options) {
     size_t size = name && options ? options->name_size : 0;
-    if (!size) size = hotel_text_size(name);
     return hoteli_start(name, size, options ? options->parent : NULL,
                         options ? (int)options->kind : HOTEL_INTERNAL, options);
 }
 
 HOTEL_API hotel_span hotel_start(const char *name) {
-    return hoteli_start(name, hotel_text_size(name), NULL, HOTEL_INTERNAL, NULL);
+    return hoteli_start(name, 0, NULL, HOTEL_INTERNAL, NULL);
 }
 
 HOTEL_API hotel_span hotel_start_as(const char *name, hotel_kind kind) {
-    return hoteli_start(name, hotel_text_size(name), NULL, (int)kind, NULL);
+    return hoteli_start(name, 0, NULL, (int)kind, NULL);
 }
 
 HOTEL_API hotel_span hotel_start_in(const hotel_context *parent, const char *name,
                                     hotel_kind kind) {
-    return hoteli_start(name, hotel_text_size(name), parent, (int)kind, NULL);
+    return hoteli_start(name, 0, parent, (int)kind, NULL);
 }
 
 HOTEL_API void hotel_end(const hotel_span *span) { hoteli_end(span, 0); }

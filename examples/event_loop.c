@@ -1,5 +1,5 @@
-/* event_loop.c - tracing in a program that is one poll(2) loop: no thread is made, the loop gives
-   the library its turns, and a request's span lives from its first callback to its last. The
+/* event_loop.c - tracing in a program that is one poll(2) loop: no thread is made, the loop waits
+   for the library's descriptors beside its own and gives it its turns, and a request's span lives from its first callback to its last. The
    program is its own client: it sends an echo server three requests, and each takes its trace
    along in a header.
 
@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MAX_PEERS = 16, NUM_REQUESTS = 3 };
+enum { MAX_PEERS = 16, MAX_OTHERS = 8, NUM_REQUESTS = 3 };
 
 /* One end of a connection, and the request on it. */
 typedef struct peer {
@@ -62,17 +62,28 @@ static bool wait_for(peer *p, short events, bool (*ready_fn)(peer *)) {
 }
 
 static bool turn_loop(void) {
-    struct pollfd fds[MAX_PEERS];
+    struct pollfd fds[MAX_PEERS + MAX_OTHERS];
     for (int i = 0; i < MAX_PEERS; i++) {
         fds[i].fd = peers[i].fd; // poll passes over negative ones
         fds[i].events = peers[i].events;
         fds[i].revents = 0;
     }
-    if (poll(fds, MAX_PEERS, 100) < 0 && errno != EINTR) return false;
+
+    hotel_descriptor others[MAX_OTHERS];
+    uint32_t wait_ms;
+    size_t num_others = hotel_get_descriptors(others, MAX_OTHERS, &wait_ms);
+    if (num_others > MAX_OTHERS) num_others = MAX_OTHERS;
+    for (size_t i = 0; i < num_others; i++) {
+        fds[MAX_PEERS + i].fd = others[i].fd;
+        fds[MAX_PEERS + i].events = others[i].events;
+    }
+
+    int timeout = wait_ms < 60000 ? (int)wait_ms : 60000;
+    if (poll(fds, MAX_PEERS + num_others, timeout) < 0 && errno != EINTR) return false;
     for (int i = 0; i < MAX_PEERS; i++) {
         if (fds[i].revents != 0 && !peers[i].ready_fn(&peers[i])) remove_peer(&peers[i]);
     }
-    return hotel_poll(0) == HOTEL_OK; // the library's turn: sends what is due, never waits
+    return hotel_poll(0) == HOTEL_OK; // the library's turn: does what is due, never waits
 }
 
 /* ---- Messages: text that ends in an empty line ---------------------------------------------- */

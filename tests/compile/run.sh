@@ -81,6 +81,11 @@ cat >"$work/static.c" <<'TEXT'
 #define HATCHET_OTEL_IMPLEMENTATION
 #include "hatchet_otel.h"
 TEXT
+cat >"$work/zlib.c" <<'TEXT'
+#define HATCHET_OTEL_ZLIB
+#define HATCHET_OTEL_IMPLEMENTATION
+#include "hatchet_otel.h"
+TEXT
 cat >"$work/twice.c" <<'TEXT'
 #define HATCHET_OTEL_IMPLEMENTATION
 #include "hatchet_otel.h"
@@ -249,7 +254,7 @@ matrix() {
             continue
         fi
         command="$compiler -x $language -std=$standard $flags -fsyntax-only"
-        for kind in interface implementation static disabled twice; do
+        for kind in interface implementation static disabled twice $with_zlib; do
             add "$kind: $compiler -std=$standard" "$command $work/$kind.c"
         done
         case $standard in
@@ -268,6 +273,13 @@ matrix() {
         esac
     done
 }
+
+with_zlib=
+for compiler in gcc clang; do
+    have "$compiler" && [ -z "$with_zlib" ] && accepts "$compiler" c -include zlib.h &&
+        with_zlib=zlib
+done
+[ -n "$with_zlib" ] || skip "HATCHET_OTEL_ZLIB: no zlib.h found (Debian: zlib1g-dev)"
 
 compilers=
 for pair in gcc:g++ clang:clang++; do
@@ -479,6 +491,15 @@ leaks() {
     ! comm -13 "$work/plain.$n" "$work/after.$n" | grep -vE '^(HOTEL_|hotel_|HATCHET_OTEL_)'
 }
 
+# touches_zlib FILE COMPILER: does it include zlib.h?
+touches_zlib() {
+    file=$1
+    shift
+    "$@" -I. -H -fsyntax-only "$work/$file.c" 2>&1 | grep '^\.' >"$work/zlib.$n"
+    grep -q 'pthread\.h$' "$work/zlib.$n" || { echo "nothing was included"; return 2; }
+    grep '/zlib\.h$' "$work/zlib.$n"
+}
+
 # includes COMPILER: what the interface includes beyond three small headers
 includes() {
     "$@" -I. -H -fsyntax-only "$work/interface.c" 2>&1 | grep '^\.\. ' >"$work/includes.$n"
@@ -490,6 +511,9 @@ for compiler in $compilers; do
     add "interface leaves only macros of its own: $compiler" "leaks $compiler -std=gnu11 -x c"
     add "interface includes only stdbool, stddef and stdint: $compiler" \
         "includes $compiler -std=c99"
+    add "zlib.h is not touched without HATCHET_OTEL_ZLIB: $compiler" \
+        "touches_zlib implementation $compiler -std=c99; [ \$? -eq 1 ]"
+    [ -z "$with_zlib" ] || add "and is with it: $compiler" "touches_zlib zlib $compiler -std=c99"
 done
 if [ -n "$first_cxx" ]; then
     add "interface leaves only macros of its own: $first_cxx" "leaks $first_cxx -x c++"

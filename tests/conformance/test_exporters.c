@@ -723,6 +723,42 @@ static void test_memory_threads(void) {
     sink_close("threads");
 }
 
+static void *make_leaves(void *argument) {
+    int i;
+    (void)argument;
+    for (i = 0; i < ROUNDS; i++) (void)leaf("leaf", NULL);
+    return NULL;
+}
+
+/* In a running library: spans end on one thread, are kept on the exporter's, and read on this. */
+static void test_memory_running(void) {
+    static uint8_t memory[1 << 19];
+    hotel_memory_exporter kept;
+    hotel_exporter exporter = hotel_memory_exporter_start(&kept, memory, sizeof memory);
+    hotel_destination to = destination(NULL);
+    hotel_config config = test_config(&to, 1);
+    hotel_span_view span;
+    pthread_t thread;
+    size_t seen = 0;
+    bool good = true;
+    to.exporter = &exporter;
+    to.schedule_delay_ms = 1;
+    sink_open(&config);
+    if (pthread_create(&thread, NULL, make_leaves, NULL) != 0) abort();
+    for (seen = 0; seen < 200; seen++) {
+        hotel_batch batch = hotel_memory_exporter_batch(&kept);
+        hotel_spans walk = hotel_batch_spans(&batch);
+        while (hotel_next_span(&walk, &span)) good = good && hotel_string_is(span.name, "leaf");
+        (void)usleep(100);
+    }
+    (void)pthread_join(thread, NULL);
+    sink_flush();
+    ok(good, "EX-04 read while the library runs");
+    is_int(hotel_memory_exporter_count(&kept), ROUNDS, "EX-04 after a flush all is there");
+    sink_close("a running library");
+    is_int(hotel_memory_exporter_count(&kept), ROUNDS, "EX-04 and after shutdown");
+}
+
 int main(void) {
     test_views();
     test_console();
@@ -733,5 +769,6 @@ int main(void) {
     test_console_failures();
     test_memory();
     test_memory_threads();
+    test_memory_running();
     return done_testing();
 }

@@ -296,7 +296,9 @@ static void test_context_baggage(void) {
 
 static void test_stale_context(void) {
     hotel_context empty = empty_context(), held, copy, made;
+    hotel_propagator baggage = hotel_baggage_propagator();
     hotel_key key = hotel_create_key("key");
+    carrier *c = emptied();
     sink_open(NULL);
     made = hotel_context_with_value(&empty, key, &key);
     held = with_header(&made, "a=1");
@@ -305,11 +307,13 @@ static void test_stale_context(void) {
     hotel_context_release(&held);
     ok(hotel_context_value(&copy, key) == NULL, "SP-06 a released context has no values");
     is_str(baggage_of(&copy), "", "SP-06 and no baggage");
+    hotel_inject_with(&baggage, &copy, &carrier_setter, c);
+    is_int(c->calls, 0, "SP-06 and nothing to send");
     made = hotel_context_hold(&copy);
     is_str(baggage_of(&made), "", "SP-06 nor has one that is held too late");
     hotel_context_release(&made);
     hotel_context_release(&copy);
-    ok(stale() >= 4, "SP-06 all of it is counted");
+    ok(stale() >= 5, "SP-06 all of it is counted");
     sink_flush();
     is_int(log_count(HOTEL_LOG_ID_STALE_REFERENCE), 1, "SP-06 and logged once");
     sink_close("a released context");
@@ -493,6 +497,10 @@ static void test_repeated_traceparent(void) {
     is_str(tracestate_of(&context), "", "WP-17 and the tracestate is not read");
     hotel_context_release(&context);
     is_int(rejected(), 1, "WP-15 and counted");
+    list[2].value = VALID "-more";
+    context = received(&p, list, 3);
+    ok(!hotel_is_valid(&context.span.context), "WP-15 so are two where one goes on");
+    hotel_context_release(&context);
     list[2].value = "  " VALID "\t";
     context = received(&p, list, 3);
     is_str(traceparent_of(&context), VALID, "WP-15 two that are equal are one");
@@ -707,6 +715,7 @@ static const b3_row b3_rows[] = {
     {"multi, other flags", NULL, B3_TRACE, B3_SPAN, "1", "0", GOOD "-1", 0},
     {"multi, 64 bits", NULL, "48485a3953bb6124", B3_SPAN, "1", NULL,
      "000000000000000048485a3953bb6124-" B3_SPAN "-1", 0},
+    {"multi, the single header's debug", NULL, B3_TRACE, B3_SPAN, "d", NULL, GOOD "-1", 0},
     {"multi, a bad decision", NULL, B3_TRACE, B3_SPAN, "2", NULL, NULL, 1},
     {"multi, no span ID", NULL, B3_TRACE, NULL, "1", NULL, NULL, 1},
     {"multi, no trace ID", NULL, NULL, B3_SPAN, "1", NULL, NULL, 0},
@@ -965,6 +974,10 @@ static void test_own(void) {
     is_str(tracestate_of(&context), "a=1", "CP-03 the first context keeps what it has");
     hotel_context_release(&context);
     hotel_context_put_span(NULL, NULL);
+    context = received(&trace, list, 3);
+    hotel_context_put_span(&context, NULL);
+    ok(!hotel_is_valid(&context.span.context), "CP-14 no span at all");
+    hotel_context_release(&context);
     is_int(chunks_free(), before, "CP-14 all room was given back");
     is_int(stale(), 0, "CP-14 nothing was used after its release");
     sink_close("a propagator of the application");
@@ -1157,6 +1170,72 @@ static void test_environment(void) {
     sink_close("environment variables");
 }
 
+/* ---- Several threads, one context ----------------------------------------------------------- */
+
+enum { THREADS = 4, ROUNDS = 500 };
+
+typedef struct sharer {
+    const hotel_context *shared;
+    hotel_key key;
+    unsigned wrong;
+} sharer;
+
+/* Takes and gives references on a context that others use, and makes contexts of it. */
+static void *share(void *user_data) {
+    static const hotel_header incoming = {"baggage", "mine=1,a=2"};
+    sharer *s = (sharer *)user_data;
+    hotel_propagator p = hotel_baggage_propagator();
+    hotel_getter getter = hotel_header_getter();
+    char memory[100];
+    hotel_headers headers;
+    hotel_baggage b;
+    int i;
+    headers.list = &incoming;
+    headers.count = 1;
+    for (i = 0; i < ROUNDS; i++) {
+        hotel_context held = hotel_context_hold(s->shared);
+        hotel_context valued = hotel_context_with_value(&held, s->key, s);
+        hotel_context received_here = hotel_extract_with(&p, &valued, &getter, &headers);
+        hotel_context_release(&valued);
+        hotel_baggage_start(&b, memory, sizeof memory);
+        if (!hotel_context_baggage(&held, &b)) s->wrong++;
+        if (hotel_baggage_get(&b, "a") == NULL || *hotel_baggage_get(&b, "a") != '1') s->wrong++;
+        hotel_context_release(&held);
+        if (!hotel_context_baggage(&received_here, &b)) s->wrong++;
+        if (hotel_baggage_get(&b, "a") == NULL || *hotel_baggage_get(&b, "a") != '2') s->wrong++;
+        if (hotel_context_value(&received_here, s->key) != s) s->wrong++;
+        hotel_context_release(&received_here);
+    }
+    return NULL;
+}
+
+static void test_threads(void) {
+    hotel_context empty = empty_context(), shared;
+    pthread_t threads[THREADS];
+    sharer sharers[THREADS];
+    unsigned i, wrong = 0;
+    unsigned long long before;
+    sink_open(NULL);
+    before = chunks_free();
+    shared = with_header(&empty, "a=1");
+    for (i = 0; i < THREADS; i++) {
+        sharers[i].shared = &shared;
+        sharers[i].key = hotel_create_key("of a thread");
+        sharers[i].wrong = 0;
+        if (pthread_create(&threads[i], NULL, share, &sharers[i]) != 0) abort();
+    }
+    for (i = 0; i < THREADS; i++) {
+        (void)pthread_join(threads[i], NULL);
+        wrong += sharers[i].wrong;
+        wrong += i > 0 && sharers[i].key.id == sharers[i - 1].key.id;
+    }
+    is_int(wrong, 0, "SP-05 threads that share a context all see it as it is");
+    hotel_context_release(&shared);
+    is_int(chunks_free(), before, "SP-05 and give all room back");
+    is_int(stale(), 0, "SP-05 nothing was used after its release");
+    sink_close("threads that share a context");
+}
+
 /* ---- The global propagator ------------------------------------------------------------------ */
 
 static const char *configured(void) {
@@ -1267,6 +1346,22 @@ static void test_defaults(void) {
     }
     is_str(sent(c, "tracestate"), "a=1", "WC-05 and the tracestate");
     is_str(sent(c, "baggage"), "user=42", "WC-05 and the baggage");
+    {
+        hotel_context empty = empty_context(), around = with_header(&empty, "around=1");
+        hotel_key key = hotel_create_key("key");
+        hotel_context valued = hotel_context_with_value(&around, key, &key);
+        hotel_context_release(&around);
+        {
+            HOTEL_ATTACH(outer, &valued);
+            headers.count = 2;
+            request = hotel_extract_from(&getter, &headers);
+        }
+        hotel_context_release(&valued);
+        is_str(traceparent_of(&request), VALID, "CP-06 what comes goes into the current context");
+        is_str(baggage_of(&request), "around=1", "WB-10 which keeps what did not come");
+        ok(hotel_context_value(&request, key) == &key, "CP-03 values, too");
+        hotel_context_release(&request);
+    }
     headers.count = 0;
     request = hotel_extract_from(&getter, &headers);
     hotel_inject(&request, &carrier_setter, emptied());
@@ -1274,6 +1369,41 @@ static void test_defaults(void) {
     hotel_context_release(&request);
     is_int(stale(), 0, "WC-05 nothing was used after its release");
     sink_close("the defaults");
+}
+
+static void test_disabled(void) {
+    hotel_config config = sink_config();
+    hotel_getter getter = hotel_header_getter();
+    hotel_header list[3];
+    hotel_headers headers;
+    hotel_context request, none = empty_context();
+    hotel_key key = hotel_create_key("key");
+    carrier *c = emptied();
+    config.disabled = true;
+    sink_open(&config);
+    list[0].name = "traceparent";
+    list[0].value = VALID;
+    list[1].name = "tracestate";
+    list[1].value = "a=1";
+    list[2].name = "baggage";
+    list[2].value = "k=v";
+    headers.list = list;
+    headers.count = 3;
+    request = hotel_extract_from(&getter, &headers);
+    {
+        HOTEL_ATTACH(here, &request);
+        HOTEL_SCOPE(span, hotel_start("not recorded"));
+        ok(!hotel_is_recording(&span), "EV-01 disabled: nothing is recorded");
+        hotel_inject(NULL, &carrier_setter, c);
+    }
+    is_str(sent(c, "traceparent"), VALID, "EV-01 disabled: the traceparent goes on as it came");
+    is_str(sent(c, "tracestate"), "a=1", "EV-01 disabled: so does the tracestate");
+    is_str(sent(c, "baggage"), "k=v", "EV-01 disabled: and the baggage");
+    hotel_context_release(&request);
+    request = hotel_context_with_value(&none, key, &key);
+    ok(hotel_context_value(&request, key) == &key, "EV-01 disabled: contexts have values");
+    hotel_context_release(&request);
+    sink_close("disabled");
 }
 
 /* By hand; and from here on hotel_init leaves it alone. */
@@ -1345,6 +1475,8 @@ int main(void) {
     test_environment();
     test_settings();
     test_defaults();
+    test_disabled();
+    test_threads();
     test_global();
     return done_testing();
 }

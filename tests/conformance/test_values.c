@@ -258,7 +258,8 @@ static size_t all_values(value_row *rows) {
         {"TR-43 a NULL map is the empty value", hotel_of_map(NULL, 5), WIRE("")},
         {"TR-42 strings, NULL among them", hotel_of_strs(texts, 3),
          WIRE("\x2a\x0b\x0a\x03\x0a\x01" "a\x0a\x00\x0a\x02\x0a\x00")},
-        {"TR-42 booleans", hotel_of_bools(bools, 2), WIRE("\x2a\x08\x0a\x02\x10\x01\x0a\x02\x10\0")},
+        {"TR-42 booleans", hotel_of_bools(bools, 2),
+         WIRE("\x2a\x08\x0a\x02\x10\x01\x0a\x02\x10\0")},
         {"TR-42 integers", hotel_of_ints(ints, 2),
          WIRE("\x2a\x11\x0a\x02\x18\0\x0a\x0b\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")},
         {"TR-42 doubles", hotel_of_doubles(doubles, 2),
@@ -487,7 +488,7 @@ static void check_items(uint32_t limit, size_t kept) {
         hotel_end(&span);
         got = delivered("items");
         is_int(otlp_count(got, SPAN_EVENT), kept, "TR-33 limit %u: events kept", (unsigned)limit);
-        is_int(number(got, SPAN_DROPPED_EVENTS), 130 - kept, "TR-33 SP-51 limit %u: the new ones go",
+        is_int(number(got, SPAN_DROPPED_EVENTS), 130 - kept, "TR-33 SP-51 limit %u: the new go",
                (unsigned)limit);
         is_int(otlp_count(got, SPAN_LINK), kept, "TR-35 limit %u: links kept", (unsigned)limit);
         is_int(number(got, SPAN_DROPPED_LINKS), 130 - kept, "TR-35 SP-51 limit %u: the new ones go",
@@ -513,7 +514,8 @@ static void test_length(void) {
     hotel_value items[2];
     hotel_attr entry[1], list[11];
     const char *want[2][COUNT(list)] = {
-        {"\x0a\x03" "abc", "\x0a\x09\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac", "\x0a\x0c" SHEEP SHEEP SHEEP,
+        {"\x0a\x03" "abc", "\x0a\x09\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac",
+         "\x0a\x0c" SHEEP SHEEP SHEEP,
          "\x0a\x07\xc3\xa4" SHEEP "x", "\x3a\x03" "abc",
          "\x2a\x11\x0a\x05\x0a\x03" "abc\x0a\x08\x0a\x06\xc3\xa4\xc3\xb6\xc3\xbc",
          "\x2a\x0e\x0a\x05\x0a\x03" "abc\x0a\x05\x3a\x03" "abc",
@@ -558,8 +560,9 @@ static void test_length(void) {
         limits.attribute_value_length = HOTEL_NONE;
         list[6] = hotel_ints("array", ints, 2);
         got = put((place)at, &limits, list, COUNT(list));
-        is_mem(value_in((place)at, got, "ASCII").at, 2, places[at].exempt ? "\x0a\x05" : "\x0a\x00", 2,
-               "SP-35 %s: a limit of nothing", name);
+        is_mem(value_in((place)at, got, "ASCII").at, 2,
+               places[at].exempt ? "\x0a\x05" : "\x0a\x00", 2, "SP-35 %s: a limit of nothing",
+               name);
         is_int(value_in((place)at, got, "array").size, 15, "SP-35 %s: numbers stay", name);
         sink_close(name);
         limits.attribute_value_length = 3;
@@ -626,6 +629,43 @@ static void test_depth(void) {
     }
 }
 
+/* ---- Extremes ------------------------------------------------------------------------------- */
+
+/* A value that holds itself 2^levels times over. */
+static hotel_value multiplied(hotel_value *room, unsigned levels) {
+    unsigned i;
+    room[0] = room[1] = hotel_of_str("self");
+    for (i = 1; i < levels; i++) {
+        room[2 * i] = room[2 * i + 1] = hotel_of_array(&room[2 * i - 2], 2);
+    }
+    return hotel_of_array(&room[2 * levels - 2], 2);
+}
+
+/* What no span can hold goes alone, at once, and leaves nothing half written. */
+static void test_too_large(void) {
+    static hotel_value room[2 * 60];
+    static const place some[] = {IN_ONE_CALL, BESIDE, IN_EVENT, IN_LINK, IN_SCOPE, IN_RESOURCE};
+    hotel_attr list[5];
+    size_t i;
+    list[0] = hotel_int("before", 1);
+    list[1] = hotel_attrn("multiplied", 10, multiplied(room, 60));
+    list[2] = hotel_int("between", 2);
+    list[3] = hotel_bytes("all memory", room, SIZE_MAX); /* of which nothing is read */
+    list[4] = hotel_int("after", 3);
+    for (i = 0; i < COUNT(some); i++) {
+        place at = some[i];
+        const char *name = places[at].name;
+        otlp_bytes got = put(at, NULL, list, COUNT(list));
+        is_int(count_in(at, got), 3, "SP-31 %s: what is too large goes alone", name);
+        ok(is_in(at, got, "before") && is_in(at, got, "between") && is_in(at, got, "after"),
+           "SP-31 %s: the others stay", name);
+        if (!places[at].exempt) {
+            is_int(dropped_in(at, got), 2, "SP-85 %s: it is counted", name);
+        }
+        sink_close(name);
+    }
+}
+
 int main(void) {
     test_kinds();
     test_keys();
@@ -638,5 +678,6 @@ int main(void) {
     check_items(65535, 130);
     test_length();
     test_depth();
+    test_too_large();
     return done_testing();
 }

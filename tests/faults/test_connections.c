@@ -204,6 +204,49 @@ static void test_stale_connection(void) {
     }
 }
 
+/* What came over a kept connection while nobody looked is no answer to the next request: servers
+   say 408 before they close one that idles. */
+static void test_goodbye(void) {
+    static const server_step says_408[] = {{.reply = SERVER_OK},
+                                           {.when = SERVER_AT_BYTES,
+                                            .delay_ms = 30,
+                                            .reply = SERVER_STATUS("408 Request Timeout"),
+                                            .after = SERVER_CLOSE},
+                                           {.reply = SERVER_OK}};
+    static const server_step half[] = {{.reply = SERVER_OK, .linger_ms = 30, .after = SERVER_HALF},
+                                       {.reply = SERVER_OK}};
+    static const server_step reset[] = {
+        {.reply = SERVER_OK, .linger_ms = 30, .after = SERVER_RESET}, {.reply = SERVER_OK}};
+    static const struct {
+        const char *name;
+        const server_step *steps;
+        size_t num_steps;
+    } cases[] = {{"408 while idle", says_408, 3},
+                 {"the server's direction ended while idle", half, 2},
+                 {"reset while idle", reset, 2}};
+    size_t i;
+    for (i = 0; i < 6; i++) {
+        server s;
+        char url[64];
+        hotel_destination to;
+        hotel_config config = test_config(&to, 1);
+        const char *name = cases[i % 3].name;
+        if (!server_start(&s, SERVER_IPV4, cases[i % 3].steps, cases[i % 3].num_steps)) abort();
+        to = destination(server_url(&s, "", url, sizeof url));
+        config.no_threads = i >= 3; /* nobody looks until the next flush */
+        log_clear();
+        (void)hotel_init(&config);
+        open_books();
+        ok(flush_one(), "OR-18 %s: first export", name);
+        server_sleep_ms(120);
+        ok(flush_one(), "OR-18 %s: the next export succeeds (T-10)", name);
+        is_int(since_opened(0).requests, 2, "OR-18 %s: at the first try", name);
+        is_int(since_opened(0).connections, 2, "OR-18 %s: over a second connection", name);
+        is_int(log_count_all(), 0, "OR-18 %s: nothing is logged", name);
+        end_single(&s, name);
+    }
+}
+
 static void test_restarted_server(void) {
     server s, again;
     uint16_t port;
@@ -568,6 +611,7 @@ int main(void) {
     test_first_request();
     test_keep_alive();
     test_stale_connection();
+    test_goodbye();
     test_restarted_server();
     test_bytes_behind_reply();
     test_redirect_not_followed();

@@ -185,9 +185,12 @@ static void test_flush(void) {
 
 /* Four fail together. Then one of them tries, and the others go when it came through. */
 static void test_one_probes(void) {
-    static const server_step steps[] = {{.reply = BUSY},     {.reply = BUSY},
-                                        {.reply = BUSY},     {.reply = BUSY},
-                                        {.reply = BUSY},     {.reply = SERVER_OK, .delay_ms = 150},
+    static const server_step steps[] = {{.reply = BUSY, .delay_ms = 200},
+                                        {.reply = BUSY, .delay_ms = 200},
+                                        {.reply = BUSY, .delay_ms = 200},
+                                        {.reply = BUSY, .delay_ms = 200},
+                                        {.reply = BUSY},
+                                        {.reply = SERVER_OK, .delay_ms = 150},
                                         {.reply = SERVER_OK}};
     run r;
     begin(&r, steps, COUNT(steps), 4);
@@ -211,7 +214,8 @@ static void test_one_probes(void) {
 
 /* Nobody answers: behind the first eight there are no more attempts than one request would make. */
 static void test_no_herd(void) {
-    static const server_step steps[] = {{.when = SERVER_AT_ACCEPT, .after = SERVER_CLOSE}};
+    static const server_step steps[] = {
+        {.when = SERVER_AT_ACCEPT, .delay_ms = 300, .after = SERVER_CLOSE}};
     run r;
     long long took;
     begin(&r, steps, 1, 8);
@@ -232,8 +236,8 @@ static void test_no_herd(void) {
 
 /* A refusal that is final holds up nobody but its own spans. */
 static void test_final(void) {
-    static const server_step steps[] = {{.reply = SERVER_STATUS("400 Bad Request")},
-                                        {.reply = SERVER_OK}};
+    static const server_step steps[] = {
+        {.reply = SERVER_STATUS("400 Bad Request"), .delay_ms = 300}, {.reply = SERVER_OK}};
     run r;
     begin(&r, steps, 2, 4);
     start(&r);
@@ -289,13 +293,15 @@ static void test_shutdown(void) {
 /* A child that has the parent's requests in its memory sends none of them and closes nothing of
    the parent's. */
 static void test_fork(void) {
-    static const server_step slow[] = {{.reply = SERVER_OK, .delay_ms = 300}};
+    static const server_step slow[] = {{.reply = SERVER_OK, .delay_ms = 500}};
     run r;
     pid_t pid;
     int status = -1;
     begin(&r, slow, 1, 4);
+    r.config.no_threads = UNDER_TSAN; /* which knows no threads in a fork child */
     start(&r);
     end_spans(4 * BATCH);
+    if (UNDER_TSAN) (void)!hotel_flush(100);
     ok(server_wait(&r.s, 4, 3000), "four requests wait for their answers");
     pid = server_fork(&r.s);
     if (pid == 0) {

@@ -329,6 +329,139 @@ static void misuse_objects(int kind) {
     (void)hotel_sampler_description(NULL, (char *)bytes, 9);
 }
 
+/* ---- Baggage, keys, propagators -------------------------------------------------------------- */
+
+static void misuse_baggage(int kind) {
+    static const hotel_string nothing = {NULL, 0};
+    hotel_baggage baggage;
+    hotel_baggage_entry entry;
+    hotel_context context;
+    unsigned char bytes[64];
+    char out[8];
+    size_t cursor = (size_t)next_random();
+    fill(bytes, sizeof bytes, kind);
+    hotel_baggage_start(NULL, NULL, 0);
+    (void)hotel_baggage_set(NULL, NULL, NULL, NULL);
+    (void)hotel_baggage_set_n(NULL, nothing, nothing, nothing);
+    (void)hotel_baggage_get(NULL, NULL);
+    (void)hotel_baggage_find(NULL, nothing, NULL);
+    (void)hotel_baggage_remove(NULL, NULL);
+    (void)hotel_baggage_remove_n(NULL, nothing);
+    hotel_baggage_clear(NULL);
+    (void)hotel_baggage_next(NULL, NULL, NULL);
+    (void)hotel_baggage_parse(NULL, NULL, 9);
+    (void)hotel_baggage_format(NULL, NULL, 9);
+    (void)hotel_context_baggage(NULL, NULL);
+    context = hotel_context_with_baggage(NULL, NULL);
+    hotel_context_release(&context);
+    hotel_baggage_start(&baggage, NULL, 9);
+    (void)hotel_baggage_set(&baggage, "k", "v", "m");
+    hotel_baggage_start(&baggage, bytes, sizeof bytes);
+    (void)hotel_baggage_set(&baggage, NULL, "v", NULL);
+    (void)hotel_baggage_set(&baggage, "", NULL, ";=,");
+    (void)hotel_baggage_set(&baggage, "k", NULL, NULL);
+    (void)hotel_baggage_get(&baggage, NULL);
+    (void)hotel_baggage_find(&baggage, nothing, &entry);
+    (void)hotel_baggage_remove(&baggage, NULL);
+    (void)hotel_baggage_next(&baggage, NULL, &entry);
+    (void)hotel_baggage_next(&baggage, &cursor, NULL);
+    (void)hotel_baggage_next(&baggage, &cursor, &entry);
+    (void)hotel_baggage_parse(&baggage, NULL, 9);
+    (void)hotel_baggage_format(&baggage, NULL, 9);
+    (void)hotel_baggage_format(&baggage, out, 1);
+    memset(&context, 0, sizeof context);
+    context.baggage = garbage_block(kind);
+    context.entries = garbage_block(kind);
+    context.values = garbage_block(kind);
+    (void)hotel_context_baggage(&context, &baggage);
+    (void)hotel_context_baggage(&context, NULL);
+    context = hotel_context_with_baggage(&context, &baggage);
+    hotel_context_release(&context);
+}
+
+static void misuse_keys(int kind) {
+    hotel_key key, made = hotel_create_key(NULL);
+    hotel_context context, next;
+    fill(&key, sizeof key, kind);
+    memset(&context, 0, sizeof context);
+    context.entries = garbage_block(kind);
+    (void)hotel_context_value(NULL, key);
+    (void)hotel_context_value(&context, key);
+    (void)hotel_context_value(&context, made);
+    next = hotel_context_with_value(&context, key, NULL);
+    hotel_context_release(&next);
+    next = hotel_context_with_value(&context, made, &context);
+    hotel_context_release(&next);
+    next = hotel_context_with_value(NULL, key, &context);
+    hotel_context_release(&next);
+    hotel_context_put_span(NULL, NULL);
+    hotel_context_put_span(&context, NULL);
+}
+
+static void misuse_propagator(const hotel_propagator *propagator, int kind) {
+    hotel_getter getters[3];
+    hotel_setter setters[2];
+    hotel_headers headers;
+    hotel_env env;
+    hotel_context context, got;
+    size_t i;
+    memset((void *)getters, 0, sizeof getters);
+    memset((void *)setters, 0, sizeof setters);
+    memset((void *)&headers, 0, sizeof headers);
+    headers.count = 9;
+    getters[1] = hotel_header_getter();
+    getters[2] = hotel_env_getter();
+    setters[1] = hotel_env_setter();
+    memset(&context, 0, sizeof context);
+    context.span = garbage_span(kind);
+    context.baggage = garbage_block(kind);
+    hotel_env_start(NULL, NULL, 0, NULL, 0, NULL);
+    hotel_env_start(&env, NULL, 9, NULL, 9, NULL);
+    for (i = 0; i < 2; i++) {
+        hotel_inject_with(propagator, &context, NULL, NULL);
+        hotel_inject_with(propagator, &context, &setters[i], i ? &env : NULL);
+        hotel_inject_with(propagator, NULL, &setters[i], NULL);
+    }
+    for (i = 0; i < 3; i++) {
+        got = hotel_extract_with(propagator, &context, &getters[i], i == 1 ? &headers : NULL);
+        hotel_context_release(&got);
+        got = hotel_extract_with(propagator, NULL, &getters[i], NULL);
+        hotel_context_release(&got);
+    }
+    got = hotel_extract_with(propagator, NULL, NULL, NULL);
+    hotel_context_release(&got);
+    for (i = 0; hotel_propagator_field(propagator, i) != NULL && i < 99; i++) {}
+    (void)hotel_propagator_field(propagator, SIZE_MAX);
+}
+
+static void misuse_propagators(int kind) {
+    static const hotel_propagator_list none = {NULL, 9};
+    hotel_propagator kinds[7];
+    hotel_context got;
+    char out[8];
+    size_t i;
+    memset((void *)kinds, 0, sizeof kinds);
+    kinds[0] = hotel_tracecontext_propagator();
+    kinds[1] = hotel_baggage_propagator();
+    kinds[2] = hotel_b3_propagator();
+    kinds[3] = hotel_b3multi_propagator();
+    kinds[4] = hotel_composite_propagator(NULL);
+    kinds[5] = hotel_composite_propagator(&none);
+    for (i = 0; i < COUNT(kinds); i++) misuse_propagator(&kinds[i], kind);
+    misuse_propagator(NULL, kind);
+    hotel_set_global_propagator(NULL);
+    misuse_propagator(NULL, kind);
+    hotel_set_global_propagator(&kinds[6]);
+    misuse_propagator(NULL, kind);
+    (void)hotel_get_global_propagator();
+    hotel_inject(NULL, NULL, NULL);
+    got = hotel_extract_from(NULL, NULL);
+    hotel_context_release(&got);
+    (void)hotel_env_name(NULL, NULL, 9);
+    (void)hotel_env_name("k", NULL, 9);
+    (void)hotel_env_name(NULL, out, sizeof out);
+}
+
 /* ---- Providers ------------------------------------------------------------------------------ */
 
 static void misuse_providers(int kind) {
@@ -352,16 +485,23 @@ static void misuse_everything(void) {
         misuse_views(kind);
         misuse_objects(kind);
         misuse_providers(kind);
+        misuse_baggage(kind);
+        misuse_keys(kind);
+        misuse_propagators(kind);
     }
 }
 
 /* ---- Configurations ------------------------------------------------------------------------- */
 
-enum { BAD_CONFIGS = 24 };
+enum { BAD_CONFIGS = 30 };
 
 static unsigned char small[4096];
 
 static void bad_config(int which, hotel_config *config, hotel_destination *to) {
+    static const hotel_exporter no_exporter = {NULL, NULL, NULL, NULL};
+    static const hotel_processor no_processors[99] = {{NULL, NULL, NULL, NULL, NULL, NULL}};
+    static const hotel_detector no_detectors[9] = {{NULL, NULL, NULL}};
+    static const hotel_propagator no_propagator = {NULL, NULL, NULL, NULL};
     static const hotel_transport holes = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
     static const hotel_header headers[] = {{NULL, NULL}, {"", ""}, {"a\r\nb", "c\r\nd"}};
     static const hotel_attr attrs[] = {{NULL, 0, {HOTEL_TYPE_EMPTY, 0, {NULL}}},
@@ -390,6 +530,12 @@ static void bad_config(int which, hotel_config *config, hotel_destination *to) {
     case 20: config->log_level = (hotel_log_level)99; break;
     case 21: config->processors = NULL; config->num_processors = 9; break;
     case 22: config->detectors = NULL; config->num_detectors = 9; break;
+    case 23: to->transport = NULL; to->exporter = &no_exporter; break;
+    case 24: config->processors = no_processors; config->num_processors = 99; break;
+    case 25: config->detectors = no_detectors; config->num_detectors = 9; break;
+    case 26: config->propagator = &no_propagator; break;
+    case 27: to->max_inflight = UINT32_MAX; to->max_response_bytes = UINT32_MAX; break;
+    case 28: to->compression = (hotel_compression)99; break;
     default: config->tracer.num_attributes = 9; config->service_name = ""; break;
     }
 }

@@ -443,6 +443,131 @@ static void test_dead_under_load(void) {
     (void)close(fd);
 }
 
+/* ---- A dead destination beside a live one ----------------------------------------------------- */
+
+enum { BLOCK = 500, DEAD_KINDS = 4, ROUNDS = 3 };
+
+static const char *const dead_names[DEAD_KINDS] = {
+    "alone", "beside a refusing port", "beside a black hole", "beside a server that drips"};
+
+typedef struct figures {
+    double spans_per_s;
+    double latency_ms; /* from the end of one span to its arrival, the median of 20 */
+} figures;
+
+static double now_s(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static bool arrived(server *s, size_t count) {
+    double end = now_s() + 10;
+    struct timespec nap = {0, 50000};
+    while (server_num_spans(s) < count) {
+        if (now_s() > end) return false;
+        (void)nanosleep(&nap, NULL);
+    }
+    return true;
+}
+
+static int compare_doubles(const void *left, const void *right) {
+    double a = *(const double *)left, b = *(const double *)right;
+    return a < b ? -1 : a > b;
+}
+
+/* Blocks of spans one after another, then single ones. */
+static figures measure_live(server *live) {
+    enum { BLOCKS = UNDER_TSAN || UNDER_ASAN ? 5 : 20, SINGLES = 20 };
+    figures f;
+    double latencies[SINGLES], began = now_s();
+    size_t count = 0;
+    unsigned i, n;
+    for (i = 0; i < BLOCKS; i++) {
+        for (n = 0; n < BLOCK; n++) {
+            hotel_span span = hotel_start("block");
+            hotel_end(&span);
+        }
+        if (!arrived(live, count += BLOCK)) note("block %u did not arrive", i);
+    }
+    f.spans_per_s = (double)(BLOCKS * BLOCK) / (now_s() - began);
+    for (i = 0; i < SINGLES; i++) {
+        hotel_span span = hotel_start("single");
+        began = now_s();
+        hotel_end(&span);
+        if (!arrived(live, ++count)) note("span %u did not arrive", i);
+        latencies[i] = (now_s() - began) * 1000;
+    }
+    qsort(latencies, SINGLES, sizeof latencies[0], compare_doubles);
+    f.latency_ms = latencies[SINGLES / 2];
+    return f;
+}
+
+static figures run_beside(int kind) {
+    static const server_step drip[] = {{.reply = SERVER_OK, .drip_ms = 200}};
+    server live, dripping;
+    char urls[2][64];
+    hotel_destination to[2];
+    hotel_config config = test_config(to, kind == 0 ? 1 : 2);
+    figures f;
+    uint16_t port = 0;
+    int hole[8], fd = -1;
+    size_t i;
+    if (!server_start(&live, SERVER_IPV4, NULL, 0)) abort();
+    if (kind == 3 && !server_start(&dripping, SERVER_IPV4, drip, 1)) abort();
+    if (kind == 1) fd = server_refusing_port(&port);
+    if (kind == 2) server_black_hole(&port, hole);
+    if (kind == 3) port = dripping.port;
+    to[0] = destination(server_url(&live, "", urls[0], sizeof urls[0]));
+    (void)snprintf(urls[1], sizeof urls[1], "http://127.0.0.1:%u", (unsigned)port);
+    to[1] = destination(urls[1]);
+    to[0].schedule_delay_ms = to[1].schedule_delay_ms = HOTEL_NONE;
+    to[1].max_queue_size = to[1].max_export_batch_size = 64;
+    log_clear();
+    (void)hotel_init(&config);
+    open_books();
+    f = measure_live(&live);
+    (void)hotel_shutdown(50);
+    is_int(since_opened(0).accepted, since_opened(0).offered, "EX-15 %s: the live one has all",
+           dead_names[kind]);
+    if (kind != 0) {
+        ok(since_opened(1).accepted < since_opened(0).accepted / 4,
+           "EX-15 %s: that one is as good as dead", dead_names[kind]);
+    }
+    check_books(dead_names[kind]);
+    server_release(&live);
+    if (kind == 3) server_release(&dripping);
+    if (fd >= 0) (void)close(fd);
+    for (i = 0; kind == 2 && i < 8; i++) (void)close(hole[i]);
+    return f;
+}
+
+/* Rates and delays of the live one with and without the other, measured by turns. The bounds are
+   wide: they tell a destination that waits for another from one on a busy machine. */
+static void test_dead_costs_nothing(void) {
+    double rates[DEAD_KINDS][ROUNDS], delays[DEAD_KINDS][ROUNDS];
+    int kind, round;
+    for (round = 0; round < ROUNDS; round++) {
+        for (kind = 0; kind < DEAD_KINDS; kind++) {
+            figures f = run_beside(kind);
+            rates[kind][round] = f.spans_per_s;
+            delays[kind][round] = f.latency_ms;
+        }
+    }
+    for (kind = 0; kind < DEAD_KINDS; kind++) {
+        qsort(rates[kind], ROUNDS, sizeof(double), compare_doubles);
+        qsort(delays[kind], ROUNDS, sizeof(double), compare_doubles);
+        note("EX-15 %s: %.0f to %.0f, median %.0f spans/s; %.2f to %.2f, median %.2f ms",
+             dead_names[kind], rates[kind][0], rates[kind][ROUNDS - 1], rates[kind][ROUNDS / 2],
+             delays[kind][0], delays[kind][ROUNDS - 1], delays[kind][ROUNDS / 2]);
+        if (kind == 0) continue;
+        ok(rates[kind][ROUNDS - 1] > rates[0][ROUNDS / 2] / 4,
+           "EX-15 %s: as many spans a second as alone, more or less", dead_names[kind]);
+        ok(delays[kind][0] < delays[0][ROUNDS / 2] * 4 + 5, "EX-15 %s: as soon as alone",
+           dead_names[kind]);
+    }
+}
+
 /* No destination at all: recorded, ended, gone, counted. */
 static void test_no_valid_destination(void) {
     hotel_destination to = destination("https://127.0.0.1");
@@ -471,5 +596,6 @@ int main(void) {
     test_tiny();
     test_dead_under_load();
     test_no_valid_destination();
+    test_dead_costs_nothing();
     return done_testing();
 }

@@ -488,6 +488,69 @@ static void test_poll(void) {
     server_release(&s);
 }
 
+/* A loop of its own that waits for nothing but what hotel_get_descriptors says; polls needed. */
+static unsigned drive(uint64_t accepted, int *longest_ms) {
+    long long began = server_now_ms();
+    unsigned polls = 0;
+    *longest_ms = 0;
+    while (since_opened(0).accepted < accepted && server_now_ms() - began < 5000) {
+        hotel_descriptor list[8];
+        struct pollfd fds[8];
+        uint32_t wait_ms = 0;
+        size_t i, count = hotel_get_descriptors(list, COUNT(list), &wait_ms);
+        if (count > COUNT(list)) abort();
+        for (i = 0; i < count; i++) {
+            fds[i].fd = list[i].fd;
+            fds[i].events = list[i].events;
+        }
+        if (wait_ms > 2000) wait_ms = 2000;
+        if ((int)wait_ms > *longest_ms) *longest_ms = (int)wait_ms;
+        (void)poll(fds, (nfds_t)count, (int)wait_ms);
+        (void)hotel_poll(0);
+        polls++;
+    }
+    return polls;
+}
+
+static void test_descriptors(void) {
+    static const server_step slow[] = {{.reply = SERVER_OK, .delay_ms = 150},
+                                       {.reply = SERVER_OK, .drip_ms = 5}};
+    server s;
+    char url[64];
+    hotel_destination to;
+    hotel_config config = test_config(&to, 1);
+    unsigned polls;
+    int longest;
+    if (!server_start(&s, SERVER_IPV4, slow, COUNT(slow))) abort();
+    to = destination(server_url(&s, "", url, sizeof url));
+    to.schedule_delay_ms = 200;
+    config.no_threads = true;
+    is_int(hotel_init(&config), HOTEL_OK, "init for a loop of its own");
+    open_books();
+    (void)hotel_poll(0);
+    end_spans(3);
+    polls = drive(3, &longest);
+    is_int(since_opened(0).accepted, 3, "the descriptors and the time are enough to deliver");
+    ok(polls < 40, "without turning idly: %u turns", polls);
+    ok(longest >= 100, "it waits for the delay: %d ms", longest);
+    {
+        hotel_descriptor one;
+        uint32_t wait_ms;
+        is_int((long long)hotel_get_descriptors(&one, 1, &wait_ms), 1,
+               "the kept connection is watched while idle");
+        is_int(one.events, POLLIN, "for its end");
+        is_int((long long)hotel_get_descriptors(NULL, 0, NULL), 1, "the number alone");
+    }
+    end_spans(2);
+    polls = drive(5, &longest);
+    is_int(since_opened(0).accepted, 5, "a reply that drips, too");
+    ok(polls < 120, "a turn for each byte and no more: %u turns", polls);
+    is_int(hotel_shutdown(2000), HOTEL_OK, "shutdown of a loop of its own");
+    server_stop(&s);
+    check_books("hotel_get_descriptors");
+    server_release(&s);
+}
+
 static bool producing; /* atomic */
 
 static void *produce(void *user_data) {
@@ -648,6 +711,7 @@ static void test_bad_transport(void) {
 int main(void) {
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     test_poll();
+    test_descriptors();
     test_poll_with_producers();
     test_transports(true);
     test_transports(false);

@@ -14,8 +14,8 @@ import otlp
 
 NEEDS_COLLECTOR = False
 
-# The depth that SP-39 allows values by default is more than these classes read unasked: 100 messages
-# in one another, which is 47 arrays or 31 maps.
+# The depth that SP-39 allows values by default is more than these classes read unasked, which is
+# 100 messages in one another: 47 arrays or 31 maps.
 api_implementation._c_module.SetAllowOversizeProtos(True)
 
 

@@ -7,10 +7,14 @@
  *     flush MS       hotel_flush                         -> RESULT MILLISECONDS
  *     shutdown MS    hotel_shutdown                      -> RESULT MILLISECONDS
  *     books          hotel_get_stats                     -> name=value ...
+ *     gzip           can it pack requests?               -> yes | no
  *
  * The spans go where the environment says.
  */
 #define HATCHET_OTEL_IMPLEMENTATION
+#if defined(TESTS_HAVE_ZLIB)
+#define HATCHET_OTEL_ZLIB
+#endif
 #include "hatchet_otel.h"
 
 #include <inttypes.h>
@@ -64,6 +68,12 @@ static void obey(const char *line) {
         wait_for(hotel_flush, number);
     } else if (strncmp(line, "shutdown ", 9) == 0) {
         wait_for(hotel_shutdown, number);
+    } else if (strncmp(line, "gzip", 4) == 0) {
+#if defined(HATCHET_OTEL_ZLIB)
+        puts("yes");
+#else
+        puts("no");
+#endif
     } else {
         print_books();
     }

@@ -186,12 +186,12 @@ static text random_key(producer *p) {
 
 static double random_double(producer *p) {
     static const double special[] = {0.0,     -0.0,    1.0,       -1.0,      0.1,
-                                     DBL_MAX, DBL_MIN, HUGE_VAL, -HUGE_VAL, 4.9406564584124654e-324};
+                                     DBL_MAX, DBL_MIN, HUGE_VAL,  -HUGE_VAL, DBL_MIN / 8};
     uint64_t bits = random_bits(p);
     double number;
     if (one_in(p, 2)) return special[below(p, COUNT(special))];
     memcpy(&number, &bits, sizeof number);
-    return number == number ? number : (double)NAN; /* others need not come through other software */
+    return number == number ? number : (double)NAN; /* other software may not keep the others */
 }
 
 static int64_t random_int(producer *p) {

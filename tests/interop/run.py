@@ -6,6 +6,7 @@ import sys
 import traceback
 
 import check_examples
+import check_gzip
 import check_model
 import check_propagation
 import check_random
@@ -19,6 +20,7 @@ PARTS = {
     "propagation": check_propagation,
     "examples": check_examples,
     "recovery": check_recovery,
+    "gzip": check_gzip,
     "receiver": check_receiver,
 }
 
