@@ -3214,7 +3214,6 @@ static bool hoteli_tracestate_put_th(const char *state, size_t size, const uint6
     (void)hoteli_ot_parse(value, value_size, &ot);
     if (th != NULL && ot.has_th && ot.th == *th) return false;
     edited_size = hoteli_ot_edit(value, value_size, th, edited);
-    if (edited_size > HOTELI_OT_SIZE) return false;
     if (edited_size == value_size && memcmp(edited, value, value_size) == 0) return false;
     *out_size = hoteli_tracestate_set(state, size, "ot", 2, edited_size > 0 ? edited : NULL,
                                       edited_size, out, capacity, &good);
@@ -7550,8 +7549,8 @@ static HOTELI_COLD uint32_t hoteli_match(const hoteli_provider *p, uint32_t at,
     return at;
 }
 
-/* What a part of a composite wants (SM-15, SM-16): a threshold, or false for none. What is not
-   reliable has the threshold 0. */
+/* What a part of a composite wants (SM-15, SM-16): a threshold, or false for none. Not reliable is
+   what a parent without th kept: threshold 0, which passes whatever the randomness. */
 static HOTELI_COLD bool hoteli_intend(const hoteli_provider *p, uint32_t at,
                                       const hotel_sampling *in, const hoteli_ot *ot,
                                       hoteli_answer *out, bool *reliable) {
@@ -7567,7 +7566,7 @@ static HOTELI_COLD bool hoteli_intend(const hoteli_provider *p, uint32_t at,
         case HOTEL_SAMPLER_PARENT_THRESHOLD:
             if (!hoteli_valid_ids(parent)) break;
             *reliable = ot->has_th;
-            out->threshold = ot->has_th ? ot->th : 0;
+            out->threshold = ot->th;
             return ot->has_th || (parent->trace_flags & HOTEL_FLAG_SAMPLED);
         case HOTEL_SAMPLER_RULE_BASED:
             at = hoteli_match(p, (uint32_t)(sampler - p->samplers), in);
