@@ -137,9 +137,15 @@ hotel_extract_from use the one that OTEL_PROPAGATORS or the application chose.
 Everything that a span holds is copied into an arena whose size is fixed by hotel_init. A span
 begins with one chunk and takes more as it grows. When no chunk is free the span is not recorded,
 its children hang under its parent, and the books count it. Nothing on this path allocates,
-locks, waits or calls back, but for a clock or ID generator of your own. A background
-thread encodes ended spans and sends them in batches; hotel_flush is a barrier, hotel_shutdown
+locks, waits or calls back, but for what you configure yourself: a clock, an ID generator, a
+sampler, the hooks of a processor, or a simple destination, which hotel_end waits for. A background
+thread encodes ended spans and sends them in batches to each destination: OTLP over HTTP, or an
+exporter of yours that reads them back (hotel_span_view). hotel_flush is a barrier, hotel_shutdown
 the last one.
+
+hotel_init starts the tracer provider that spans have by default. hotel_provider_start starts
+another one beside it, with its own resource, sampler, limits, processors and destinations; spans of
+its tracers are its own.
 
 THREADS, FORK, SIGNALS, EXIT
 
@@ -292,6 +298,8 @@ typedef enum hotel_log_level {
     X(30, EMPTY_SCOPE_NAME)   /* a tracer was asked for without a name                          */ \
     X(31, BAD_METADATA)       /* additional_metadata is not a JSON object, or its traceparent   */ \
     X(32, BAD_TRACEPARENT)    /* a traceparent, tracestate or B3 header was refused             */ \
+    X(33, RATIO_WITH_PARENT)  /* TRACE_ID_RATIO decided about a span with a parent              */ \
+    X(34, NOT_RANDOM)         /* a probability was applied to trace IDs not known to be random  */ \
     X(40, BAD_BAGGAGE)        /* entries of baggage were left out on their way in or out        */ \
     X(41, CONTEXT_FULL)       /* a value or baggage found no room in a context                  */
 
@@ -661,7 +669,8 @@ typedef struct hotel_destination {
     bool simple HOTEL_ZERO;
 } hotel_destination;
 
-/* Samplers (SM-01, SM-05 to SM-08). */
+/* Samplers (SM-01, SM-05 to SM-16). OTEL_TRACES_SAMPLER has names for the first six; the others
+   are for code. */
 typedef enum hotel_sampler_type {
     HOTEL_SAMPLER_DEFAULT = 0, /* OTEL_TRACES_SAMPLER, else parent based, always on at the root */
     HOTEL_SAMPLER_PARENT_BASED_ALWAYS_ON,
@@ -672,7 +681,12 @@ typedef enum hotel_sampler_type {
     HOTEL_SAMPLER_PARENT_BASED_TRACE_ID_RATIO, /* by ratio at the root, then as the parent */
     HOTEL_SAMPLER_PARENT_BASED,                /* with delegates of your own */
     HOTEL_SAMPLER_ALWAYS_RECORD,               /* what root drops is recorded, not exported */
-    HOTEL_SAMPLER_CUSTOM                       /* sample_fn decides */
+    HOTEL_SAMPLER_CUSTOM,                      /* sample_fn decides */
+    HOTEL_SAMPLER_PROBABILITY, /* by ratio, consistent among all services, said in tracestate */
+    HOTEL_SAMPLER_COMPOSITE,   /* as root says: one of the next, ALWAYS_ON, _OFF or PROBABILITY */
+    HOTEL_SAMPLER_PARENT_THRESHOLD, /* in a composite: as the parent, root for those without one */
+    HOTEL_SAMPLER_RULE_BASED,       /* in a composite: the first of rules that matches */
+    HOTEL_SAMPLER_ANNOTATING        /* in a composite: as root, and attributes are added */
 } hotel_sampler_type;
 
 /* What a sampler decides (SM-01). */
@@ -701,7 +715,8 @@ typedef struct hotel_sampling_result {
     hotel_decision decision;
     const struct hotel_attr *attributes; /* added to the span; the caller's win (SM-02) */
     size_t num_attributes;
-    const char *trace_state; /* replaces the parent's in recorded spans; "" clears it (TR-53) */
+    const char *trace_state; /* replaces the parent's in recorded spans; "" clears it (TR-53) in
+                                dropped ones too */
 } hotel_sampling_result;
 
 /* A sampler of your own. Called on the span path by any thread, also in signal handlers if they
@@ -709,13 +724,38 @@ typedef struct hotel_sampling_result {
 typedef void (*hotel_sampler_fn)(const hotel_sampling *input, hotel_sampling_result *result,
                                  void *user_data);
 
-/* A sampler with those it delegates to; up to 12 in all, copied by hotel_init. A ratio r keeps
-   the traces whose low 63 bits are below r * 2^63: every trace that a smaller ratio keeps, and the
-   same ones as the SDKs for Go, Rust and Python (SM-08). */
+/* Whether a rule applies to a span. Called as a hotel_sampler_fn is. */
+typedef bool (*hotel_match_fn)(const hotel_sampling *input, void *user_data);
+
+/* A rule of RULE_BASED: the first that matches decides, by its sampler (SM-16). */
+typedef struct hotel_sampler_rule {
+    hotel_match_fn match_fn HOTEL_ZERO; /* NULL: every span */
+    void *user_data HOTEL_ZERO;
+    const struct hotel_sampler *sampler HOTEL_ZERO; /* what may stand in a composite */
+} hotel_sampler_rule;
+
+/*
+ * A sampler with those it delegates to, the samplers of rules too; up to 12 in all, copied by
+ * hotel_init. NULL as a root is ALWAYS_ON.
+ *
+ * TRACE_ID_RATIO with a ratio r keeps the traces whose low 63 bits are below r * 2^63: every trace
+ * that a smaller ratio keeps, and the same ones as the SDKs for Go, Rust and Python (SM-08). It is
+ * meant for roots: a span with a parent is reported (SM-09).
+ *
+ * PROBABILITY and COMPOSITE sample consistently: a span is kept if the 56 bits of randomness of its
+ * trace (rv in the tracestate's ot member, else the end of the trace ID) are not below a threshold,
+ * (1 - r) * 2^56 with four hex digits behind the leading f's, and a span that is kept tells the
+ * threshold as th in its tracestate (SM-10 to SM-13). Spans of every service and ratio can so be
+ * counted. PARENT_THRESHOLD applies the parent's th; without a usable one it keeps what the parent
+ * kept, and th is removed (SM-14, SM-16). RULE_BASED drops what no rule matches.
+ *
+ * A span that is dropped keeps the parent's tracestate, unless th was all that it held.
+ */
 typedef struct hotel_sampler {
     hotel_sampler_type type HOTEL_ZERO;
     double ratio HOTEL_ZERO;                              /* 0 keeps none, 1 keeps all */
-    const struct hotel_sampler *root HOTEL_ZERO; /* PARENT_BASED, ALWAYS_RECORD */
+    /* PARENT_BASED, ALWAYS_RECORD, COMPOSITE, PARENT_THRESHOLD, ANNOTATING */
+    const struct hotel_sampler *root HOTEL_ZERO;
     /* PARENT_BASED: by what the parent is; NULL: as the parent did. */
     const struct hotel_sampler *remote_sampled HOTEL_ZERO;
     const struct hotel_sampler *remote_not_sampled HOTEL_ZERO;
@@ -724,6 +764,10 @@ typedef struct hotel_sampler {
     hotel_sampler_fn sample_fn HOTEL_ZERO;
     void *user_data HOTEL_ZERO;
     const char *description HOTEL_ZERO; /* of a CUSTOM one; kept by reference */
+    const hotel_sampler_rule *rules HOTEL_ZERO; /* RULE_BASED */
+    size_t num_rules HOTEL_ZERO;
+    const struct hotel_attr *attributes HOTEL_ZERO; /* ANNOTATING; kept by reference */
+    size_t num_attributes HOTEL_ZERO;
 } hotel_sampler;
 
 /* The text that other SDKs use for it, "TraceIdRatioBased{0.25}" (SM-04), with snprintf's
@@ -2493,21 +2537,31 @@ static size_t hoteli_utf8_sequence(const char *text, size_t size) {
     return length;
 }
 
-/* Whether the text is UTF-8 (SP-41). Most are ASCII, which is seen eight bytes at a time. */
-static bool hoteli_utf8_valid(const char *text, size_t size) {
+/* In words, of which the last one overlaps. */
+static inline bool hoteli_is_ascii(const void *bytes, size_t size) {
+    const char *text = (const char *)bytes;
     uint64_t all = 0, word;
-    size_t i, step;
+    size_t i;
     if (size >= 8) {
-        for (i = 0; i + 8 <= size; i += 8) {
+        for (i = 0; i + 8 < size; i += 8) {
             memcpy(&word, text + i, 8);
             all |= word;
         }
         memcpy(&word, text + size - 8, 8);
         all |= word;
+    } else if (size >= 4) {
+        uint32_t low, high;
+        memcpy(&low, text, 4);
+        memcpy(&high, text + size - 4, 4);
+        all = low | high;
     } else {
         for (i = 0; i < size; i++) all |= (unsigned char)text[i];
     }
-    if ((all & HOTELI_BYTES(0x80)) == 0) return true;
+    return (all & HOTELI_BYTES(0x80)) == 0;
+}
+
+static bool hoteli_utf8_check(const char *text, size_t size) {
+    size_t i, step;
     for (i = 0; i < size; i += step) {
         if (size - i >= 8 && hoteli_is_ascii8(text + i)) {
             step = 8;
@@ -2516,6 +2570,11 @@ static bool hoteli_utf8_valid(const char *text, size_t size) {
         }
     }
     return true;
+}
+
+/* Whether the text is UTF-8 (SP-41). Most are ASCII. */
+static inline bool hoteli_utf8_valid(const char *text, size_t size) {
+    return hoteli_is_ascii(text, size) || hoteli_utf8_check(text, size);
 }
 
 /*
@@ -3021,6 +3080,144 @@ static size_t hoteli_tracestate_shrink(char *state, size_t size, size_t max_size
         size -= stop - cut;
     }
     return size;
+}
+
+/* ---- the member ot: sub-keys k:v joined by ';' (SM-12, SM-13) ---- */
+
+#define HOTELI_THRESHOLDS (UINT64_C(1) << 56) /* thresholds and randomness are below */
+#define HOTELI_OT_SIZE 256u                   /* longest value of ot */
+#define HOTELI_OT_ROOM (HOTELI_OT_SIZE + 18)  /* ... and a th in front */
+
+/* What sampling reads in it. */
+typedef struct hoteli_ot {
+    bool has_th;
+    bool has_rv;
+    uint64_t th; /* rejection threshold */
+    uint64_t rv; /* explicit randomness */
+} hoteli_ot;
+
+/* The next sub-key: 1, 0 at the end, -1 when it breaks the grammar. */
+static int hoteli_ot_next(const char **cursor, const char *end, hoteli_pair *pair) {
+    const char *at = *cursor;
+    if (at == end) return 0;
+    pair->key = at;
+    while (at != end &&
+           ((*at >= 'a' && *at <= 'z') || (at != pair->key && *at >= '0' && *at <= '9'))) {
+        at++;
+    }
+    pair->key_size = (size_t)(at - pair->key);
+    if (pair->key_size == 0 || at == end || *at != ':') return -1;
+    pair->value = ++at;
+    while (at != end && (hoteli_is_alnum(*at) || *at == '.' || *at == '_' || *at == '-')) at++;
+    pair->value_size = (size_t)(at - pair->value);
+    if (at != end && (*at != ';' || at + 1 == end)) return -1;
+    *cursor = at != end ? at + 1 : end;
+    return 1;
+}
+
+static bool hoteli_ot_is(const hoteli_pair *pair, const char *key) {
+    return pair->key_size == 2 && memcmp(pair->key, key, 2) == 0;
+}
+
+/* `least` to 14 lower-case hex digits, those that are missing at the right are zeros. */
+static bool hoteli_ot_number(const hoteli_pair *pair, size_t least, uint64_t *out) {
+    uint64_t number = 0;
+    size_t i;
+    if (pair->value_size < least || pair->value_size > 14) return false;
+    for (i = 0; i < 14; i++) {
+        char c = i < pair->value_size ? pair->value[i] : '0';
+        int digit = c >= 'A' && c <= 'F' ? -1 : hoteli_hex_digit(c);
+        if (digit < 0) return false;
+        number = number << 4 | (uint64_t)digit;
+    }
+    *out = number;
+    return true;
+}
+
+/* Reads a value of ot; of a repeated sub-key the first counts. False: malformed, nothing read. */
+static bool hoteli_ot_parse(const char *value, size_t size, hoteli_ot *ot) {
+    const char *end = size > 0 ? value + size : value;
+    bool th = false, rv = false;
+    hoteli_pair pair;
+    int found;
+    memset(ot, 0, sizeof *ot);
+    while ((found = hoteli_ot_next(&value, end, &pair)) == 1) {
+        if (!th && hoteli_ot_is(&pair, "th")) {
+            th = true;
+            ot->has_th = hoteli_ot_number(&pair, 1, &ot->th);
+        } else if (!rv && hoteli_ot_is(&pair, "rv")) {
+            rv = true;
+            ot->has_rv = hoteli_ot_number(&pair, 14, &ot->rv);
+        }
+    }
+    if (found < 0) memset(ot, 0, sizeof *ot);
+    return found == 0;
+}
+
+/* A threshold in hex without zeros at its end (SM-12); returns its size. */
+static size_t hoteli_ot_format_th(uint64_t th, char out[14]) {
+    size_t size = 0;
+    do {
+        out[size++] = "0123456789abcdef"[th >> 52 & 15];
+        th = th << 4 & (HOTELI_THRESHOLDS - 1);
+    } while (th != 0);
+    return size;
+}
+
+/* A value of ot with this th in front, or without any (NULL); all other sub-keys are kept. A
+   malformed value counts as none. Returns the size of the result, which may be more than
+   HOTELI_OT_SIZE. */
+static size_t hoteli_ot_edit(const char *value, size_t size, const uint64_t *th,
+                             char out[HOTELI_OT_ROOM]) {
+    const char *end = value;
+    hoteli_sink sink;
+    hoteli_pair pair;
+    hoteli_ot ot;
+    sink.out = out;
+    sink.size = 0;
+    if (size <= HOTELI_OT_SIZE && hoteli_ot_parse(value, size, &ot)) end = value + size;
+    if (th != NULL) {
+        memcpy(out, "th:", 3);
+        sink.size = 3 + hoteli_ot_format_th(*th, out + 3);
+    }
+    while (hoteli_ot_next(&value, end, &pair) == 1) {
+        if (hoteli_ot_is(&pair, "th")) continue;
+        if (sink.size > 0) hoteli_sink_put(&sink, ";", 1);
+        hoteli_sink_put(&sink, pair.key, pair.key_size + 1 + pair.value_size);
+    }
+    return sink.size;
+}
+
+/* What the ot member of a canonical tracestate says. */
+static hoteli_ot hoteli_tracestate_ot(const char *state, size_t size) {
+    const char *value = "";
+    size_t value_size = 0;
+    hoteli_ot ot;
+    (void)hoteli_tracestate_get(state, size, "ot", 2, &value, &value_size);
+    (void)hoteli_ot_parse(value, value_size, &ot);
+    return ot;
+}
+
+/*
+ * Writes th into the ot member of a canonical tracestate, or takes it out (NULL). False when that
+ * changes nothing, when ot would be too long, so that the change is given up (SM-13), or when the
+ * result needs more than `capacity`; then `out` and *out_size mean nothing.
+ */
+static bool hoteli_tracestate_put_th(const char *state, size_t size, const uint64_t *th,
+                                     char *out, size_t capacity, size_t *out_size) {
+    const char *value = "";
+    char edited[HOTELI_OT_ROOM];
+    size_t value_size = 0, edited_size;
+    hoteli_ot ot;
+    bool good;
+    (void)hoteli_tracestate_get(state, size, "ot", 2, &value, &value_size);
+    (void)hoteli_ot_parse(value, value_size, &ot);
+    if (th != NULL && ot.has_th && ot.th == *th) return false;
+    edited_size = hoteli_ot_edit(value, value_size, th, edited);
+    if (edited_size == value_size && memcmp(edited, value, value_size) == 0) return false;
+    *out_size = hoteli_tracestate_set(state, size, "ot", 2, edited_size > 0 ? edited : NULL,
+                                      edited_size, out, capacity, &good);
+    return good && *out_size <= capacity;
 }
 
 /* ==== [SECTION 23] HTTP RESPONSES ========================================================== */
@@ -4574,13 +4771,20 @@ typedef struct hoteli_scope {
 /* A sampler of the configuration, its delegates by their places in the provider's list. */
 typedef struct hoteli_sampler {
     uint8_t type;
-    uint8_t root;         /* also what always-record asks */
+    uint8_t root;         /* also what always-record asks, and the first rule's */
     uint8_t delegates[4]; /* by remote or local, sampled or not: HOTELI_REMOTE_SAMPLED ... */
-    uint64_t threshold;   /* of a ratio: bits below it are kept; 2^63: all */
+    uint8_t next;         /* of a rule: the next one's, 0: none */
+    uint8_t above;        /* the annotating one that it stands in, 0: none */
+    uint64_t threshold;   /* of a ratio: bits below it are kept; 2^63: all. Of a probability: the
+                             randomness that is kept begins there; 2^56: none */
     double ratio;
     const char *description; /* of a custom one */
     hotel_sampler_fn sample_fn;
     void *user_data;
+    hotel_match_fn match_fn; /* of a rule */
+    void *match_data;
+    const hotel_attr *attributes; /* of an annotating one */
+    size_t num_attributes;
 } hoteli_sampler;
 
 /* Space to have a span, its values and its tracestate each in one piece. */
@@ -4855,6 +5059,12 @@ static const char *hoteli_log_sentence(int id) {
         return "additional_metadata is not a JSON object, or its traceparent is not a string";
     case HOTEL_LOG_ID_BAD_TRACEPARENT:
         return "a malformed traceparent, tracestate or B3 header was ignored";
+    case HOTEL_LOG_ID_RATIO_WITH_PARENT:
+        return "a trace ID ratio decided about spans that have a parent: traces may be incomplete; "
+               "put it at the root of a parent based sampler";
+    case HOTEL_LOG_ID_NOT_RANDOM:
+        return "spans were sampled by a probability although the trace flags of their parents do "
+               "not say that the trace ID is random";
     case HOTEL_LOG_ID_BAD_BAGGAGE:
         return "baggage was left out: a malformed member of a header, a name that cannot be sent, "
                "more than 64 members or 8192 bytes, or no room";
@@ -5509,18 +5719,6 @@ static hotel_value hoteli_element(const hotel_value *v, uint32_t i) {
     }
 }
 
-static bool hoteli_is_ascii(const uint8_t *bytes, size_t size) {
-    size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-        uint64_t word;
-        memcpy(&word, bytes + i, 8);
-        if (word & 0x8080808080808080u) return false;
-    }
-    for (; i < size; i++)
-        if (bytes[i] & 0x80) return false;
-    return true;
-}
-
 /* Compares two keys as they will be on the wire: those that are not UTF-8 are repaired there, and
    different ones may become equal. */
 static int hoteli_text_order(const char *a, size_t a_size, const char *b, size_t b_size) {
@@ -5621,42 +5819,47 @@ typedef struct hoteli_unique {
     const hotel_attr *list;
     size_t count;
     size_t at;
-    hoteli_filter seen;
+    bool repeats; /* two keys may be the same: each is compared with all others */
 } hoteli_unique;
 
 static void hoteli_unique_start(hoteli_unique *u, const hotel_attr *list, size_t count) {
+    hoteli_filter seen;
+    size_t i;
     u->list = list;
     u->count = list ? HOTELI_MIN(count, (size_t)HOTELI_MAX_ENTRIES) : 0;
     u->at = 0;
-    if (list && count > HOTELI_MAX_ENTRIES) hoteli_log_later(HOTEL_LOG_ID_LIMIT_REACHED);
-    memset(&u->seen, 0, sizeof u->seen);
+    u->repeats = false;
+    if (u->count < 2) return;
+    if (count > HOTELI_MAX_ENTRIES) hoteli_log_later(HOTEL_LOG_ID_LIMIT_REACHED);
+    memset(&seen, 0, sizeof seen);
+    for (i = 0; i < u->count && !u->repeats; i++) {
+        unsigned hash;
+        if (!hoteli_attr_sound(&list[i])) continue;
+        hash = hoteli_key_hash((const uint8_t *)list[i].key, list[i].key_size);
+        u->repeats = hoteli_filter_has(&seen, hash);
+        hoteli_filter_add(&seen, hash);
+    }
 }
 
-/* The last attribute with the key of list[first]. */
+/* The last attribute with the key of list[first]; NULL if that key came before. */
 static const hotel_attr *hoteli_last_of(const hotel_attr *list, size_t count, size_t first) {
-    size_t i = count;
-    while (--i > first)
-        if (hoteli_attr_sound(&list[i]) && hoteli_same_key(&list[i], &list[first])) return &list[i];
-    return &list[first];
+    size_t i;
+    for (i = 0; i < first; i++)
+        if (hoteli_attr_sound(&list[i]) && hoteli_same_key(&list[i], &list[first])) return NULL;
+    for (i = count; --i > first;)
+        if (hoteli_attr_sound(&list[i]) && hoteli_same_key(&list[i], &list[first])) break;
+    return &list[i];
 }
 
 static const hotel_attr *hoteli_unique_next(hoteli_unique *u) {
     while (u->at < u->count) {
-        size_t i = u->at++, j;
-        const hotel_attr *a = &u->list[i];
-        unsigned hash;
+        const hotel_attr *a = &u->list[u->at++];
         if (!hoteli_attr_sound(a)) {
             hoteli_log_later(HOTEL_LOG_ID_BAD_ARGUMENT);
             continue;
         }
-        hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
-        if (hoteli_filter_has(&u->seen, hash)) {
-            for (j = 0; j < i; j++)
-                if (hoteli_attr_sound(&u->list[j]) && hoteli_same_key(&u->list[j], a)) break;
-            if (j < i) continue;
-        }
-        hoteli_filter_add(&u->seen, hash);
-        return hoteli_last_of(u->list, u->count, i);
+        if (HOTELI_UNLIKELY(u->repeats)) a = hoteli_last_of(u->list, u->count, u->at - 1);
+        if (a) return a;
     }
     return NULL;
 }
@@ -5671,6 +5874,10 @@ static size_t hoteli_attr_size(const hotel_attr *a, const hotel_limits *l, uint3
 static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a,
                               const hotel_limits *l, uint32_t depth);
 
+/* The largest that a span may be. Measuring ends there, so that values which contain themselves
+   many times over take no time; what is larger is never written. */
+#define HOTELI_MAX_VALUE ((size_t)64 << 20)
+
 /* Bytes of an AnyValue. depth counts containers from 1 (SP-36). */
 static HOTELI_COLD size_t hoteli_container_size(const hotel_value *v, const hotel_limits *l,
                                                 uint32_t depth) {
@@ -5681,10 +5888,10 @@ static HOTELI_COLD size_t hoteli_container_size(const hotel_value *v, const hote
         hoteli_unique u;
         const hotel_attr *a;
         hoteli_unique_start(&u, v->as.entries, v->size);
-        while ((a = hoteli_unique_next(&u)) != NULL)
+        while (size <= HOTELI_MAX_VALUE && (a = hoteli_unique_next(&u)) != NULL)
             size += hoteli_field_size(hoteli_attr_size(a, l, depth + 1));
     } else {
-        for (i = 0; i < v->size; i++) {
+        for (i = 0; size <= HOTELI_MAX_VALUE && i < v->size; i++) {
             hotel_value e = hoteli_element(v, i);
             size += hoteli_field_size(hoteli_value_size(&e, l, depth + 1));
         }
@@ -5695,7 +5902,8 @@ static HOTELI_COLD size_t hoteli_container_size(const hotel_value *v, const hote
 static size_t hoteli_value_size(const hotel_value *v, const hotel_limits *l, uint32_t depth) {
     switch (hoteli_type(v)) {
     case HOTEL_TYPE_STRING:
-    case HOTEL_TYPE_BYTES: return hoteli_field_size(hoteli_limited(v, l));
+    case HOTEL_TYPE_BYTES: return hoteli_field_size(HOTELI_MIN(hoteli_limited(v, l),
+                                                               HOTELI_MAX_VALUE));
     case HOTEL_TYPE_INT: return 1 + hoteli_varint_size((uint64_t)v->as.integer);
     case HOTEL_TYPE_BOOL: return 2;
     case HOTEL_TYPE_DOUBLE: return 9;
@@ -5781,23 +5989,24 @@ static void hoteli_write_attr(hoteli_cursor *c, uint8_t tag, const hotel_attr *a
 }
 
 /* A list of attributes as fields with that tag; out NULL only measures. limit counts unique
-   keys, what is over it or cut off is added to *dropped. */
+   keys, what is over it, cut off or too large is added to *dropped. */
 static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_attr *list,
                                  size_t count, const hotel_limits *l, uint32_t limit,
                                  uint32_t *dropped) {
     hoteli_unique u;
     const hotel_attr *a;
-    size_t size = 0;
+    size_t size = 0, n;
     uint32_t kept = 0;
     hoteli_unique_start(&u, list, count);
     if (list && count > u.count) *dropped += hotel_size32(count - u.count);
     while ((a = hoteli_unique_next(&u)) != NULL) {
-        if (kept >= limit) {
+        n = kept < limit ? hoteli_field_size(hoteli_attr_size(a, l, 1)) : 0;
+        if (kept >= limit || n > HOTELI_MAX_VALUE - size) {
             ++*dropped;
             continue;
         }
         kept++;
-        size += hoteli_field_size(hoteli_attr_size(a, l, 1));
+        size += n;
         if (out) hoteli_write_attr(out, tag, a, l, 1);
     }
     return size;
@@ -6847,8 +7056,9 @@ static uint8_t *hoteli_resource_room(hotel_resource *r, const char *key, size_t 
 HOTEL_API hotel_result hotel_resource_add(hotel_resource *resource, hotel_attr attribute) {
     uint8_t *at;
     size_t size;
-    if (!resource || !attribute.key || !attribute.key_size) return HOTEL_ERR_ARGUMENT;
+    if (!resource || !hoteli_attr_sound(&attribute)) return HOTEL_ERR_ARGUMENT;
     size = hoteli_field_size(hoteli_attr_size(&attribute, &hoteli_unlimited, 1));
+    if (size > HOTELI_MAX_VALUE) return HOTEL_ERR_MEMORY;
     at = hoteli_resource_room(resource, attribute.key, attribute.key_size, size);
     if (at) {
         hoteli_cursor c = hoteli_cursor_flat(at, size);
@@ -7235,6 +7445,7 @@ HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource)
 
 static bool hoteli_rebuild(void);
 static HOTELI_COLD hotel_block hoteli_extract_state(const char *state, size_t state_size);
+static hotel_block hoteli_state_block(char *state, size_t size);
 
 /* First use on this thread, or in this process since a fork. */
 static HOTELI_COLD bool hoteli_thread_enter(hoteli_thread *t) {
@@ -7317,14 +7528,90 @@ static bool hoteli_ratio_keeps(uint64_t threshold, const uint8_t trace_id[16]) {
     return bits >> 1 < threshold;
 }
 
-static HOTELI_COLD hotel_decision hoteli_ask_samplers(const hoteli_provider *p,
-                                                      const hotel_sampling *in,
-                                                      hotel_sampling_result *out);
+/* What is to become of the parent's tracestate. */
+enum { HOTELI_STATE_KEPT = 0, HOTELI_STATE_GIVEN, HOTELI_STATE_TH, HOTELI_STATE_NO_TH };
+
+/* What samplers answered. */
+typedef struct hoteli_answer {
+    hotel_sampling_result result;
+    uint32_t above;     /* the annotating sampler around the one that has result.attributes */
+    uint32_t state;     /* HOTELI_STATE_* */
+    uint64_t threshold; /* what th is to say */
+} hoteli_answer;
+
+/* The sampler of the first rule that matches, 0: none. */
+static HOTELI_COLD uint32_t hoteli_match(const hoteli_provider *p, uint32_t at,
+                                         const hotel_sampling *in) {
+    for (at = p->samplers[at].root; at; at = p->samplers[at].next) {
+        const hoteli_sampler *sampler = &p->samplers[at];
+        if (!sampler->match_fn || sampler->match_fn(in, sampler->match_data)) break;
+    }
+    return at;
+}
+
+/* What a part of a composite wants (SM-15, SM-16): a threshold, or false for none. Not reliable is
+   what a parent without th kept: threshold 0, which passes whatever the randomness. */
+static HOTELI_COLD bool hoteli_intend(const hoteli_provider *p, uint32_t at,
+                                      const hotel_sampling *in, const hoteli_ot *ot,
+                                      hoteli_answer *out, bool *reliable) {
+    const hotel_span_context *parent = &in->parent->span.context;
+    *reliable = true;
+    for (;;) {
+        const hoteli_sampler *sampler = &p->samplers[at];
+        out->threshold = sampler->threshold;
+        at = sampler->root;
+        switch (sampler->type) {
+        case HOTEL_SAMPLER_ALWAYS_ON:
+        case HOTEL_SAMPLER_PROBABILITY: return true;
+        case HOTEL_SAMPLER_PARENT_THRESHOLD:
+            if (!hoteli_valid_ids(parent)) break;
+            *reliable = ot->has_th;
+            out->threshold = ot->th;
+            return ot->has_th || (parent->trace_flags & HOTEL_FLAG_SAMPLED);
+        case HOTEL_SAMPLER_RULE_BASED:
+            at = hoteli_match(p, (uint32_t)(sampler - p->samplers), in);
+            if (!at) return false;
+            break;
+        case HOTEL_SAMPLER_ANNOTATING:
+            if (!sampler->attributes) break;
+            out->result.attributes = sampler->attributes;
+            out->result.num_attributes = sampler->num_attributes;
+            out->above = sampler->above;
+            break;
+        case HOTEL_SAMPLER_COMPOSITE: break;
+        default: return false;
+        }
+    }
+}
+
+/* Consistent sampling: the randomness of the trace against a threshold (SM-10, SM-11, SM-15). */
+static HOTELI_COLD hotel_decision hoteli_consistent(const hoteli_provider *p, uint32_t at,
+                                                    const hotel_sampling *in, hoteli_answer *out) {
+    const hotel_span_context *parent = &in->parent->span.context;
+    char state[HOTELI_STATE_SIZE + 1];
+    size_t size = hotel_tracestate(&in->parent->span, state, sizeof state);
+    hoteli_ot ot = hoteli_tracestate_ot(state, HOTELI_MIN(size, (size_t)HOTELI_STATE_SIZE));
+    uint64_t random = ot.has_rv ? ot.rv : 0;
+    bool reliable, keep, sampled = (parent->trace_flags & HOTEL_FLAG_SAMPLED) != 0;
+    int i;
+    for (i = 9; i < 16 && !ot.has_rv; i++) random = random << 8 | in->trace_id[i];
+    /* A th that contradicts the flag says nothing (SM-14). */
+    ot.has_th = ot.has_th && (random >= ot.th) == sampled;
+    keep = hoteli_intend(p, at, in, &ot, out, &reliable);
+    if (keep && reliable) {
+        if (out->threshold && !ot.has_rv && hoteli_valid_ids(parent) &&
+            !(parent->trace_flags & HOTEL_FLAG_RANDOM))
+            hoteli_log_later(HOTEL_LOG_ID_NOT_RANDOM);
+        keep = random >= out->threshold;
+    }
+    out->state = keep && reliable ? HOTELI_STATE_TH : HOTELI_STATE_NO_TH;
+    return keep ? HOTEL_RECORD_AND_SAMPLE : HOTEL_DROP;
+}
 
 /* Goes from sampler to delegate; the list has no circles, because delegates come behind. */
 static HOTELI_COLD hotel_decision hoteli_ask_sampler(const hoteli_provider *p, uint32_t at,
                                                      const hotel_sampling *in,
-                                                     hotel_sampling_result *out) {
+                                                     hoteli_answer *out) {
     const hoteli_sampler *sampler = &p->samplers[at];
     const hotel_span_context *parent = &in->parent->span.context;
     hotel_decision decision;
@@ -7332,6 +7619,7 @@ static HOTELI_COLD hotel_decision hoteli_ask_sampler(const hoteli_provider *p, u
     case HOTEL_SAMPLER_ALWAYS_ON: return HOTEL_RECORD_AND_SAMPLE;
     case HOTEL_SAMPLER_ALWAYS_OFF: return HOTEL_DROP;
     case HOTEL_SAMPLER_TRACE_ID_RATIO:
+        if (hoteli_valid_ids(parent)) hoteli_log_later(HOTEL_LOG_ID_RATIO_WITH_PARENT);
         return hoteli_ratio_keeps(sampler->threshold, in->trace_id) ? HOTEL_RECORD_AND_SAMPLE
                                                                     : HOTEL_DROP;
     case HOTEL_SAMPLER_ALWAYS_RECORD:
@@ -7342,16 +7630,19 @@ static HOTELI_COLD hotel_decision hoteli_ask_sampler(const hoteli_provider *p, u
              (parent->trace_flags & HOTEL_FLAG_SAMPLED ? 0u : 1u);
         at = hoteli_valid_ids(parent) ? sampler->delegates[at] : sampler->root;
         return hoteli_ask_sampler(p, at, in, out);
+    case HOTEL_SAMPLER_PROBABILITY:
+    case HOTEL_SAMPLER_COMPOSITE: return hoteli_consistent(p, at, in, out);
     default:
-        sampler->sample_fn(in, out, sampler->user_data);
-        return out->decision;
+        sampler->sample_fn(in, &out->result, sampler->user_data);
+        if (out->result.trace_state) out->state = HOTELI_STATE_GIVEN;
+        return out->result.decision;
     }
 }
 
 /* A sampler makes no spans: what it starts is not recorded. */
 static HOTELI_COLD hotel_decision hoteli_ask_samplers(const hoteli_provider *p,
                                                       const hotel_sampling *in,
-                                                      hotel_sampling_result *out) {
+                                                      hoteli_answer *out) {
     hotel_decision decision;
     hoteli_t.quiet++;
     decision = hoteli_ask_sampler(p, 0, in, out);
@@ -7453,6 +7744,17 @@ static inline void hoteli_inherit(hoteli_record *r, hotel_span *span, hotel_bloc
     }
 }
 
+/* The attributes that samplers add; of annotating ones the outer win. */
+static HOTELI_COLD void hoteli_put_answer(hoteli_writer *w, const hoteli_answer *answer) {
+    const hoteli_sampler *samplers = hoteli_provider_of(w->record)->samplers;
+    uint32_t at;
+    hoteli_put_attributes(w, answer->result.attributes, answer->result.num_attributes);
+    for (at = answer->above; at; at = samplers[at].above) {
+        if (samplers[at].attributes)
+            hoteli_put_attributes(w, samplers[at].attributes, samplers[at].num_attributes);
+    }
+}
+
 static HOTELI_COLD void hoteli_start_extras(hoteli_writer *w, const hotel_start_options *o) {
     size_t i;
     if (o->attributes) hoteli_put_attributes(w, o->attributes, o->num_attributes);
@@ -7461,8 +7763,7 @@ static HOTELI_COLD void hoteli_start_extras(hoteli_writer *w, const hotel_start_
 
 /* The record becomes a span: its handle's generation, its first entries, its start. */
 static inline void hoteli_record_open(hotel_span *span, const char *name, size_t name_size,
-                                      const hotel_start_options *o,
-                                      const hotel_sampling_result *sampled) {
+                                      const hotel_start_options *o, const hoteli_answer *answer) {
     hoteli_record *r = hoteli_record_at(span->record);
     uintptr_t state = hoteli_next_generation(hoteli_load_relaxed(&r->chunk.state));
     bool given = true;
@@ -7480,8 +7781,7 @@ static inline void hoteli_record_open(hotel_span *span, const char *name, size_t
             hoteli_put_name(&w, name, name_size);
         }
     }
-    if (HOTELI_UNLIKELY(sampled->attributes != NULL))
-        hoteli_put_attributes(&w, sampled->attributes, sampled->num_attributes);
+    if (HOTELI_UNLIKELY(answer->result.attributes != NULL)) hoteli_put_answer(&w, answer);
     if (o && (o->num_attributes || o->num_links)) hoteli_start_extras(&w, o);
     hoteli_writer_save(&w);
     r->start = o ? o->start_time_ns : 0;
@@ -7499,12 +7799,35 @@ typedef struct hoteli_wish {
     const hotel_start_options *o; /* NULL: none */
 } hoteli_wish;
 
+/* The tracestate with th as samplers want it, in `out`; *size 0: none. False: as it is. */
+static HOTELI_COLD bool hoteli_sampler_th(const hotel_span *span, const hoteli_answer *answer,
+                                          char out[HOTELI_STATE_SIZE + HOTELI_OT_ROOM + 4],
+                                          size_t *size) {
+    char state[HOTELI_STATE_SIZE + 1];
+    size_t n = hotel_tracestate(span, state, sizeof state);
+    return hoteli_tracestate_put_th(state, HOTELI_MIN(n, (size_t)HOTELI_STATE_SIZE),
+                                    answer->state == HOTELI_STATE_TH ? &answer->threshold : NULL,
+                                    out, HOTELI_STATE_SIZE + HOTELI_OT_ROOM + 4, size);
+}
+
+/* A dropped span has nothing that could hold another tracestate than its parent's. */
+static HOTELI_COLD void hoteli_dropped_state(hotel_span *span, const hoteli_answer *answer) {
+    char text[HOTELI_STATE_SIZE + HOTELI_OT_ROOM + 4];
+    size_t size;
+    bool clear = answer->state == HOTELI_STATE_GIVEN && !*answer->result.trace_state;
+    if (answer->state == HOTELI_STATE_NO_TH)
+        clear = hoteli_sampler_th(span, answer, text, &size) && !size;
+    if (clear) memset(&span->context.trace_state, 0, sizeof span->context.trace_state);
+}
+
 /* The decision of samplers that have to be asked. */
 static HOTELI_COLD hotel_decision hoteli_sample(const hoteli_provider *p, const hoteli_wish *wish,
-                                                const hotel_span *parent, const hotel_span *span,
-                                                hotel_sampling_result *result) {
+                                                const hotel_span *parent, hotel_span *span,
+                                                hoteli_answer *answer) {
     hotel_sampling in;
     hotel_context context;
+    hotel_decision decision;
+    memset((void *)answer, 0, sizeof *answer);
     memset((void *)&in, 0, sizeof in);
     if (wish->context) context = *wish->context;
     else memset(&context, 0, sizeof context);
@@ -7520,17 +7843,28 @@ static HOTELI_COLD hotel_decision hoteli_sample(const hoteli_provider *p, const 
         in.links = wish->o->links;
         in.num_links = in.links ? wish->o->num_links : 0;
     }
-    return hoteli_ask_samplers(p, &in, result);
+    decision = hoteli_ask_samplers(p, &in, answer);
+    if (decision == HOTEL_DROP && answer->state) hoteli_dropped_state(span, answer);
+    return decision;
 }
 
-/* The tracestate that a sampler gave: the record alone holds it. */
+/* The tracestate by samplers: the record alone holds it. Without space for it the span keeps its
+   parent's. */
 static HOTELI_COLD void hoteli_sampler_state(hoteli_record *r, hotel_span *span,
-                                             const char *trace_state) {
-    hotel_block *state = &span->context.trace_state;
+                                             const hoteli_answer *answer) {
+    char text[HOTELI_STATE_SIZE + HOTELI_OT_ROOM + 4];
+    hotel_block state = {0, 0};
+    size_t size;
+    if (answer->state == HOTELI_STATE_GIVEN) {
+        const char *given = answer->result.trace_state;
+        if (*given) state = hoteli_extract_state(given, strlen(given));
+    } else {
+        if (!hoteli_sampler_th(span, answer, text, &size)) return;
+        if (size) state = hoteli_state_block(text, size);
+        if (size && !state.index) return;
+    }
     if (r->trace_state.index) (void)hoteli_block_drop(r->trace_state);
-    memset(state, 0, sizeof *state);
-    if (*trace_state) *state = hoteli_extract_state(trace_state, strlen(trace_state));
-    r->trace_state = *state;
+    r->trace_state = span->context.trace_state = state;
 }
 
 static HOTELI_COLD void hoteli_run_start_hooks(const hoteli_provider *p, const hotel_span *span,
@@ -7558,8 +7892,9 @@ static HOTELI_COLD hotel_span hoteli_not_admitted(hoteli_shard *shard, hotel_spa
     return *span;
 }
 
-/* The one way to a span. in NULL: the thread's current context. Sampling is decided before any
-   work; the clock is read last, so that a span does not measure its own making. */
+/* The one way to a span. in NULL: the thread's current context. name_size 0: up to the NUL, which
+   is looked for when somebody wants to know. Sampling is decided before any work; the clock is
+   read last, so that a span does not measure its own making. */
 static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_context *in,
                                int kind, const hotel_start_options *o) {
     hoteli_thread *t = &hoteli_t;
@@ -7568,8 +7903,8 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     const hotel_span *parent = context && !(o && o->root) ? &context->span : NULL;
     uint32_t scope = HOTELI_GET(hoteli_g.providers[0].default_scope), provider = 0, sampler;
     const hoteli_provider *p = &hoteli_g.providers[0];
-    hotel_sampling_result result;
     hotel_decision decision;
+    hoteli_answer answer;
     hoteli_record *r;
     hotel_span span;
     if (parent && HOTELI_UNLIKELY(!hoteli_valid_ids(&parent->context))) parent = NULL;
@@ -7587,12 +7922,11 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     sampler = HOTELI_GET(p->sampler);
     if (HOTELI_LIKELY(sampler <= HOTEL_SAMPLER_ALWAYS_OFF)) {
         decision = hoteli_sampled(sampler, parent != NULL, span.context.trace_flags);
-        result.attributes = NULL;
-        result.trace_state = NULL;
+        answer.result.attributes = NULL;
+        answer.state = HOTELI_STATE_KEPT;
     } else {
-        hoteli_wish wish = {name, name_size, kind, context, o};
-        memset((void *)&result, 0, sizeof result);
-        decision = hoteli_sample(p, &wish, parent, &span, &result);
+        hoteli_wish wish = {name, name_size ? name_size : hotel_text_size(name), kind, context, o};
+        decision = hoteli_sample(p, &wish, parent, &span, &answer);
     }
     span.context.trace_flags &= HOTEL_FLAG_RANDOM;
     if (decision == HOTEL_DROP) {
@@ -7608,9 +7942,10 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     r->scope = (uint16_t)scope;
     r->provider = (uint8_t)provider;
     if (context) hoteli_inherit(r, &span, context->values);
-    if (HOTELI_UNLIKELY(result.trace_state != NULL))
-        hoteli_sampler_state(r, &span, result.trace_state);
-    hoteli_record_open(&span, name, name_size, o, &result);
+    if (!name_size) name_size = hotel_text_size(name);
+    if (HOTELI_UNLIKELY(answer.state != HOTELI_STATE_KEPT))
+        hoteli_sampler_state(r, &span, &answer);
+    hoteli_record_open(&span, name, name_size, o, &answer);
     if (HOTELI_UNLIKELY(p->hooks & HOTELI_ON_START))
         hoteli_run_start_hooks(p, &span, context, !parent);
     return span;
@@ -7946,7 +8281,7 @@ static hoteli_anchor hoteli_anchor_here(void) {
 static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *record) {
     hoteli_provider *p = &hoteli_g.providers[provider];
     uint32_t scope = hoteli_g.scopes[record->scope].block.index;
-    size_t scope_size = HOTELI_MIN((size_t)hoteli_block_at(scope)->size, HOTELI_SCOPE_SIZE);
+    size_t scope_size = hoteli_block_at(scope)->size; /* at most HOTELI_SCOPE_SIZE */
     hoteli_anchor anchor = hoteli_anchor_here();
     hoteli_stage stage;
     hoteli_scratch scratch;
@@ -8114,11 +8449,21 @@ static void *hoteli_socket_open(const char *host, uint16_t port, void *user_data
     return s;
 }
 
-static bool hoteli_set_flags(int fd) {
-    int flags = fcntl(fd, F_GETFL);
+/* Makes a descriptor ours. 0, 1 and 2 are the host's even where it has closed them: what it prints
+   must not get into a connection. */
+static bool hoteli_own_descriptor(int *at) {
+    int fd = *at, flags;
+    if (fd <= 2) {
+        *at = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        (void)close(fd);
+        fd = *at;
+    }
+    flags = fcntl(fd, F_GETFL);
 #ifdef SO_NOSIGPIPE
-    int one = 1;
-    (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
+    {
+        int one = 1;
+        (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
+    }
 #endif
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
            fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
@@ -8140,7 +8485,7 @@ static int hoteli_socket_try(hoteli_socket *s) {
     }
     s->fd = socket(family, SOCK_STREAM | HOTELI_CLOEXEC, 0);
     if (s->fd < 0) return HOTEL_IO_REFUSED;
-    if (!hoteli_set_flags(s->fd)) return HOTEL_IO_REFUSED;
+    if (!hoteli_own_descriptor(&s->fd)) return HOTEL_IO_REFUSED;
     if (family != AF_UNIX)
         (void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     s->started_ms = hoteli_now_ms();
@@ -10707,12 +11052,27 @@ static void hoteli_plan_limits(const hoteli_setup *s) {
 
 /* ---- samplers ---- */
 
-static bool hoteli_sampler_sound(const hotel_sampler *from) {
-    bool ratio = from->type == HOTEL_SAMPLER_TRACE_ID_RATIO ||
-                 from->type == HOTEL_SAMPLER_PARENT_BASED_TRACE_ID_RATIO;
-    if ((uint32_t)from->type > HOTEL_SAMPLER_CUSTOM) return false;
-    if (from->type == HOTEL_SAMPLER_CUSTOM) return from->sample_fn != NULL;
-    return !ratio || (from->ratio >= 0 && from->ratio <= 1); /* not so for NaN */
+/* Whether it can be used as it stands, inside a composite or outside. */
+static bool hoteli_sampler_sound(const hotel_sampler *from, bool inside) {
+    switch (from->type) {
+    case HOTEL_SAMPLER_ALWAYS_ON:
+    case HOTEL_SAMPLER_ALWAYS_OFF: return true;
+    case HOTEL_SAMPLER_PROBABILITY: return from->ratio >= 0 && from->ratio <= 1;
+    case HOTEL_SAMPLER_PARENT_THRESHOLD:
+    case HOTEL_SAMPLER_ANNOTATING: return inside;
+    case HOTEL_SAMPLER_RULE_BASED: return inside && (from->rules || !from->num_rules);
+    case HOTEL_SAMPLER_TRACE_ID_RATIO:
+    case HOTEL_SAMPLER_PARENT_BASED_TRACE_ID_RATIO: /* not so for NaN */
+        return !inside && from->ratio >= 0 && from->ratio <= 1;
+    case HOTEL_SAMPLER_CUSTOM: return !inside && from->sample_fn != NULL;
+    case HOTEL_SAMPLER_DEFAULT:
+    case HOTEL_SAMPLER_PARENT_BASED_ALWAYS_ON:
+    case HOTEL_SAMPLER_PARENT_BASED_ALWAYS_OFF:
+    case HOTEL_SAMPLER_PARENT_BASED:
+    case HOTEL_SAMPLER_ALWAYS_RECORD:
+    case HOTEL_SAMPLER_COMPOSITE: return !inside;
+    default: return false;
+    }
 }
 
 static uint64_t hoteli_ratio_threshold(double ratio) {
@@ -10728,44 +11088,112 @@ static const hotel_sampler *hoteli_default_sampler(bool on) {
     return on ? &yes : &no;
 }
 
-/* Copies a sampler and those it delegates to into a list; its place there, or
-   HOTELI_MAX_SAMPLERS when it cannot be used. */
+/* A rejection threshold with four hex digits behind the leading f's (SM-12); 2^56 rejects all. */
+static uint64_t hoteli_probability_threshold(double ratio) {
+    uint64_t threshold = HOTELI_THRESHOLDS - (uint64_t)(ratio * (double)HOTELI_THRESHOLDS + 0.5);
+    int cut = 40;
+    uint64_t ones = UINT64_C(0xf) << 52;
+    if (threshold == HOTELI_THRESHOLDS) return threshold;
+    for (; ones && (threshold & ones) == ones; ones >>= 4) cut -= 4;
+    if (cut <= 0) return threshold;
+    threshold += UINT64_C(1) << (cut - 1);
+    return threshold >> cut << cut;
+}
+
+static uint64_t hoteli_sampler_threshold(const hotel_sampler *from) {
+    if (from->type == HOTEL_SAMPLER_TRACE_ID_RATIO) return hoteli_ratio_threshold(from->ratio);
+    if (from->type == HOTEL_SAMPLER_PROBABILITY) return hoteli_probability_threshold(from->ratio);
+    return 0;
+}
+
+/* Those it delegates to but by rules, the root first; their number. `root` is space for one that
+   nobody gave. *type becomes PARENT_BASED for the short forms of that. */
+static uint32_t hoteli_sampler_delegates(const hotel_sampler *from, hotel_sampler *root,
+                                         const hotel_sampler *delegates[5], uint32_t *type) {
+    const bool own = from->type == HOTEL_SAMPLER_PARENT_BASED;
+    const hotel_sampler *const given[4] = {from->remote_sampled, from->remote_not_sampled,
+                                           from->local_sampled, from->local_not_sampled};
+    uint32_t i;
+    memset((void *)root, 0, sizeof *root);
+    root->type = HOTEL_SAMPLER_ALWAYS_ON;
+    root->ratio = from->ratio;
+    delegates[0] = root;
+    switch (from->type) {
+    case HOTEL_SAMPLER_DEFAULT:
+    case HOTEL_SAMPLER_PARENT_BASED_ALWAYS_ON: break;
+    case HOTEL_SAMPLER_PARENT_BASED_ALWAYS_OFF: root->type = HOTEL_SAMPLER_ALWAYS_OFF; break;
+    case HOTEL_SAMPLER_PARENT_BASED_TRACE_ID_RATIO:
+        root->type = HOTEL_SAMPLER_TRACE_ID_RATIO;
+        break;
+    case HOTEL_SAMPLER_PARENT_BASED:
+    case HOTEL_SAMPLER_ALWAYS_RECORD:
+    case HOTEL_SAMPLER_COMPOSITE:
+    case HOTEL_SAMPLER_PARENT_THRESHOLD:
+    case HOTEL_SAMPLER_ANNOTATING:
+        if (from->root) delegates[0] = from->root;
+        if (!own) return 1;
+        break;
+    default: return 0;
+    }
+    *type = HOTEL_SAMPLER_PARENT_BASED;
+    for (i = 0; i < 4; i++)
+        delegates[1 + i] = own && given[i] ? given[i] : hoteli_default_sampler(!(i & 1));
+    return 5;
+}
+
 static uint32_t hoteli_sampler_add(hoteli_sampler *list, uint32_t *count,
-                                   const hotel_sampler *from) {
+                                   const hotel_sampler *from, uint32_t above, bool inside);
+
+/* The samplers of rules, each with its rule, in a row. */
+static bool hoteli_sampler_add_rules(hoteli_sampler *list, uint32_t *count,
+                                     const hotel_sampler *from, uint32_t at) {
+    uint8_t *link = &list[at].root;
+    size_t i;
+    for (i = 0; i < from->num_rules; i++) {
+        const hotel_sampler_rule *rule = &from->rules[i];
+        uint32_t place = HOTELI_MAX_SAMPLERS;
+        if (rule->sampler)
+            place = hoteli_sampler_add(list, count, rule->sampler, list[at].above, true);
+        if (place == HOTELI_MAX_SAMPLERS) return false;
+        list[place].match_fn = rule->match_fn;
+        list[place].match_data = rule->user_data;
+        *link = (uint8_t)place;
+        link = &list[place].next;
+    }
+    return true;
+}
+
+/* Copies a sampler and those it delegates to into a list; its place there, or
+   HOTELI_MAX_SAMPLERS when it cannot be used. above: the annotating sampler around it, 0: none. */
+static uint32_t hoteli_sampler_add(hoteli_sampler *list, uint32_t *count,
+                                   const hotel_sampler *from, uint32_t above, bool inside) {
     const hotel_sampler *delegates[5];
     hotel_sampler root;
-    uint32_t at = *count, type = (uint32_t)from->type, i, num = 0;
+    uint32_t at = *count, type = (uint32_t)from->type, i, num;
     hoteli_sampler *to;
-    if (at >= HOTELI_MAX_SAMPLERS || !hoteli_sampler_sound(from)) return HOTELI_MAX_SAMPLERS;
+    if (at >= HOTELI_MAX_SAMPLERS || !hoteli_sampler_sound(from, inside))
+        return HOTELI_MAX_SAMPLERS;
     ++*count;
-    memset((void *)&root, 0, sizeof root);
-    root.type = HOTEL_SAMPLER_ALWAYS_ON;
-    if (type == HOTEL_SAMPLER_PARENT_BASED_ALWAYS_OFF) root.type = HOTEL_SAMPLER_ALWAYS_OFF;
-    if (type == HOTEL_SAMPLER_PARENT_BASED_TRACE_ID_RATIO) root.type = HOTEL_SAMPLER_TRACE_ID_RATIO;
-    root.ratio = from->ratio;
-    if (type == HOTEL_SAMPLER_ALWAYS_RECORD || type == HOTEL_SAMPLER_PARENT_BASED) {
-        delegates[num++] = from->root ? from->root : &root;
-    } else if (type <= HOTEL_SAMPLER_PARENT_BASED_ALWAYS_OFF ||
-               type == HOTEL_SAMPLER_PARENT_BASED_TRACE_ID_RATIO) {
-        delegates[num++] = &root;
-        type = HOTEL_SAMPLER_PARENT_BASED;
-    }
-    if (type == HOTEL_SAMPLER_PARENT_BASED) {
-        const bool own = from->type == HOTEL_SAMPLER_PARENT_BASED;
-        const hotel_sampler *const given[4] = {from->remote_sampled, from->remote_not_sampled,
-                                               from->local_sampled, from->local_not_sampled};
-        for (i = 0; i < 4; i++)
-            delegates[num++] = own && given[i] ? given[i] : hoteli_default_sampler(!(i & 1));
-    }
+    num = hoteli_sampler_delegates(from, &root, delegates, &type);
     to = &list[at];
+    memset((void *)to, 0, sizeof *to);
     to->type = (uint8_t)type;
-    to->threshold = type == HOTEL_SAMPLER_TRACE_ID_RATIO ? hoteli_ratio_threshold(from->ratio) : 0;
+    to->above = (uint8_t)above;
+    to->threshold = hoteli_sampler_threshold(from);
     to->ratio = from->ratio;
     to->sample_fn = from->sample_fn;
     to->user_data = from->user_data;
     to->description = from->description;
+    if (type == HOTEL_SAMPLER_ANNOTATING && from->num_attributes) {
+        to->attributes = from->attributes;
+        to->num_attributes = from->num_attributes;
+    }
+    if (type == HOTEL_SAMPLER_ANNOTATING) above = at;
+    inside = inside || type == HOTEL_SAMPLER_COMPOSITE;
+    if (type == HOTEL_SAMPLER_RULE_BASED && !hoteli_sampler_add_rules(list, count, from, at))
+        return HOTELI_MAX_SAMPLERS;
     for (i = 0; i < num; i++) {
-        uint32_t place = hoteli_sampler_add(list, count, delegates[i]);
+        uint32_t place = hoteli_sampler_add(list, count, delegates[i], above, inside);
         if (place == HOTELI_MAX_SAMPLERS) return place;
         if (i) to->delegates[i - 1] = (uint8_t)place;
         else to->root = (uint8_t)place;
@@ -10791,6 +11219,44 @@ static void hoteli_say_ratio(hoteli_text *text, double ratio) {
     hoteli_say_uint(text, digits);
 }
 
+/* Parts of a composite, with the names of the specification. */
+static void hoteli_say_composable(hoteli_text *text, const hoteli_sampler *list, uint32_t at) {
+    const hoteli_sampler *sampler = &list[at];
+    size_t i;
+    switch (sampler->type) {
+    case HOTEL_SAMPLER_ALWAYS_ON: hoteli_say(text, "ComposableAlwaysOn"); break;
+    case HOTEL_SAMPLER_ALWAYS_OFF: hoteli_say(text, "ComposableAlwaysOff"); break;
+    case HOTEL_SAMPLER_PROBABILITY:
+        hoteli_say(text, "ComposableProbability{");
+        hoteli_say_ratio(text, sampler->ratio);
+        hoteli_say(text, "}");
+        break;
+    case HOTEL_SAMPLER_PARENT_THRESHOLD:
+        hoteli_say(text, "ComposableParentThreshold{root:");
+        hoteli_say_composable(text, list, sampler->root);
+        hoteli_say(text, "}");
+        break;
+    case HOTEL_SAMPLER_RULE_BASED:
+        hoteli_say(text, "ComposableRuleBased{");
+        for (at = sampler->root; at; at = list[at].next) {
+            hoteli_say(text, at == sampler->root ? "" : ",");
+            hoteli_say(text, list[at].match_fn ? "rule:" : "any:");
+            hoteli_say_composable(text, list, at);
+        }
+        hoteli_say(text, "}");
+        break;
+    default:
+        hoteli_say(text, "ComposableAnnotating{");
+        hoteli_say_composable(text, list, sampler->root);
+        for (i = 0; sampler->attributes && i < sampler->num_attributes; i++) {
+            hoteli_say(text, ",");
+            hoteli_say(text, sampler->attributes[i].key);
+        }
+        hoteli_say(text, "}");
+        break;
+    }
+}
+
 /* SM-04. */
 static void hoteli_say_sampler(hoteli_text *text, const hoteli_sampler *list, uint32_t at) {
     static const char *const names[] = {",remoteParentSampled:", ",remoteParentNotSampled:",
@@ -10803,6 +11269,16 @@ static void hoteli_say_sampler(hoteli_text *text, const hoteli_sampler *list, ui
     case HOTEL_SAMPLER_TRACE_ID_RATIO:
         hoteli_say(text, "TraceIdRatioBased{");
         hoteli_say_ratio(text, sampler->ratio);
+        hoteli_say(text, "}");
+        break;
+    case HOTEL_SAMPLER_PROBABILITY:
+        hoteli_say(text, "ProbabilitySampler{");
+        hoteli_say_ratio(text, sampler->ratio);
+        hoteli_say(text, "}");
+        break;
+    case HOTEL_SAMPLER_COMPOSITE:
+        hoteli_say(text, "CompositeSampler{");
+        hoteli_say_composable(text, list, sampler->root);
         hoteli_say(text, "}");
         break;
     case HOTEL_SAMPLER_ALWAYS_RECORD:
@@ -10883,15 +11359,16 @@ static void hoteli_plan_sampler(hoteli_setup *s) {
     hoteli_provider *p = s->provider;
     uint32_t count = 0;
     if (sampler.type == HOTEL_SAMPLER_DEFAULT) sampler = hoteli_sampler_by_environment(s);
-    if (hoteli_sampler_add(p->samplers, &count, &sampler) == HOTELI_MAX_SAMPLERS) {
+    if (hoteli_sampler_add(p->samplers, &count, &sampler, 0, false) == HOTELI_MAX_SAMPLERS) {
         hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_CONFIG,
-                   "sampler: an unknown type, a ratio that is not from 0 to 1, no sample_fn, or "
-                   "more than 12 samplers; parentbased_always_on is used");
+                   "sampler: an unknown type, a ratio that is not from 0 to 1, no sample_fn, a "
+                   "rule without a sampler, more than 12 samplers, one that does not go into a "
+                   "composite or only there; parentbased_always_on is used");
         hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
         memset((void *)&sampler, 0, sizeof sampler);
         sampler.type = HOTEL_SAMPLER_PARENT_BASED_ALWAYS_ON;
         count = 0;
-        (void)hoteli_sampler_add(p->samplers, &count, &sampler);
+        (void)hoteli_sampler_add(p->samplers, &count, &sampler, 0, false);
     }
     if (sampler.type > HOTEL_SAMPLER_ALWAYS_OFF) sampler.type = HOTEL_SAMPLER_CUSTOM;
     HOTELI_SET(p->sampler, (uint32_t)sampler.type);
@@ -11109,7 +11586,8 @@ static bool hoteli_pipe_open(void) {
         hoteli_g.wake_pipe[0] = hoteli_g.wake_pipe[1] = 0;
         return false;
     }
-    if (hoteli_set_flags(hoteli_g.wake_pipe[0]) && hoteli_set_flags(hoteli_g.wake_pipe[1]))
+    if (hoteli_own_descriptor(&hoteli_g.wake_pipe[0]) &&
+        hoteli_own_descriptor(&hoteli_g.wake_pipe[1]))
         return true;
     hoteli_pipe_close();
     return false;
@@ -11357,19 +11835,12 @@ static HOTELI_COLD void hoteli_rejected(hotel_log_id id) {
     hoteli_log_later(id);
 }
 
-/* A tracestate as a block; a malformed one is left out (WT-08), a long one cut (WT-12). */
-static HOTELI_COLD hotel_block hoteli_extract_state(const char *state, size_t state_size) {
+/* A canonical tracestate as a block, cut if it is long (WT-12). */
+static hotel_block hoteli_state_block(char *state, size_t size) {
     hotel_block block = {0, 0};
-    char text[4096];
-    size_t size = 0, most;
+    size_t most = HOTELI_GET(hoteli_g.max_span_bytes);
     hoteli_cursor c;
-    if (!hoteli_here()) return block;
-    if (!hoteli_tracestate_normalise(state, state_size, text, sizeof text, &size)) {
-        hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
-        return block;
-    }
-    most = HOTELI_GET(hoteli_g.max_span_bytes);
-    size = hoteli_tracestate_shrink(text, size, HOTELI_MIN(most, HOTELI_STATE_SIZE));
+    size = hoteli_tracestate_shrink(state, size, HOTELI_MIN(most, HOTELI_STATE_SIZE));
     if (!size) return block;
     block = hoteli_block_new(size, &c);
     if (!block.index) {
@@ -11377,9 +11848,22 @@ static HOTELI_COLD hotel_block hoteli_extract_state(const char *state, size_t st
         hoteli_log_later(HOTEL_LOG_ID_SPAN_TOO_LARGE);
         return block;
     }
-    hoteli_write(&c, text, size);
+    hoteli_write(&c, state, size);
     hoteli_block_ready(&block);
     return block;
+}
+
+/* A tracestate as a block; a malformed one is left out (WT-08). */
+static HOTELI_COLD hotel_block hoteli_extract_state(const char *state, size_t state_size) {
+    hotel_block block = {0, 0};
+    char text[4096];
+    size_t size = 0;
+    if (!hoteli_here()) return block;
+    if (!hoteli_tracestate_normalise(state, state_size, text, sizeof text, &size)) {
+        hoteli_rejected(HOTEL_LOG_ID_BAD_TRACEPARENT);
+        return block;
+    }
+    return hoteli_state_block(text, size);
 }
 
 /* Replaces the span of a context by a remote parent. What is absent or malformed changes
@@ -13105,7 +13589,8 @@ HOTEL_API size_t hotel_sampler_description(const hotel_sampler *sampler, char *o
     uint32_t count = 0;
     memset((void *)&none, 0, sizeof none);
     hoteli_text_start(&text, out, out ? capacity : 0);
-    if (hoteli_sampler_add(list, &count, sampler ? sampler : &none) != HOTELI_MAX_SAMPLERS)
+    if (hoteli_sampler_add(list, &count, sampler ? sampler : &none, 0, false) !=
+        HOTELI_MAX_SAMPLERS)
         hoteli_say_sampler(&text, list, 0);
     return text.size;
 }
@@ -13139,22 +13624,21 @@ HOTEL_API bool hotel_is_enabled(hotel_tracer tracer) {
 
 HOTEL_API hotel_span hotel_start_with(const char *name, const hotel_start_options *options) {
     size_t size = name && options ? options->name_size : 0;
-    if (!size) size = hotel_text_size(name);
     return hoteli_start(name, size, options ? options->parent : NULL,
                         options ? (int)options->kind : HOTEL_INTERNAL, options);
 }
 
 HOTEL_API hotel_span hotel_start(const char *name) {
-    return hoteli_start(name, hotel_text_size(name), NULL, HOTEL_INTERNAL, NULL);
+    return hoteli_start(name, 0, NULL, HOTEL_INTERNAL, NULL);
 }
 
 HOTEL_API hotel_span hotel_start_as(const char *name, hotel_kind kind) {
-    return hoteli_start(name, hotel_text_size(name), NULL, (int)kind, NULL);
+    return hoteli_start(name, 0, NULL, (int)kind, NULL);
 }
 
 HOTEL_API hotel_span hotel_start_in(const hotel_context *parent, const char *name,
                                     hotel_kind kind) {
-    return hoteli_start(name, hotel_text_size(name), parent, (int)kind, NULL);
+    return hoteli_start(name, 0, parent, (int)kind, NULL);
 }
 
 HOTEL_API void hotel_end(const hotel_span *span) { hoteli_end(span, 0); }

@@ -151,10 +151,162 @@ static void test_room(void) {
        "one that is longer than the buffer is not read at all");
 }
 
+/* A task that finds no room for what its spans share works without. */
+static void test_no_room(void) {
+    hotel_config config = sink_config();
+    hotel_span others[100];
+    hotel_stats before, after;
+    int i, num_others = 0;
+    config.arena_bytes = 32768;
+    sink_open(&config);
+    do {
+        others[num_others] = hotel_start("other");
+    } while (others[num_others++].record != 0 && num_others < 100);
+    before = read_books().process;
+    run_task('x', 10, "child", NULL);
+    after = read_books().process;
+    is_int(after.limited - before.limited, 1, "what a task's spans cannot share is counted");
+    for (i = 0; i < num_others; i++) {
+        hotel_end(&others[i]);
+        if (i % 16 == 0) sink_flush();
+    }
+    sink_flush();
+    ok(span_of("child").at == NULL, "nor did the child find room");
+    is_int(log_count(HOTEL_LOG_ID_SPAN_TOO_LARGE), 1, "and said");
+    run_task('x', 10, "later", NULL);
+    sink_flush();
+    check_child('x', 10, "later");
+    sink_close("no room");
+}
+
+/* ---- What processors see of it -------------------------------------------------------------- */
+
+typedef struct seen {
+    char name[16];
+    size_t inherited, own;
+    hotel_span other; /* ended by the hook */
+    unsigned calls;
+} seen;
+
+static void see(const hotel_span_view *span, void *user_data) {
+    seen *s = (seen *)user_data;
+    hotel_value_view value;
+    s->calls++;
+    (void)snprintf(s->name, sizeof s->name, "%.*s", (int)span->name.size, span->name.text);
+    s->inherited = hotel_view_attr(span, "hatchet.step_name", &value) ? value.as.string.size : 0;
+    s->own = hotel_view_attr(span, "own", &value) ? value.as.string.size : 0;
+    hotel_end(&s->other);
+}
+
+static void set_large(hotel_span *span, size_t size) {
+    static char text[8000];
+    memset(text, 'o', sizeof text);
+    hotel_set(span, hotel_strn("own", text, size));
+}
+
+/* Large values, inherited or the span's own, take another way than small ones. */
+static void test_processors(void) {
+    static const size_t sizes[][2] = {{10, 10}, {3000, 10}, {10, 3000}, {3000, 7000}};
+    static seen s;
+    hotel_config config = sink_config();
+    hotel_processor list[2];
+    size_t i;
+    memset(&s, 0, sizeof s);
+    memset((void *)list, 0, sizeof list);
+    list[1].on_end_fn = see;
+    list[1].user_data = &s;
+    config.processors = list;
+    config.num_processors = 2;
+    sink_open(&config);
+    for (i = 0; i < COUNT(sizes); i++) {
+        static char name[4096];
+        hotel_step_run run;
+        hotel_task task;
+        hotel_span span;
+        memset(name, 'n', sizes[i][0]);
+        name[sizes[i][0]] = '\0';
+        memset(&run, 0, sizeof run);
+        run.step_name = name;
+        task = hotel_start_step_run(&run);
+        span = hotel_start("child");
+        set_large(&span, sizes[i][1]);
+        hotel_end(&span);
+        is_str(s.name, "child", "BSP-09 a processor sees the child");
+        is_int(s.own, sizes[i][1], "BSP-09 its own attribute of %d bytes", (int)sizes[i][1]);
+        is_int(s.inherited, sizes[i][0], "BSP-09 and %d bytes it inherited", (int)sizes[i][0]);
+        hotel_task_succeed(&task);
+    }
+    sink_close("processors");
+}
+
+/* The space for large spans is one: where a hook ends a large span, that one is not shown. */
+static void test_nested_large(void) {
+    static seen s;
+    hotel_config config = sink_config();
+    hotel_processor list[1];
+    hotel_span outer;
+    memset(&s, 0, sizeof s);
+    memset((void *)list, 0, sizeof list);
+    list[0].on_end_fn = see;
+    list[0].user_data = &s;
+    config.processors = list;
+    config.num_processors = 1;
+    sink_open(&config);
+    s.other = hotel_start("inner");
+    set_large(&s.other, 4000);
+    outer = hotel_start("outer");
+    set_large(&outer, 5000);
+    hotel_end(&outer);
+    is_int(s.calls, 1, "BSP-09 the inner one is not shown");
+    is_int(s.own, 5000, "BSP-09 and the outer one is as it was");
+    is_int(read_books().process.limited - books_opened.process.limited, 1, "which is counted");
+    sink_flush();
+    ok(span_of("inner").at != NULL && span_of("outer").at != NULL, "both are exported");
+    sink_close("hooks in hooks");
+}
+
+/* ---- Requests of limited size --------------------------------------------------------------- */
+
+/* A span that does not fit goes into the next request, where it may begin its scope. */
+static void test_split(void) {
+    hotel_config config = sink_config();
+    hotel_tracer_config first, second;
+    hotel_start_options options;
+    hotel_span span;
+    size_t i;
+    memset((void *)&first, 0, sizeof first);
+    memset((void *)&second, 0, sizeof second);
+    first.name = "first";
+    second.name = "second";
+    sink_destination.max_request_bytes = 4096;
+    sink_open(&config);
+    for (i = 0; i < 3; i++) {
+        memset((void *)&options, 0, sizeof options);
+        options.tracer = hotel_get_tracer(i < 2 ? &first : &second);
+        span = hotel_start_with("large", &options);
+        set_large(&span, 3000);
+        hotel_end(&span);
+    }
+    sink_flush();
+    is_int(sink_num_bodies, 3, "three spans of which no two fit into one request go in three");
+    for (i = 0; i < 3 && i < sink_num_bodies; i++) {
+        otlp_bytes resource_spans = part(sink_bodies[i], 1, 0);
+        is_int(otlp_count(resource_spans, 2), 1, "each has one scope");
+        is_str(text(part(part(resource_spans, 2, 0), 1, 0), 1), i < 2 ? "first" : "second",
+               "its own");
+        ok(sink_bodies[i].size <= 4096, "and is not too large");
+    }
+    sink_close("split");
+}
+
 int main(void) {
     test_buffer();
     test_own_keys();
     test_references();
     test_room();
+    test_no_room();
+    test_processors();
+    test_nested_large();
+    test_split();
     return done_testing();
 }

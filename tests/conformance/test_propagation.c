@@ -497,6 +497,10 @@ static void test_repeated_traceparent(void) {
     is_str(tracestate_of(&context), "", "WP-17 and the tracestate is not read");
     hotel_context_release(&context);
     is_int(rejected(), 1, "WP-15 and counted");
+    list[2].value = VALID "-more";
+    context = received(&p, list, 3);
+    ok(!hotel_is_valid(&context.span.context), "WP-15 so are two where one goes on");
+    hotel_context_release(&context);
     list[2].value = "  " VALID "\t";
     context = received(&p, list, 3);
     is_str(traceparent_of(&context), VALID, "WP-15 two that are equal are one");

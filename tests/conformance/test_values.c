@@ -629,6 +629,43 @@ static void test_depth(void) {
     }
 }
 
+/* ---- Extremes ------------------------------------------------------------------------------- */
+
+/* A value that holds itself 2^levels times over. */
+static hotel_value multiplied(hotel_value *room, unsigned levels) {
+    unsigned i;
+    room[0] = room[1] = hotel_of_str("self");
+    for (i = 1; i < levels; i++) {
+        room[2 * i] = room[2 * i + 1] = hotel_of_array(&room[2 * i - 2], 2);
+    }
+    return hotel_of_array(&room[2 * levels - 2], 2);
+}
+
+/* What no span can hold goes alone, at once, and leaves nothing half written. */
+static void test_too_large(void) {
+    static hotel_value room[2 * 60];
+    static const place some[] = {IN_ONE_CALL, BESIDE, IN_EVENT, IN_LINK, IN_SCOPE, IN_RESOURCE};
+    hotel_attr list[5];
+    size_t i;
+    list[0] = hotel_int("before", 1);
+    list[1] = hotel_attrn("multiplied", 10, multiplied(room, 60));
+    list[2] = hotel_int("between", 2);
+    list[3] = hotel_bytes("all memory", room, SIZE_MAX); /* of which nothing is read */
+    list[4] = hotel_int("after", 3);
+    for (i = 0; i < COUNT(some); i++) {
+        place at = some[i];
+        const char *name = places[at].name;
+        otlp_bytes got = put(at, NULL, list, COUNT(list));
+        is_int(count_in(at, got), 3, "SP-31 %s: what is too large goes alone", name);
+        ok(is_in(at, got, "before") && is_in(at, got, "between") && is_in(at, got, "after"),
+           "SP-31 %s: the others stay", name);
+        if (!places[at].exempt) {
+            is_int(dropped_in(at, got), 2, "SP-85 %s: it is counted", name);
+        }
+        sink_close(name);
+    }
+}
+
 int main(void) {
     test_kinds();
     test_keys();
@@ -641,5 +678,6 @@ int main(void) {
     check_items(65535, 130);
     test_length();
     test_depth();
+    test_too_large();
     return done_testing();
 }

@@ -606,6 +606,23 @@ static void test_server_text(void) {
     end_single(&s, "server text");
 }
 
+/* A host without standard input: its number stays free for what the host opens next. */
+static void test_closed_standard_input(void) {
+    hotel_destination to = destination("http://127.0.0.1:1");
+    hotel_config config = test_config(&to, 1);
+    int saved = dup(0);
+    (void)close(0);
+    is_int(hotel_init(&config), HOTEL_OK, "init without standard input");
+    open_books();
+    is_int(fcntl(0, F_GETFD), -1, "no descriptor of the library is 0");
+    end_spans(1);
+    is_int(hotel_flush(50), HOTEL_ERR_TIMEOUT, "nobody listens");
+    is_int(fcntl(0, F_GETFD), -1, "nor after an attempt to connect");
+    (void)hotel_shutdown(100);
+    check_books("without standard input");
+    if (saved >= 0 && (dup2(saved, 0) != 0 || close(saved) != 0)) abort();
+}
+
 int main(void) {
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     test_first_request();
@@ -623,5 +640,6 @@ int main(void) {
     test_shutdown_is_bounded();
     test_dead_beside_live();
     test_server_text();
+    test_closed_standard_input();
     return done_testing();
 }

@@ -806,6 +806,7 @@ static void test_odd_values(void) {
     hotel_value deep[100], broken;
     hotel_span span;
     uint64_t before;
+    hotel_attr list[4];
     size_t i;
     begin(NULL);
     span = hotel_start("odd");
@@ -823,6 +824,12 @@ static void test_odd_values(void) {
     broken = hotel_of_str("x");
     broken.as.string = NULL;
     hotel_set_attr(&span, hotel_attrn("null text", 9, broken));
+    /* In a list: what has a size and no key is nobody's twin. */
+    list[0] = list[3] = hotel_str("twins", "text");
+    list[1] = list[2] = hotel_str("other", "text");
+    list[2].key = NULL;
+    hotel_add_event_with(&span, "keyless", list[0], list[1], list[2], list[3]);
+    hotel_set_map(&span, "keyless", list, COUNT(list));
     hotel_end_at(&span, 1);
     span = hotel_start_as("ends before it starts", HOTEL_SERVER);
     hotel_end_at(&span, 1);

@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * tracestate on the first line, then a key and a value to set. The canonical form is compared with
- * that of a parser made of the grammar; editing obeys the laws of a list.
+ * that of a parser made of the grammar; editing obeys the laws of a list, and so do thresholds in
+ * the member ot.
  */
 #include "fuzz.h"
 
@@ -189,6 +190,102 @@ static void check_shrink(char *state, size_t size, size_t max_size) {
     FUZZ_CHECK(memcmp(state, want, want_size) == 0);
 }
 
+/* A sub-key of ot by the grammar, at the start of the text; its size, 0 if it breaks it. */
+static size_t sub_key(const char *text, size_t size, size_t *key_size) {
+    size_t i = 0;
+    while (i < size && ((text[i] >= 'a' && text[i] <= 'z') ||
+                        (i > 0 && text[i] >= '0' && text[i] <= '9'))) {
+        i++;
+    }
+    *key_size = i;
+    if (i == 0 || i == size || text[i] != ':') return 0;
+    for (i++; i < size && text[i] != ';'; i++) {
+        char c = text[i];
+        bool good = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                    c == '.' || c == '_' || c == '-';
+        if (!good) return 0;
+    }
+    return i;
+}
+
+/* SM-13: the value of ot without th, joined again; false if it is malformed. */
+static bool without_th(const char *text, size_t size, char *out, size_t *out_size) {
+    size_t at = 0, key_size, used = 0;
+    *out_size = 0;
+    if (size == 0) return true;
+    while (true) {
+        size_t pair = sub_key(text + at, size - at, &key_size);
+        if (pair == 0) return false;
+        if (key_size != 2 || memcmp(text + at, "th", 2) != 0) {
+            if (used > 0) out[used++] = ';';
+            memcpy(out + used, text + at, pair);
+            used += pair;
+        }
+        at += pair;
+        if (at == size) break;
+        at++;
+    }
+    *out_size = used;
+    return true;
+}
+
+/* A threshold survives its text, which has no zero at its end. */
+static size_t check_format(uint64_t th, char text[17]) {
+    hoteli_ot ot;
+    size_t size;
+    memcpy(text, "th:", 3);
+    size = 3 + hoteli_ot_format_th(th, text + 3);
+    FUZZ_CHECK(size >= 4 && size <= 17 && (size == 4 || text[size - 1] != '0'));
+    FUZZ_CHECK(hoteli_ot_parse(text, size, &ot) && ot.has_th && ot.th == th && !ot.has_rv);
+    return size;
+}
+
+/* SM-13, SM-14: the other sub-keys stay behind th, the other members behind ot; what would be too
+   long, or the same, is not done. */
+static void check_threshold(const char *state, size_t size, uint64_t th, bool remove) {
+    char out[2 * CAPACITY], want[2 * CAPACITY], rest[256], value[512], text[17];
+    const char *old = NULL;
+    size_t old_size = 0, out_size = 0, rest_size, text_size, value_size = 0, want_size;
+    bool found, good = false, changed, expected;
+    hoteli_ot before, after;
+    text_size = check_format(th, text);
+    found = hoteli_tracestate_get(state, size, "ot", 2, &old, &old_size);
+    if (!without_th(found ? old : "", old_size, rest, &rest_size)) rest_size = 0;
+    before = hoteli_tracestate_ot(state, size);
+    if (!remove) {
+        memcpy(value, text, text_size);
+        value_size = text_size;
+        if (rest_size > 0) value[value_size++] = ';';
+    }
+    memcpy(value + value_size, rest, rest_size);
+    value_size += rest_size;
+    expected = value_size <= 256 && !(!remove && before.has_th && before.th == th) &&
+               !(value_size == old_size && (old_size == 0 || memcmp(value, old, old_size) == 0));
+    changed = hoteli_tracestate_put_th(state, size, remove ? NULL : &th, out, sizeof out,
+                                       &out_size);
+    FUZZ_CHECK(changed == expected);
+    if (!changed) return;
+    want_size = hoteli_tracestate_set(state, size, "ot", 2, value_size > 0 ? value : NULL,
+                                      value_size, want, sizeof want, &good);
+    FUZZ_CHECK(good && out_size == want_size && memcmp(out, want, want_size) == 0);
+    after = hoteli_tracestate_ot(out, out_size);
+    FUZZ_CHECK(after.has_th == !remove && after.th == (remove ? 0 : th));
+    FUZZ_CHECK(after.has_rv == before.has_rv && after.rv == before.rv);
+    check_canonical(out, out_size);
+    FUZZ_CHECK(out_size == 0 || !hoteli_tracestate_put_th(state, size, remove ? NULL : &th, want,
+                                                          out_size - 1, &want_size));
+}
+
+/* A threshold out of any bytes, often with zeros at its end. */
+static uint64_t threshold_of(const member *edit) {
+    uint64_t th = 0;
+    size_t i;
+    for (i = 0; i < edit->key_size && i < 7; i++) {
+        th |= (uint64_t)(uint8_t)edit->key[i] << (48 - 8 * i);
+    }
+    return th;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const char *cursor = (const char *)data, *end = cursor + size, *line;
     size_t line_size, state_size, max_size;
@@ -203,6 +300,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_set(state, state_size, &edit);
     edit.value = NULL;
     check_set(state, state_size, &edit);
+    check_threshold(state, state_size, threshold_of(&edit), false);
+    check_threshold(state, state_size, 0, true);
     for (max_size = state_size; max_size > 0; max_size /= 2) {
         memcpy(copy, state, state_size);
         check_shrink(copy, state_size, max_size);

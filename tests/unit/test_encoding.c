@@ -180,6 +180,9 @@ static void test_same_text(void) {
     same(BYTES("\xff"), BYTES("\xfe"), true);
     same(BYTES("\xff"), BYTES("\xef\xbf\xbd"), true);
     same(BYTES("a\xff"), BYTES("a\xff"), true);
+    ok(!hoteli_same_text(NULL, 0, "a", 1) && !hoteli_same_text("a", 1, NULL, 0) &&
+           !hoteli_same_text(NULL, 0, NULL, 0),
+       "SP-41 what is no text at all is like nothing");
     same(BYTES("a\xff"), BYTES("b\xff"), false);
     same(BYTES("a\xff"), BYTES("a"), false);
     same(BYTES("a\xff"), BYTES("a\xff" "b"), false);
@@ -240,6 +243,11 @@ static void test_many_keys(void) {
     }
     ok(num == DISTINCT && num_wrong == 0, "of a longer list the first %d entries count",
        (int)HOTELI_MAX_ENTRIES);
+    list[0] = hotel_int(NULL, 0);
+    list[1] = list[2] = hotel_int("twice", 1);
+    hoteli_unique_start(&u, list, 3);
+    ok((a = hoteli_unique_next(&u)) == &list[2] && hoteli_unique_next(&u) == NULL,
+       "SP-33 entries without a key are passed over");
     hoteli_unique_start(&u, NULL, 3);
     ok(hoteli_unique_next(&u) == NULL, "of a NULL list none");
 }

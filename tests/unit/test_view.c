@@ -510,6 +510,31 @@ static void test_parts(void) {
        "EX-01 half a span");
 }
 
+/* Messages without a byte have every member at its default. */
+static void test_empty(void) {
+    message span = empty_message(), request;
+    hotel_span_view view;
+    hotel_event_view event;
+    hotel_link_view link;
+    put_bytes(&span, 1, trace_id, 16);
+    put_bytes(&span, 2, span_id, 8);
+    put(&span, 11, empty_message());
+    put(&span, 13, empty_message());
+    put(&span, 15, empty_message());
+    request = request_of(span);
+    view = only_span(&request);
+    is_int(view.status, HOTEL_STATUS_UNSET, "EX-01 an empty status is unset");
+    ok(!hotel_next_attr(&view.attributes, NULL) && !hotel_next_event(&view.events, NULL) &&
+           !hotel_next_link(&view.links, NULL),
+       "EX-01 there must be a place to read to");
+    ok(hotel_next_event(&view.events, &event) && event.time_ns == 0 && event.name.size == 0 &&
+           event.num_attributes == 0,
+       "EX-01 an empty event");
+    ok(hotel_next_link(&view.links, &link) && !hotel_is_valid(&link.context) &&
+           link.num_attributes == 0,
+       "EX-01 an empty link");
+}
+
 int main(void) {
     test_span();
     test_event_and_link();
@@ -520,5 +545,6 @@ int main(void) {
     test_malformed();
     test_arguments();
     test_parts();
+    test_empty();
     return done_testing();
 }
