@@ -4806,7 +4806,7 @@ typedef struct hoteli_provider {
     uint32_t sampler; /* HOTEL_SAMPLER_*; _CUSTOM: ask the first of samplers */
     uint32_t default_scope;
     uint32_t waits;   /* destinations, as bits, that hotel_end waits for */
-    uint32_t hooks;   /* HOTELI_ON_START and so on: what the processors have */
+    uint32_t hooks;   /* HOTELI_ON_START and so on: what a span has to stop for */
     hotel_limits limits;
     hotel_clock clock;
     hotel_id_generator id_generator;
@@ -4829,7 +4829,7 @@ typedef struct hoteli_provider {
 } hoteli_provider;
 
 enum { HOTELI_REMOTE_SAMPLED, HOTELI_REMOTE_NOT, HOTELI_LOCAL_SAMPLED, HOTELI_LOCAL_NOT };
-enum { HOTELI_ON_START = 1, HOTELI_ON_ENDING = 2, HOTELI_ON_END = 4 };
+enum { HOTELI_ON_START = 1, HOTELI_ON_ENDING = 2, HOTELI_ON_END = 4, HOTELI_WAITS = 8 };
 enum { HOTELI_RUNS = 0, HOTELI_ASKED, HOTELI_OVER };
 
 /* ==== [SECTION 28] STATE =================================================================== */
@@ -6745,6 +6745,7 @@ static HOTELI_COLD bool hoteli_processed(const hoteli_provider *p, hoteli_record
 /* Hands an ended span over; nobody else is inside any more. */
 static void hoteli_publish(hoteli_record *record, uint32_t index) {
     const hoteli_provider *p = hoteli_provider_of(record);
+    const uint32_t hooks = HOTELI_GET(p->hooks);
     hoteli_shard *shard = &hoteli_g.shards[hoteli_t.shard & hoteli_g.shard_mask];
     uintptr_t head, next, step = HOTELI_GET(hoteli_g.wake_step);
     uint32_t further;
@@ -6754,7 +6755,7 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
         hoteli_splice(&w);
         hoteli_writer_save(&w);
     }
-    if (HOTELI_UNLIKELY((p->hooks & HOTELI_ON_END) ||
+    if (HOTELI_UNLIKELY((hooks & HOTELI_ON_END) ||
                         !(record->trace_flags & HOTEL_FLAG_SAMPLED)) &&
         !hoteli_processed(p, record, index))
         return;
@@ -6767,7 +6768,7 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
     if (((next >> HOTELI_INDEX_BITS) & (step - 1)) != 0) step = 0;
     if (HOTELI_UNLIKELY(step + further)) hoteli_wake_check(step + further);
     if (HOTELI_UNLIKELY(__atomic_load_n(&hoteli_g.closed.bits, __ATOMIC_SEQ_CST))) hoteli_late();
-    else if (HOTELI_UNLIKELY(p->waits)) hoteli_wait_exported(p->waits);
+    else if (HOTELI_UNLIKELY(hooks & HOTELI_WAITS)) hoteli_wait_exported(p->waits);
 }
 
 static inline void hoteli_leave(hoteli_writer *w) {
@@ -6820,6 +6821,8 @@ static HOTELI_COLD bool hoteli_run_ending_hooks(const hotel_span *span, uint64_t
 static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
     hoteli_record *record;
     uintptr_t state, next;
+    uint64_t ticks;
+    uint64_t (*now_ns_fn)(void *);
     bool given = true;
     if (!span || !span->record || span->epoch != hoteli_epoch() ||
         HOTELI_UNLIKELY(span->record > hoteli_g.num_chunks))
@@ -6828,6 +6831,7 @@ static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
         !hoteli_run_ending_hooks(span, &time_ns, &given))
         return;
     record = hoteli_record_at(span->record);
+    ticks = hoteli_ticks(); /* before the exchange, beside which it costs nothing */
     state = hoteli_load(&record->chunk.state);
     do {
         if (HOTELI_UNLIKELY((uint32_t)(state >> HOTELI_GENERATION_SHIFT) != span->generation ||
@@ -6836,7 +6840,11 @@ static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
         /* Nobody inside: ended keeps everybody out, so there is no need to enter. */
         next = (state & HOTELI_COUNT) ? (state | HOTELI_ENDED) + 1 : state | HOTELI_ENDED;
     } while (!hoteli_cas(&record->chunk.state, &state, next));
-    if (HOTELI_LIKELY(!time_ns)) time_ns = hoteli_now_stamp(hoteli_provider_of(record), &given);
+    now_ns_fn = HOTELI_GET(hoteli_provider_of(record)->clock.now_ns_fn);
+    if (HOTELI_LIKELY(!time_ns)) {
+        given = now_ns_fn != NULL;
+        time_ns = given ? now_ns_fn(HOTELI_GET(hoteli_provider_of(record)->clock.user_data)) : ticks;
+    }
     record->end = time_ns;
     record->end_given = given;
     if ((state & HOTELI_COUNT) && (hoteli_sub(&record->chunk.state, 1) & HOTELI_COUNT) != 1) return;
@@ -11539,6 +11547,7 @@ static void hoteli_publish_destinations(hoteli_setup *s) {
     hoteli_g.num_configured += s->num_planned;
     HOTELI_SET(hoteli_g.drain_delay_ms, s->drain_delay_ms);
     HOTELI_SET(s->provider->waits, waits);
+    if (waits) HOTELI_SET(s->provider->hooks, s->provider->hooks | HOTELI_WAITS);
     __atomic_store_n(&hoteli_g.num_destinations, first + s->num_drafts, __ATOMIC_RELEASE);
 }
 
