@@ -6843,7 +6843,8 @@ static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
     now_ns_fn = HOTELI_GET(hoteli_provider_of(record)->clock.now_ns_fn);
     if (HOTELI_LIKELY(!time_ns)) {
         given = now_ns_fn != NULL;
-        time_ns = given ? now_ns_fn(HOTELI_GET(hoteli_provider_of(record)->clock.user_data)) : ticks;
+        time_ns = given ? now_ns_fn(HOTELI_GET(hoteli_provider_of(record)->clock.user_data))
+                        : ticks;
     }
     record->end = time_ns;
     record->end_given = given;
