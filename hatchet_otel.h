@@ -37,6 +37,7 @@ HATCHET_OTEL_STATIC           a private copy: every function static, nothing for
 HATCHET_OTEL_DISABLE          no tracing: every function is an empty inline one, no code remains
 HATCHET_OTEL_CHUNK_BYTES      bytes of an arena chunk, a power of two from 256; default 512
 HATCHET_OTEL_MAX_ATTACHED     contexts attached at once on a thread, 80 bytes each; default 32
+HATCHET_OTEL_MAX_PROVIDERS    tracer providers at once, 1.5 KiB each: 1, 2, 4 or 8; default 4
 HATCHET_OTEL_ZLIB             gzip for requests; link with -lz. Without it zlib.h is never included
 
 No option changes a public type; hotel_init checks that caller and implementation agree.
@@ -921,9 +922,9 @@ HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms);
 HOTEL_API hotel_result hotel_release(void);
 
 /* Starts a further tracer provider with its own resource, sampler, limits, clock, ID generator,
-   processors and destinations (TR-01); at most 4 in all. What belongs to the process is ignored in
-   its configuration: arena_bytes, no_threads, allocator, log. memory is for its set-up only.
-   hotel_init comes first; hotel_shutdown shuts it down too. Get tracers by
+   processors and destinations (TR-01); at most HATCHET_OTEL_MAX_PROVIDERS in all. What belongs to
+   the process is ignored in its configuration: arena_bytes, no_threads, allocator, log. memory is
+   for its set-up only. hotel_init comes first; hotel_shutdown shuts it down too. Get tracers by
    hotel_tracer_config.provider. Results as of hotel_init. threads: any. */
 HOTEL_API hotel_result hotel_provider_start(const hotel_config *config, hotel_provider *out);
 
@@ -2374,6 +2375,14 @@ extern "C" {
 #endif
 #if HATCHET_OTEL_MAX_ATTACHED < 1 || HATCHET_OTEL_MAX_ATTACHED > 1024
 #error "HATCHET_OTEL_MAX_ATTACHED must be from 1 to 1024"
+#endif
+/* Providers have their places from the start. */
+#ifndef HATCHET_OTEL_MAX_PROVIDERS
+#define HATCHET_OTEL_MAX_PROVIDERS 4
+#endif
+#if HATCHET_OTEL_MAX_PROVIDERS != 1 && HATCHET_OTEL_MAX_PROVIDERS != 2 && \
+    HATCHET_OTEL_MAX_PROVIDERS != 4 && HATCHET_OTEL_MAX_PROVIDERS != 8
+#error "HATCHET_OTEL_MAX_PROVIDERS must be 1, 2, 4 or 8"
 #endif
 
 #define HOTELI_LIKELY(x) __builtin_expect(!!(x), 1)
@@ -4474,7 +4483,7 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
 #define HOTELI_MAX_SCOPES 64
 #define HOTELI_MAX_DESTINATIONS 16   /* of all providers */
 #define HOTELI_MAX_OF_PROVIDER 4     /* destinations, processors */
-#define HOTELI_MAX_PROVIDERS 4       /* a power of two */
+#define HOTELI_MAX_PROVIDERS HATCHET_OTEL_MAX_PROVIDERS
 #define HOTELI_MAX_SAMPLERS 12       /* in the tree of one provider */
 #define HOTELI_SIMPLE_WAIT_MS 30000u /* longest that hotel_end waits for a simple destination */
 #define HOTELI_MAX_INFLIGHT 8
