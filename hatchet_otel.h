@@ -152,8 +152,8 @@ THREADS, FORK, SIGNALS, EXIT
 
 Every function may be called by any thread, and several threads may use one span. The span calls
 may be used in signal handlers, for which an alternate stack of 8 KiB suffices. After fork the
-child records and delivers its own spans with its first use of the library, and its parent's spans
-stay valid as parents; spans that were open at the fork belong to the parent. A child that was
+child records and delivers its own spans with its first use of the library, which must not be in
+a signal handler, and its parent's spans stay valid as parents; spans that were open at the fork belong to the parent. A child that was
 forked while another thread was in hotel_init, hotel_shutdown or hotel_release begins as if never
 started. No call is a cancellation point; a thread that is cancelled asynchronously loses the span
 it works on. The library installs no signal handler, raises no SIGPIPE, prints nothing and does
