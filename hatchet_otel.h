@@ -889,7 +889,8 @@ typedef struct hotel_config {
 /* Starts the library: reads configuration and environment, sets up the arena, the destinations
    and (unless no_threads) the exporter's thread. config NULL: all defaults. Copies what it is
    given. Starts every destination that is valid and returns the first error; without a valid
-   destination it still records, and drops at export. HOTEL_ERR_RUNNING when started already.
+   destination it still records, and drops at export. HOTEL_ERR_RUNNING when started already, or
+   when a processor of before has not returned.
    After hotel_shutdown it may be called again; the arena stays as it is until hotel_release.
    threads: any, one at a time wins. */
 #define hotel_init(...) \
@@ -4724,7 +4725,7 @@ typedef struct hoteli_destination {
     hotel_transport transport;
     bool builtin;
     bool exports;        /* batches go to exporter, not over a connection */
-    bool shut;           /* its shutdown_fn was called */
+    bool shut;           /* its exporter has had its last call */
     bool gzip;
     hotel_exporter exporter;
 #if defined(HATCHET_OTEL_ZLIB)
@@ -4801,7 +4802,8 @@ typedef struct hoteli_provider {
     uint32_t sampler; /* HOTEL_SAMPLER_*; _CUSTOM: ask the first of samplers */
     uint32_t default_scope;
     uint32_t waits;   /* destinations, as bits, that hotel_end waits for */
-    uint32_t hooks;   /* HOTELI_ON_START and so on: what the processors have */
+    uint32_t hooks;   /* HOTELI_ON_START and so on: what the processors have; 0 when shut down */
+    hoteli_word inside; /* threads that are in them */
     hotel_limits limits;
     hotel_clock clock;
     hotel_id_generator id_generator;
@@ -4824,7 +4826,7 @@ typedef struct hoteli_provider {
 } hoteli_provider;
 
 enum { HOTELI_REMOTE_SAMPLED, HOTELI_REMOTE_NOT, HOTELI_LOCAL_SAMPLED, HOTELI_LOCAL_NOT };
-enum { HOTELI_ON_START = 1, HOTELI_ON_ENDING = 2, HOTELI_ON_END = 4 };
+enum { HOTELI_ON_START = 1, HOTELI_ON_ENDING = 2, HOTELI_ON_END = 4, HOTELI_ON_FLUSH = 8 };
 enum { HOTELI_RUNS = 0, HOTELI_ASKED, HOTELI_OVER };
 
 /* ==== [SECTION 28] STATE =================================================================== */
@@ -4921,7 +4923,8 @@ static struct hoteli_state {
     int64_t next_ms;        /* the last turn: when the next one is due */
     bool stopping;
     int64_t stop_ms;
-    uint32_t stop_mask;     /* destinations that its last flush is for */
+    uint32_t stop_ticket;   /* of its last flush */
+    uint32_t stop_mask;     /* destinations that this is for */
 } hoteli_g;
 
 static __thread hoteli_thread hoteli_t;
@@ -4934,6 +4937,29 @@ static void hoteli_loud(void) {
 static inline uint32_t hoteli_epoch(void) {
     const uint32_t *epoch = __atomic_load_n(&hoteli_g.epoch, __ATOMIC_ACQUIRE);
     return epoch ? __atomic_load_n(epoch, __ATOMIC_RELAXED) : 0;
+}
+
+/* Before a thread calls processors, which see no spans meanwhile and are not cancelled. false: they
+   are shut down, or have no such function. A number that is up keeps what they look at. */
+static HOTELI_COLD bool hoteli_hooks_enter(hoteli_provider *p, uint32_t which, int *cancel) {
+    *cancel = hoteli_cancel_hold();
+    (void)__atomic_add_fetch(&p->inside.bits, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&p->hooks, __ATOMIC_SEQ_CST) & which) {
+        hoteli_t.quiet++;
+        return true;
+    }
+    (void)hoteli_sub(&p->inside, 1);
+    hoteli_cancel_back(*cancel);
+    return false;
+}
+
+/* In a child that was forked inside nobody had entered. */
+static HOTELI_COLD void hoteli_hooks_leave(hoteli_provider *p, int cancel) {
+    if (hoteli_t.quiet) {
+        hoteli_t.quiet--;
+        (void)hoteli_sub(&p->inside, 1);
+    }
+    hoteli_cancel_back(cancel);
 }
 
 static inline const hoteli_provider *hoteli_provider_of(const hoteli_record *record) {
@@ -6743,7 +6769,7 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
 /* What processors see of a finished span. A span that is not sampled goes no further; false. */
 static HOTELI_COLD bool hoteli_processed(const hoteli_provider *p, hoteli_record *record,
                                          uint32_t index) {
-    if (p->hooks & HOTELI_ON_END) hoteli_run_end_hooks(record->provider, record);
+    if (HOTELI_GET(p->hooks) & HOTELI_ON_END) hoteli_run_end_hooks(record->provider, record);
     if (record->trace_flags & HOTEL_FLAG_SAMPLED) return true;
     hoteli_count(&hoteli_g.record_only, 1);
     hoteli_record_free(index);
@@ -6762,7 +6788,7 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
         hoteli_splice(&w);
         hoteli_writer_save(&w);
     }
-    if (HOTELI_UNLIKELY((p->hooks & HOTELI_ON_END) ||
+    if (HOTELI_UNLIKELY((HOTELI_GET(p->hooks) & HOTELI_ON_END) ||
                         !(record->trace_flags & HOTEL_FLAG_SAMPLED)) &&
         !hoteli_processed(p, record, index))
         return;
@@ -6806,22 +6832,22 @@ static inline bool hoteli_begin(const hotel_span *span, hoteli_writer *w) {
    somebody else ends the span already, or it is over. */
 static HOTELI_COLD bool hoteli_run_ending_hooks(const hotel_span *span, uint64_t *time_ns,
                                                 bool *given) {
-    const hoteli_provider *p;
+    hoteli_provider *p;
     hoteli_writer w;
-    bool first = true;
+    bool hooked, first = true;
     uint32_t i;
+    int cancel;
     if (!hoteli_begin(span, &w)) return false;
-    p = hoteli_provider_of(w.record);
-    if (p->hooks & HOTELI_ON_ENDING)
-        first = !__atomic_exchange_n(&w.record->ending, (uint8_t)1, __ATOMIC_ACQ_REL);
+    p = &hoteli_g.providers[w.record->provider & (HOTELI_MAX_PROVIDERS - 1)];
+    hooked = (HOTELI_GET(p->hooks) & HOTELI_ON_ENDING) != 0;
+    if (hooked) first = !__atomic_exchange_n(&w.record->ending, (uint8_t)1, __ATOMIC_ACQ_REL);
     hoteli_leave(&w);
-    if (!first || !(p->hooks & HOTELI_ON_ENDING)) return first;
+    if (!first || !hooked || !hoteli_hooks_enter(p, HOTELI_ON_ENDING, &cancel)) return first;
     if (!*time_ns) *time_ns = hoteli_now_stamp(p, given);
-    hoteli_t.quiet++;
     for (i = 0; i < p->num_processors; i++)
         if (p->processors[i].on_ending_fn)
             p->processors[i].on_ending_fn(span, p->processors[i].user_data);
-    hoteli_loud();
+    hoteli_hooks_leave(p, cancel);
     return true;
 }
 
@@ -7875,18 +7901,20 @@ static HOTELI_COLD void hoteli_sampler_state(hoteli_record *r, hotel_span *span,
     r->trace_state = span->context.trace_state = state;
 }
 
-static HOTELI_COLD void hoteli_run_start_hooks(const hoteli_provider *p, const hotel_span *span,
+static HOTELI_COLD void hoteli_run_start_hooks(uint32_t provider, const hotel_span *span,
                                                const hotel_context *context, bool root) {
+    hoteli_provider *p = &hoteli_g.providers[provider];
     hotel_context parent;
     uint32_t i;
+    int cancel;
+    if (!hoteli_hooks_enter(p, HOTELI_ON_START, &cancel)) return;
     if (context) parent = *context;
     else memset(&parent, 0, sizeof parent);
     if (root) memset(&parent.span, 0, sizeof parent.span);
-    hoteli_t.quiet++;
     for (i = 0; i < p->num_processors; i++)
         if (p->processors[i].on_start_fn)
             p->processors[i].on_start_fn(span, &parent, p->processors[i].user_data);
-    hoteli_loud();
+    hoteli_hooks_leave(p, cancel);
 }
 
 /* What is left when no chunk is free: the parent, so that the tree stays connected, or a root that
@@ -7954,8 +7982,8 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     if (HOTELI_UNLIKELY(answer.state != HOTELI_STATE_KEPT))
         hoteli_sampler_state(r, &span, &answer);
     hoteli_record_open(&span, name, name_size, o, &answer);
-    if (HOTELI_UNLIKELY(p->hooks & HOTELI_ON_START))
-        hoteli_run_start_hooks(p, &span, context, !parent);
+    if (HOTELI_UNLIKELY(HOTELI_GET(p->hooks) & HOTELI_ON_START))
+        hoteli_run_start_hooks(provider, &span, context, !parent);
     return span;
 }
 
@@ -8256,8 +8284,19 @@ static bool hoteli_pool_enter(hoteli_provider *p) {
 }
 
 static void hoteli_pool_leave(hoteli_provider *p) {
+    if (!hoteli_t.pooled) return; /* in a child that was forked inside */
     hoteli_t.pooled = false;
     hoteli_flag_store(&p->pool_busy, 0);
+}
+
+/* In a fork child: of the threads that were in processors none is here. */
+static void hoteli_hooks_forked(void) {
+    uint32_t i;
+    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
+        hoteli_store(&hoteli_g.providers[i].inside, 0);
+        hoteli_flag_store(&hoteli_g.providers[i].pool_busy, 0);
+    }
+    hoteli_t.pooled = false;
 }
 
 /* Encodes the span with that space, and shows it to those who want to see it. */
@@ -8286,8 +8325,7 @@ static hoteli_anchor hoteli_anchor_here(void) {
     return anchor;
 }
 
-static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *record) {
-    hoteli_provider *p = &hoteli_g.providers[provider];
+static HOTELI_COLD void hoteli_encode_for_hooks(hoteli_provider *p, hoteli_record *record) {
     uint32_t scope = hoteli_g.scopes[record->scope].block.index;
     size_t scope_size = hoteli_block_at(scope)->size; /* at most HOTELI_SCOPE_SIZE */
     hoteli_anchor anchor = hoteli_anchor_here();
@@ -8317,11 +8355,17 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
         scratch.bytes[1] = p->pool + room;
         encoded = p->pool + 2 * room;
     }
-    hoteli_t.quiet++;
     hoteli_view_start(&v, record, &scratch, &anchor);
     hoteli_show(p, &v, &stage, scope_size, encoded);
-    hoteli_loud();
     if (pooled) hoteli_pool_leave(p);
+}
+
+static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *record) {
+    hoteli_provider *p = &hoteli_g.providers[provider & (HOTELI_MAX_PROVIDERS - 1)];
+    int cancel;
+    if (!hoteli_hooks_enter(p, HOTELI_ON_END, &cancel)) return;
+    hoteli_encode_for_hooks(p, record);
+    hoteli_hooks_leave(p, cancel);
 }
 
 /* ==== [SECTION 39] SOCKETS ================================================================= */
@@ -8952,6 +8996,7 @@ static void hoteli_hand_over(hoteli_request *r, const hoteli_batch *from, const 
 
 static void hoteli_exporter_flush(hoteli_destination *d, uint32_t timeout_ms) {
     hotel_result result = HOTEL_OK;
+    if (d->shut) return;
     hoteli_t.quiet++;
     if (d->exporter.flush_fn) result = d->exporter.flush_fn(timeout_ms, d->exporter.user_data);
     hoteli_loud();
@@ -8961,10 +9006,11 @@ static void hoteli_exporter_flush(hoteli_destination *d, uint32_t timeout_ms) {
 /* Its last call of all (BSP-18). */
 static void hoteli_exporter_shutdown(hoteli_destination *d, uint32_t timeout_ms) {
     hotel_result result = HOTEL_OK;
-    if (d->shut || !d->exporter.shutdown_fn) return;
+    if (d->shut) return;
     d->shut = true;
     hoteli_t.quiet++;
-    result = d->exporter.shutdown_fn(timeout_ms, d->exporter.user_data);
+    if (d->exporter.shutdown_fn)
+        result = d->exporter.shutdown_fn(timeout_ms, d->exporter.user_data);
     hoteli_loud();
     if (result != HOTEL_OK) hoteli_count(&d->books.flush_failures, 1);
 }
@@ -9583,7 +9629,7 @@ static bool hoteli_stop_now(void) {
     stop = hoteli_g.stopping;
     limit = hoteli_g.stop_ms;
     stop = stop && (hoteli_now_ms() >= limit ||
-                    (hoteli_flush_reached(hoteli_g.flush_asked, hoteli_g.stop_mask) &&
+                    (hoteli_flush_reached(hoteli_g.stop_ticket, hoteli_g.stop_mask) &&
                      hoteli_all_idle()));
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     return stop;
@@ -10218,6 +10264,7 @@ typedef struct hoteli_setup {
     uint32_t num_drafts;
     uint32_t num_planned; /* valid or not */
     uint32_t drain_delay_ms;
+    uint32_t hooks; /* of its processors, told when there is what they look at */
     hotel_destination by_environment[2];
     hotel_exporter console;
     const char *service;
@@ -10858,7 +10905,7 @@ static size_t hoteli_setup_bytes(const hoteli_setup *s) {
     size_t total = 48, count = hoteli_resource_count(s);
     uint32_t i, dropped = 0;
     if (!s->index) total += 2 * (size_t)hoteli_g.max_span_bytes + HOTELI_STATE_SIZE;
-    if (s->provider->hooks & HOTELI_ON_END) total += hoteli_pool_size(hoteli_g.max_span_bytes) + 16;
+    if (s->hooks & HOTELI_ON_END) total += hoteli_pool_size(hoteli_g.max_span_bytes) + 16;
     for (i = 0; i < s->num_drafts; i++) {
         const hoteli_destination *d = &s->drafts[i];
         size_t request = sizeof(hoteli_request) + (d->capacity + 16) * (d->gzip ? 2 : 1) + 16;
@@ -11257,8 +11304,9 @@ static void hoteli_say_composable(hoteli_text *text, const hoteli_sampler *list,
         hoteli_say(text, "ComposableAnnotating{");
         hoteli_say_composable(text, list, sampler->root);
         for (i = 0; sampler->attributes && i < sampler->num_attributes; i++) {
+            const hotel_attr *a = &sampler->attributes[i];
             hoteli_say(text, ",");
-            hoteli_say(text, sampler->attributes[i].key);
+            if (a->key) hoteli_say_n(text, a->key, a->key_size);
         }
         hoteli_say(text, "}");
         break;
@@ -11397,9 +11445,10 @@ static void hoteli_plan_processors(hoteli_setup *s) {
         if (c->processors[i].on_start_fn) hooks |= HOTELI_ON_START;
         if (c->processors[i].on_ending_fn) hooks |= HOTELI_ON_ENDING;
         if (c->processors[i].on_end_fn) hooks |= HOTELI_ON_END;
+        if (c->processors[i].flush_fn) hooks |= HOTELI_ON_FLUSH;
     }
     p->num_processors = (uint32_t)count;
-    HOTELI_SET(p->hooks, hooks);
+    s->hooks = hooks;
     if (hooks & HOTELI_ON_ENDING) HOTELI_SET(hoteli_g.ending_hooks, true);
 }
 
@@ -11624,6 +11673,7 @@ static void hoteli_fork_child(void) {
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, 0u, __ATOMIC_RELAXED);
     hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_t.quiet = 0; /* it may have been made inside a callback */
+    hoteli_hooks_forked();
     hoteli_flag_store(&hoteli_g.propagator_lock, 0);
     /* Later these numbers may belong to files of the child's own. */
     hoteli_pipe_close();
@@ -11731,6 +11781,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
         hoteli_flag_store(&hoteli_g.shape, 0);
         hoteli_flag_store(&hoteli_g.propagator_lock, 0);
         hoteli_flag_store(&hoteli_g.turning, 0);
+        hoteli_hooks_forked();
         hoteli_locks_make();
         hoteli_new_key();
         hoteli_pipe_close();
@@ -12864,6 +12915,15 @@ static void hoteli_life_leave(void) {
     hoteli_cancel_back(cancel);
 }
 
+/* Waits for threads that are in processors which are shut down. */
+static bool hoteli_hooks_wait(const hoteli_provider *p, int64_t until_ms) {
+    while (__atomic_load_n(&p->inside.bits, __ATOMIC_SEQ_CST)) {
+        if (hoteli_now_ms() >= until_ms) return false;
+        hoteli_nap(1);
+    }
+    return true;
+}
+
 static void hoteli_nudge(void) {
     (void)hoteli_flag_swap(&hoteli_g.nudge, 1);
     hoteli_wake();
@@ -12909,7 +12969,7 @@ static hotel_result hoteli_build_all(hoteli_setup *s) {
     if (!hoteli_setup_make(s)) return hoteli_no_memory();
     if (!s->index && !hoteli_build_common(s)) return hoteli_no_memory();
     if (!hoteli_build_resource(s)) return hoteli_no_memory();
-    if (p->hooks & HOTELI_ON_END) {
+    if (s->hooks & HOTELI_ON_END) {
         p->pool = (uint8_t *)hoteli_carve(hoteli_pool_size(hoteli_g.max_span_bytes));
         if (!p->pool) return hoteli_no_memory();
     }
@@ -13026,6 +13086,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     }
     hoteli_epoch_make();
     hoteli_g.stopped = false;
+    if (!disabled) __atomic_store_n(&s->provider->hooks, s->hooks, __ATOMIC_SEQ_CST);
     hoteli_flag_store(&s->provider->open, disabled ? 0 : 1);
     hoteli_flag_store(&hoteli_g.running, 1);
     hoteli_announce_all(s);
@@ -13054,7 +13115,10 @@ static hotel_result hoteli_start_further(hoteli_setup *s) {
     hoteli_publish_destinations(s);
     hoteli_plan_wake();
     hoteli_flag_store(&p->state, HOTELI_RUNS);
-    hoteli_flag_store(&p->open, hoteli_flag_load(&hoteli_g.providers[0].open));
+    if (hoteli_flag_load(&hoteli_g.providers[0].open)) {
+        __atomic_store_n(&p->hooks, s->hooks, __ATOMIC_SEQ_CST);
+        hoteli_flag_store(&p->open, 1);
+    }
     hoteli_announce_all(s);
     return s->result;
 }
@@ -13064,6 +13128,7 @@ HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t con
     hoteli_setup setup;
     hotel_config none;
     hotel_result result;
+    uint32_t i;
     if (config_size != sizeof(hotel_config) || version != HOTEL_VERSION_NUMBER)
         return HOTEL_ERR_HEADER;
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
@@ -13074,6 +13139,11 @@ HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t con
     (void)hoteli_here();
     hoteli_life_enter();
     if (hoteli_g.initialised && !hoteli_g.stopped) {
+        hoteli_life_leave();
+        return HOTEL_ERR_RUNNING;
+    }
+    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
+        if (hoteli_hooks_wait(&hoteli_g.providers[i], hoteli_now_ms() + 1000)) continue;
         hoteli_life_leave();
         return HOTEL_ERR_RUNNING;
     }
@@ -13199,17 +13269,37 @@ static uint64_t hoteli_lost(uint32_t mask) {
     return lost;
 }
 
-/* The processors' part of flush or shutdown: those of the caller, on its thread. */
-static hotel_result hoteli_tell_processors(hoteli_provider *p, uint32_t timeout_ms, bool shutdown) {
+static void hoteli_worst(hotel_result *worst, hotel_result result) {
+    if (*worst == HOTEL_OK) *worst = result;
+}
+
+/* The processors' part of a flush, on the thread of the caller. */
+static hotel_result hoteli_flush_processors(hoteli_provider *p, uint32_t timeout_ms) {
     hotel_result worst = HOTEL_OK;
     uint32_t i;
+    int cancel;
+    if (!hoteli_hooks_enter(p, HOTELI_ON_FLUSH, &cancel)) return worst;
+    for (i = 0; i < p->num_processors; i++) {
+        const hotel_processor *processor = &p->processors[i];
+        if (processor->flush_fn)
+            hoteli_worst(&worst, processor->flush_fn(timeout_ms, processor->user_data));
+    }
+    hoteli_hooks_leave(p, cancel);
+    return worst;
+}
+
+/* Their shutdown is their last call, unless one does not return in time. */
+static hotel_result hoteli_shut_processors(hoteli_provider *p, int64_t until_ms) {
+    hotel_result worst = HOTEL_OK;
+    uint32_t i;
+    (void)__atomic_exchange_n(&p->hooks, 0u, __ATOMIC_SEQ_CST);
+    if (!hoteli_hooks_wait(p, until_ms)) worst = HOTEL_ERR_TIMEOUT;
     hoteli_t.quiet++;
     for (i = 0; i < p->num_processors; i++) {
         const hotel_processor *processor = &p->processors[i];
-        hotel_result (*tell_fn)(uint32_t, void *) =
-            shutdown ? processor->shutdown_fn : processor->flush_fn;
-        hotel_result result = tell_fn ? tell_fn(timeout_ms, processor->user_data) : HOTEL_OK;
-        if (worst == HOTEL_OK) worst = result;
+        if (processor->shutdown_fn)
+            hoteli_worst(&worst, processor->shutdown_fn(hoteli_time_left(until_ms),
+                                                        processor->user_data));
     }
     hoteli_loud();
     return worst;
@@ -13232,11 +13322,9 @@ static hotel_result hoteli_flush(uint32_t first, uint32_t end, uint32_t timeout_
     lost = hoteli_lost(mask);
     hoteli_reading_over();
     if (!running) return HOTEL_ERR_NOT_RUNNING;
-    for (i = first; i < end; i++) {
-        hotel_result told = hoteli_tell_processors(&hoteli_g.providers[i],
-                                                   hoteli_time_left(until), false);
-        if (result == HOTEL_OK) result = told;
-    }
+    for (i = first; i < end; i++)
+        hoteli_worst(&result, hoteli_flush_processors(&hoteli_g.providers[i],
+                                                      hoteli_time_left(until)));
     ticket = hoteli_flush_ask(mask, true);
     timeout_ms = hoteli_time_left(until);
     reached = pump ? hoteli_pump(ticket, mask, timeout_ms)
@@ -13299,7 +13387,7 @@ static bool hoteli_stop(uint32_t timeout_ms) {
     hoteli_g.stop_ms = hoteli_now_ms() + timeout_ms;
     hoteli_g.stopping = true;
     hoteli_g.stop_mask = ((uint32_t)1 << hoteli_num_destinations()) - 1;
-    (void)hoteli_flush_order(hoteli_g.stop_mask, true);
+    hoteli_g.stop_ticket = hoteli_flush_order(hoteli_g.stop_mask, true);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     hoteli_nudge();
     if (hoteli_g.has_thread) {
@@ -13318,18 +13406,14 @@ static bool hoteli_stop(uint32_t timeout_ms) {
     return true;
 }
 
-static void hoteli_worst(hotel_result *worst, hotel_result result) {
-    if (*worst == HOTEL_OK) *worst = result;
-}
-
 /* Processors hear of the shutdown once, before the last flush. */
-static hotel_result hoteli_shut_processors(int64_t until_ms) {
+static hotel_result hoteli_shut_all_processors(int64_t until_ms) {
     hotel_result worst = HOTEL_OK;
     uint32_t i;
     for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
         hoteli_provider *p = &hoteli_g.providers[i];
         bool open = hoteli_flag_swap(&p->open, 0) != 0;
-        if (open) hoteli_worst(&worst, hoteli_tell_processors(p, hoteli_time_left(until_ms), true));
+        if (open) hoteli_worst(&worst, hoteli_shut_processors(p, until_ms));
     }
     return worst;
 }
@@ -13344,7 +13428,7 @@ HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms) {
     if (!hoteli_g.stopped) {
         lost = hoteli_lost(UINT32_MAX);
         hoteli_flag_store(&hoteli_g.running, 0);
-        result = hoteli_shut_processors(until);
+        result = hoteli_shut_all_processors(until);
         hoteli_g.stopped = hoteli_stop(hoteli_time_left(until));
         if (!hoteli_g.stopped) result = HOTEL_ERR_TIMEOUT;
         else if (hoteli_lost(UINT32_MAX) != lost)
@@ -13386,7 +13470,7 @@ HOTEL_API hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t
     if (p && hoteli_flag_load(&hoteli_g.running) && hoteli_flag_swap(&p->open, 0)) {
         mask = hoteli_mask_of(p);
         lost = hoteli_lost(mask);
-        result = hoteli_tell_processors(p, hoteli_time_left(until), true);
+        result = hoteli_shut_processors(p, until);
         (void)pthread_mutex_lock(&hoteli_g.lock);
         p->ticket = hoteli_flush_order(mask, true);
         p->stop_ms = until;
