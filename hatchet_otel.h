@@ -6734,7 +6734,7 @@ static HOTELI_COLD void hoteli_put_aside(hoteli_writer *w) {
 
 static HOTELI_COLD void hoteli_wake(void) {
     int cancel;
-    if (hoteli_g.no_threads || hoteli_g.pipe_lost || !hoteli_g.wake_pipe[1] ||
+    if (HOTELI_GET(hoteli_g.no_threads) || hoteli_g.pipe_lost || !hoteli_g.wake_pipe[1] ||
         !hoteli_flag_swap(&hoteli_g.sleeping, 0))
         return;
     cancel = hoteli_cancel_hold();
@@ -6801,7 +6801,7 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
     if (((next >> HOTELI_INDEX_BITS) & (step - 1)) != 0) step = 0;
     if (HOTELI_UNLIKELY(step + further)) hoteli_wake_check(step + further);
     if (HOTELI_UNLIKELY(__atomic_load_n(&hoteli_g.closed.bits, __ATOMIC_SEQ_CST))) hoteli_late();
-    else if (HOTELI_UNLIKELY(p->waits)) hoteli_wait_exported(p->waits);
+    else if (HOTELI_UNLIKELY(HOTELI_GET(p->waits))) hoteli_wait_exported(HOTELI_GET(p->waits));
 }
 
 static inline void hoteli_leave(hoteli_writer *w) {
@@ -10988,9 +10988,13 @@ static void hoteli_memory_free(hoteli_memory *memory) {
 
 /* What of the destinations is not in the set-up's memory is given back; none is left. */
 static void hoteli_drop_destinations(void) {
-    uint32_t i;
-    for (i = 0; i < hoteli_g.num_destinations; i++) hoteli_pack_release(hoteli_g.destinations[i]);
-    hoteli_g.num_destinations = 0;
+    uint32_t i, count = hoteli_g.num_destinations;
+    if (!count) return;
+    /* Threads that waited for a flush until now look at them under the lock. */
+    (void)pthread_mutex_lock(&hoteli_g.lock);
+    __atomic_store_n(&hoteli_g.num_destinations, 0u, __ATOMIC_RELEASE);
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    for (i = 0; i < count; i++) hoteli_pack_release(hoteli_g.destinations[i]);
 }
 
 /* Cuts the block into shards and chunks, all free. */
@@ -11588,8 +11592,10 @@ static void hoteli_publish_destinations(hoteli_setup *s) {
     uint32_t i, first = hoteli_g.num_destinations, waits = 0;
     s->provider->first = first;
     s->provider->num_destinations = s->num_drafts;
+    (void)pthread_mutex_lock(&hoteli_g.lock);
     for (i = 0; i < s->num_drafts; i++) {
         s->built[i]->bit = (uint32_t)1 << (first + i);
+        s->built[i]->flush_begun = s->built[i]->flush_done = hoteli_g.flush_asked;
         if (s->plans[i].config->simple) waits |= s->built[i]->bit;
         hoteli_g.destinations[first + i] = s->built[i];
     }
@@ -11597,6 +11603,7 @@ static void hoteli_publish_destinations(hoteli_setup *s) {
     HOTELI_SET(hoteli_g.drain_delay_ms, s->drain_delay_ms);
     HOTELI_SET(s->provider->waits, waits);
     __atomic_store_n(&hoteli_g.num_destinations, first + s->num_drafts, __ATOMIC_RELEASE);
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
 }
 
 /* When to wake the exporter: at the smallest batch, or when a good part of the arena waits.
@@ -13060,7 +13067,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     HOTELI_SET(hoteli_g.use_ticks, hoteli_counter_usable());
     hoteli_log_clear(); /* what the configuration asks to be said stays */
     hoteli_providers_clear();
-    hoteli_g.no_threads = s->config->no_threads || disabled;
+    HOTELI_SET(hoteli_g.no_threads, s->config->no_threads || disabled);
     hoteli_plan_allocator(s);
     hoteli_plan_provider(s);
     if (!disabled) hoteli_plan_destinations(s);
@@ -13069,13 +13076,15 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
         if (!kept) hoteli_let_go();
         return result;
     }
+    hoteli_books_clear(); /* what the destinations have begins at 0 */
+    /* Rounds are counted on: what was asked for before this set-up is over. */
+    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_g.flush_mask = hoteli_g.flush_deep = 0;
+    hoteli_g.stopping = false;
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
     hoteli_publish_destinations(s);
     hoteli_plan_wake();
-    hoteli_books_clear();
-    hoteli_g.flush_asked = hoteli_g.flush_mask = hoteli_g.flush_deep = 0;
-    hoteli_g.stopping = false;
     hoteli_flag_store(&hoteli_g.sleeping, 0);
-    hoteli_flag_store(&hoteli_g.closed, 0);
     hoteli_shards_clear();
     hoteli_g.initialised = true;
     if (!hoteli_pipe_open() || !hoteli_exporter_start()) {
@@ -13084,6 +13093,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
         hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_SYSTEM, "no thread or pipe could be made");
         return HOTEL_ERR_SYSTEM;
     }
+    hoteli_flag_store(&hoteli_g.closed, 0);
     hoteli_epoch_make();
     hoteli_g.stopped = false;
     if (!disabled) __atomic_store_n(&s->provider->hooks, s->hooks, __ATOMIC_SEQ_CST);
@@ -13191,10 +13201,18 @@ static struct timespec hoteli_deadline(uint32_t timeout_ms, uint32_t grace_ms) {
     return at;
 }
 
+/* One thread drives the exporter, from the end of the set-up to the end of the shutdown. */
+static bool hoteli_turn_enter(void) {
+    if (!hoteli_flag_cas(&hoteli_g.turning, 0, 1)) return false;
+    if (!hoteli_flag_load(&hoteli_g.closed)) return true;
+    hoteli_flag_store(&hoteli_g.turning, 0);
+    return false;
+}
+
 /* Without threads whoever calls does the work; one at a time, others take a nap. */
 static void hoteli_turn_alone(int64_t max_wait_ms) {
     int cancel;
-    if (!hoteli_flag_cas(&hoteli_g.turning, 0, 1)) {
+    if (!hoteli_turn_enter()) {
         if (max_wait_ms) hoteli_nap(1);
         return;
     }
@@ -13219,7 +13237,8 @@ static bool hoteli_pump(uint32_t ticket, uint32_t mask, uint32_t timeout_ms) {
     do {
         int64_t left = until - hoteli_now_ms();
         hoteli_turn_alone(HOTELI_MAX(HOTELI_MIN(left, (int64_t)20), (int64_t)0));
-    } while (!hoteli_flush_done(ticket, mask) && hoteli_now_ms() < until);
+    } while (!hoteli_flush_done(ticket, mask) && hoteli_now_ms() < until &&
+             !hoteli_flag_load(&hoteli_g.closed));
     hoteli_loud();
     return hoteli_flush_done(ticket, mask);
 }
@@ -13259,6 +13278,7 @@ static uint32_t hoteli_flush_ask(uint32_t mask, bool deep) {
 static uint64_t hoteli_lost(uint32_t mask) {
     uint64_t lost = 0;
     uint32_t i;
+    (void)pthread_mutex_lock(&hoteli_g.lock);
     for (i = 0; i < hoteli_num_destinations(); i++) {
         const hoteli_books *b = &hoteli_g.destinations[i]->books;
         if (!(mask & hoteli_g.destinations[i]->bit)) continue;
@@ -13266,6 +13286,7 @@ static uint64_t hoteli_lost(uint32_t mask) {
                 hoteli_load(&b->dropped_queue_full) + hoteli_load(&b->dropped_too_large) +
                 hoteli_load(&b->dropped_shutdown) + hoteli_load(&b->flush_failures);
     }
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
     return lost;
 }
 
@@ -13340,7 +13361,7 @@ static HOTELI_COLD void hoteli_wait_exported(uint32_t mask) {
     uint32_t ticket;
     if (hoteli_t.quiet || !hoteli_flag_load(&hoteli_g.running)) return;
     ticket = hoteli_flush_ask(mask, false);
-    if (hoteli_g.no_threads) (void)hoteli_pump(ticket, mask, HOTELI_SIMPLE_WAIT_MS);
+    if (HOTELI_GET(hoteli_g.no_threads)) (void)hoteli_pump(ticket, mask, HOTELI_SIMPLE_WAIT_MS);
     else (void)hoteli_flush_wait(ticket, mask, HOTELI_SIMPLE_WAIT_MS);
     errno = error;
 }
@@ -13517,7 +13538,7 @@ HOTEL_API size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
     int fd;
     if (timeout_ms) *timeout_ms = 0;
     if (hoteli_t.quiet || !hoteli_here() || !hoteli_flag_load(&hoteli_g.running) ||
-        !hoteli_g.no_threads || !hoteli_flag_cas(&hoteli_g.turning, 0, 1))
+        !hoteli_g.no_threads || !hoteli_turn_enter())
         return 0;
     for (i = 0; i < hoteli_num_destinations(); i++) {
         hoteli_destination *d = hoteli_g.destinations[i];

@@ -864,6 +864,39 @@ static void test_end_in_setup(void) {
     (void)hotel_release();
 }
 
+/* Flushes that are under way while everything is shut down and set up again. */
+static bool flushing_over;
+
+static void *flush_on_and_on(void *user_data) {
+    (void)user_data;
+    while (!__atomic_load_n(&flushing_over, __ATOMIC_SEQ_CST)) {
+        hotel_result result = hotel_flush(50);
+        (void)result;
+    }
+    return NULL;
+}
+
+static void test_flush_beside_setup(void) {
+    kept *k = keeper(0);
+    hotel_config config = config_to(&k->to, 1);
+    pthread_t threads[3];
+    int round, started = 0;
+    size_t i;
+    flushing_over = false;
+    for (i = 0; i < COUNT(threads); i++)
+        if (pthread_create(&threads[i], NULL, flush_on_and_on, NULL) != 0) abort();
+    for (round = 0; round < 400; round++) {
+        if (hotel_init(&config) == HOTEL_OK) started++;
+        (void)leaf("x", NULL);
+        (void)hotel_shutdown(1000);
+    }
+    __atomic_store_n(&flushing_over, true, __ATOMIC_SEQ_CST);
+    for (i = 0; i < COUNT(threads); i++) (void)pthread_join(threads[i], NULL);
+    is_int(started, 400, "TR-08 flushes do no harm to set-ups");
+    is_int((long long)num_kept(k), 400, "TR-08 and each span is exported");
+    (void)hotel_release();
+}
+
 /* ---- By the environment --------------------------------------------------------------------- */
 
 /* Standard output to a file for a while. */
@@ -1063,6 +1096,7 @@ int main(void) {
     test_processor_last_call();
     books_of_providers = false;
     test_end_in_setup();
+    test_flush_beside_setup();
     test_console_by_environment();
     test_disabled();
     test_log_level();
