@@ -4467,6 +4467,7 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
 #define HOTELI_MAX_CHUNKS ((size_t)(sizeof(uintptr_t) > 4 ? 0x3fffffff : 0x1fff))
 
 #define HOTELI_MAX_SHARDS 8
+#define HOTELI_NO_SCOPE 0xffffu
 #define HOTELI_MAX_SCOPES 64
 #define HOTELI_MAX_DESTINATIONS 16   /* of all providers */
 #define HOTELI_MAX_OF_PROVIDER 4     /* destinations, processors */
@@ -6929,8 +6930,8 @@ static void hoteli_scope_sort(hotel_tracer_config *t, hotel_attr *sorted, size_t
     t->attributes = sorted;
 }
 
-/* Interns a scope of a provider; 0-based index, or the provider's default one when there is no
-   room. Under the lock. */
+/* Interns a scope of a provider; 0-based index. When there is no room the provider's default one,
+   or HOTELI_NO_SCOPE if that is what was asked for. Under the lock. */
 static uint32_t hoteli_scope_intern(const hotel_tracer_config *asked, uint32_t provider) {
     hotel_tracer_config sorted_by_key = *asked;
     const hotel_tracer_config *t = &sorted_by_key;
@@ -6939,7 +6940,7 @@ static uint32_t hoteli_scope_intern(const hotel_tracer_config *asked, uint32_t p
     size_t prefix, size;
     hotel_block block;
     uint8_t bytes[HOTELI_SCOPE_SIZE];
-    uint32_t i;
+    uint32_t i, at = hoteli_g.num_scopes;
     hoteli_scope_sort(&sorted_by_key, sorted, sizeof sorted / sizeof sorted[0]);
     size = hoteli_write_scope(NULL, t, &prefix);
     if (size > sizeof bytes) goto full;
@@ -6947,40 +6948,66 @@ static uint32_t hoteli_scope_intern(const hotel_tracer_config *asked, uint32_t p
     (void)hoteli_write_scope(&c, t, &prefix);
     for (i = 0; i < hoteli_g.num_scopes; i++) {
         uint32_t other = hoteli_g.scopes[i].block.index;
-        if (hoteli_g.scopes[i].provider == provider &&
+        if (!other) at = i;
+        else if (hoteli_g.scopes[i].provider == provider &&
             hoteli_g.scopes[i].serial == hoteli_g.providers[provider].serial &&
             hoteli_block_at(other)->size == size && hoteli_g.scopes[i].prefix == prefix &&
             hoteli_same(hoteli_block_cursor(other), hoteli_cursor_flat(bytes, size), size))
             return i;
     }
-    if (i == HOTELI_MAX_SCOPES) goto full;
+    if (at == HOTELI_MAX_SCOPES) goto full;
     block = hoteli_block_new(size, &c);
     if (!block.index) goto full;
     hoteli_write(&c, bytes, size);
     hoteli_block_ready(&block);
-    hoteli_g.scopes[i].block = block;
-    hoteli_g.scopes[i].prefix = (uint32_t)prefix;
-    hoteli_g.scopes[i].provider = provider;
-    hoteli_g.scopes[i].serial = hoteli_g.providers[provider].serial;
-    hoteli_g.num_scopes++;
-    return i;
+    hoteli_g.scopes[at].block = block;
+    hoteli_g.scopes[at].prefix = (uint32_t)prefix;
+    hoteli_g.scopes[at].provider = provider;
+    hoteli_g.scopes[at].serial = hoteli_g.providers[provider].serial;
+    if (at == hoteli_g.num_scopes) hoteli_g.num_scopes++;
+    return at;
 full:
     hoteli_log_later(HOTEL_LOG_ID_TOO_MANY_SCOPES);
     return HOTELI_GET(hoteli_g.providers[provider].default_scope);
 }
 
-#define HOTELI_NO_SCOPE 0xffffu
+/* A tracer names its scope by index + 1, and in the byte above its provider. */
+static hotel_tracer hoteli_tracer(uint32_t scope, uint32_t provider) {
+    hotel_tracer tracer;
+    tracer.scope = (scope + 1) | provider << 8;
+    tracer.generation = hoteli_g.scopes[scope].block.generation;
+    return tracer;
+}
 
-/* A tracer names its scope by index + 1. One from before hotel_release, or garbage, is the default
-   one; that of a provider which is gone is none. */
+/* One from before hotel_release, or garbage, is the default one; that of a provider which is gone
+   is none. */
 static uint32_t hoteli_scope_of(hotel_tracer tracer) {
-    uint32_t i = tracer.scope - 1;
+    uint32_t i = (tracer.scope & 0xff) - 1;
     const hoteli_scope *scope = &hoteli_g.scopes[i & (HOTELI_MAX_SCOPES - 1)];
     if (tracer.scope == HOTELI_NO_SCOPE) return HOTELI_NO_SCOPE;
-    if (i >= HOTELI_MAX_SCOPES || !scope->block.index ||
-        scope->block.generation != tracer.generation)
-        return HOTELI_GET(hoteli_g.providers[0].default_scope);
-    return scope->serial == hoteli_g.providers[scope->provider].serial ? i : HOTELI_NO_SCOPE;
+    if (i < HOTELI_MAX_SCOPES && scope->block.index &&
+        scope->block.generation == tracer.generation)
+        return scope->serial == HOTELI_GET(hoteli_g.providers[scope->provider].serial)
+                   ? i : HOTELI_NO_SCOPE;
+    i = tracer.scope >> 8;
+    if (i && i < HOTELI_MAX_PROVIDERS) return HOTELI_NO_SCOPE;
+    return HOTELI_GET(hoteli_g.providers[0].default_scope);
+}
+
+/* With a new set-up: scopes of providers that are gone, and that no span has, give their places
+   back. */
+static void hoteli_scopes_clear(void) {
+    bool used[HOTELI_MAX_SCOPES] = {false};
+    uint32_t i;
+    for (i = 1; i <= hoteli_g.num_chunks; i++)
+        if (__atomic_load_n(&hoteli_chunk_at(i)->kind, __ATOMIC_RELAXED) == HOTELI_RECORD)
+            used[hoteli_record_at(i)->scope & (HOTELI_MAX_SCOPES - 1)] = true;
+    for (i = 0; i < hoteli_g.num_scopes; i++) {
+        hoteli_scope *scope = &hoteli_g.scopes[i];
+        if (!scope->serial || used[i]) continue;
+        (void)hoteli_block_drop(scope->block);
+        memset(&scope->block, 0, sizeof scope->block);
+    }
 }
 
 /* Its provider; NULL when that is gone. */
@@ -8364,7 +8391,8 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
     hoteli_provider *p = &hoteli_g.providers[provider & (HOTELI_MAX_PROVIDERS - 1)];
     int cancel;
     if (!hoteli_hooks_enter(p, HOTELI_ON_END, &cancel)) return;
-    hoteli_encode_for_hooks(p, record);
+    if (hoteli_g.scopes[record->scope].serial == HOTELI_GET(p->serial))
+        hoteli_encode_for_hooks(p, record);
     hoteli_hooks_leave(p, cancel);
 }
 
@@ -9370,6 +9398,12 @@ static void hoteli_destination_close(hoteli_destination *d, uint32_t timeout_ms)
 
 /* ==== [SECTION 41] EXPORTER ================================================================ */
 
+/* A span that is older than the set-up, and whose provider is gone: the one in that place now has
+   nothing to do with it. */
+static bool hoteli_orphan(const hoteli_record *r) {
+    return hoteli_g.scopes[r->scope].serial != HOTELI_GET(hoteli_provider_of(r)->serial);
+}
+
 /* An ended span that comes too late for its provider's destinations. */
 static void hoteli_drop_late(const hoteli_provider *p, uint32_t index) {
     uint32_t i;
@@ -9386,6 +9420,10 @@ static void hoteli_distribute(uint32_t index) {
     hoteli_record *r = hoteli_record_at(index);
     const hoteli_provider *p = hoteli_provider_of(r);
     uint32_t i, n = p->num_destinations;
+    if (hoteli_orphan(r)) {
+        hoteli_record_free(index);
+        return;
+    }
     if (!n || hoteli_flag_load(&p->state) == HOTELI_OVER) {
         hoteli_drop_late(p, index);
         return;
@@ -9436,7 +9474,8 @@ static void hoteli_drop_ended(void) {
         while (index) {
             uint32_t next = hoteli_link_get(&hoteli_chunk_at(index)->next);
             hoteli_count(&hoteli_g.collected, 1);
-            hoteli_drop_late(hoteli_provider_of(hoteli_record_at(index)), index);
+            if (hoteli_orphan(hoteli_record_at(index))) hoteli_record_free(index);
+            else hoteli_drop_late(hoteli_provider_of(hoteli_record_at(index)), index);
             index = next;
         }
     }
@@ -11841,11 +11880,7 @@ static size_t hoteli_member_int(hotel_attr *list, size_t n, const char *key, con
 }
 
 static hotel_tracer hoteli_hatchet_tracer(void) {
-    hotel_tracer tracer;
-    uint32_t scope = HOTELI_GET(hoteli_g.hatchet_scope);
-    tracer.scope = scope + 1;
-    tracer.generation = hoteli_g.scopes[scope].block.generation;
-    return tracer;
+    return hoteli_tracer(HOTELI_GET(hoteli_g.hatchet_scope), 0);
 }
 
 /* The attributes of a task, which all its spans share. */
@@ -12985,6 +13020,7 @@ static hotel_result hoteli_build_all(hoteli_setup *s) {
         if (!s->built[i]) return hoteli_no_memory();
     }
     (void)pthread_mutex_lock(&hoteli_g.lock);
+    if (s->index) HOTELI_SET(p->default_scope, HOTELI_NO_SCOPE);
     HOTELI_SET(p->default_scope, hoteli_scope_intern(&s->config->tracer, s->index));
     memset((void *)&own, 0, sizeof own);
     own.name = "hatchet_otel";
@@ -12992,7 +13028,7 @@ static hotel_result hoteli_build_all(hoteli_setup *s) {
     if (!s->index) HOTELI_SET(hoteli_g.hatchet_scope, hoteli_scope_intern(&own, 0));
     i = hoteli_g.num_scopes;
     (void)pthread_mutex_unlock(&hoteli_g.lock);
-    return i ? HOTEL_OK : hoteli_no_memory();
+    return i && p->default_scope != HOTELI_NO_SCOPE ? HOTEL_OK : hoteli_no_memory();
 }
 
 static hotel_result hoteli_build(hoteli_setup *s) {
@@ -13038,11 +13074,12 @@ static void hoteli_shards_clear(void) {
 static void hoteli_providers_clear(void) {
     uint32_t i;
     hoteli_drop_destinations();
+    hoteli_scopes_clear();
     hoteli_g.num_configured = 0; /* before their memory goes */
     for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
         hoteli_provider *p = &hoteli_g.providers[i];
         p->num_destinations = p->num_processors = 0;
-        p->serial = 0;
+        HOTELI_SET(p->serial, 0u);
         HOTELI_SET(p->hooks, 0u);
         HOTELI_SET(p->waits, 0u);
         hoteli_flag_store(&p->state, i ? HOTELI_OVER : HOTELI_RUNS);
@@ -13114,14 +13151,15 @@ static hotel_result hoteli_start_further(hoteli_setup *s) {
         return HOTEL_ERR_ARGUMENT;
     }
     p = s->provider = &hoteli_g.providers[s->index];
+    HOTELI_SET(p->serial, ++hoteli_g.last_serial); /* before its scopes are made */
     hoteli_plan_provider(s);
     hoteli_plan_destinations(s);
     result = hoteli_build(s);
     if (result != HOTEL_OK) {
         hoteli_memory_free(&p->memory);
+        HOTELI_SET(p->serial, 0u);
         return result;
     }
-    p->serial = ++hoteli_g.last_serial;
     hoteli_publish_destinations(s);
     hoteli_plan_wake();
     hoteli_flag_store(&p->state, HOTELI_RUNS);
@@ -13374,8 +13412,9 @@ HOTEL_API hotel_result hotel_flush(uint32_t timeout_ms) {
 /* The provider that a handle names; NULL: it is gone, or there was none. */
 static hoteli_provider *hoteli_provider_named(hotel_provider provider) {
     hoteli_provider *p = &hoteli_g.providers[provider.index & (HOTELI_MAX_PROVIDERS - 1)];
-    if (provider.index >= HOTELI_MAX_PROVIDERS || p->serial != provider.serial) return NULL;
-    return provider.index && !p->serial ? NULL : p;
+    uint32_t serial = HOTELI_GET(p->serial);
+    if (provider.index >= HOTELI_MAX_PROVIDERS || serial != provider.serial) return NULL;
+    return provider.index && !serial ? NULL : p;
 }
 
 HOTEL_API hotel_result hotel_provider_flush(hotel_provider provider, uint32_t timeout_ms) {
@@ -13722,8 +13761,8 @@ HOTEL_API hotel_tracer hotel_get_tracer(const hotel_tracer_config *config) {
     hoteli_check_attrs(config->attributes, config->num_attributes);
     (void)pthread_mutex_lock(&hoteli_g.lock);
     index = hoteli_scope_intern(config, config->provider.index);
-    tracer.scope = index + 1;
-    tracer.generation = hoteli_g.scopes[index].block.generation;
+    if (index == HOTELI_NO_SCOPE) tracer.scope = index;
+    else tracer = hoteli_tracer(index, config->provider.index);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     return tracer;
 }

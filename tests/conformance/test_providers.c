@@ -470,6 +470,40 @@ static void test_provider_memory(void) {
     sink_close("providers in given memory");
 }
 
+/* What providers had of the 64 tracers is there again for those of the next set-up. */
+static void test_providers_again(void) {
+    kept *one = keeper(0), *two = keeper(1);
+    hotel_config first = config_to(&one->to, 1), second = config_to(&two->to, 1);
+    hotel_tracer old = {0, 0};
+    hotel_span span, left;
+    int round, kept_spans = 0;
+    memset(&left, 0, sizeof left);
+    for (round = 0; round < 100; round++) {
+        hotel_provider provider;
+        (void)hotel_init(&first);
+        two = keeper(1);
+        (void)hotel_provider_start(&second, &provider);
+        if (round == 1) {
+            span = start_by(old, "of the one that is gone");
+            ok(!hotel_is_recording(&span), "TR-02 the tracer of a provider that is gone is none");
+            hotel_end(&left);
+            is_int(hotel_flush(5000), HOTEL_OK, "TR-08 flush");
+            is_int((long long)num_kept(two), 0, "TR-01 nor is its span the next one's");
+        }
+        span = start_by(tracer_of(provider, "lib"), "x");
+        hotel_end(&span);
+        if (round == 0) {
+            old = tracer_of(provider, "lib");
+            left = start_by(old, "left open");
+        }
+        (void)hotel_shutdown(5000);
+        kept_spans += (int)num_kept(two);
+    }
+    is_int(kept_spans, 100, "TR-02 a hundred providers after one another");
+    is_int((long long)num_kept(one), 0, "TR-02 none of whose spans goes elsewhere");
+    (void)hotel_release();
+}
+
 /* ---- Processors ----------------------------------------------------------------------------- */
 
 typedef struct hooked {
@@ -1085,6 +1119,7 @@ int main(void) {
     test_flush_beside_dead();
     test_provider_memory();
     books_of_providers = false;
+    test_providers_again();
     test_hooks();
     test_hook_end_time();
     test_large_in_hooks();
