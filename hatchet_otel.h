@@ -37,6 +37,7 @@ HATCHET_OTEL_STATIC           a private copy: every function static, nothing for
 HATCHET_OTEL_DISABLE          no tracing: every function is an empty inline one, no code remains
 HATCHET_OTEL_CHUNK_BYTES      bytes of an arena chunk, a power of two from 256; default 512
 HATCHET_OTEL_MAX_ATTACHED     contexts attached at once on a thread, 80 bytes each; default 32
+HATCHET_OTEL_MAX_PROVIDERS    tracer providers at once, 1.5 KiB each: 1, 2, 4 or 8; default 4
 HATCHET_OTEL_ZLIB             gzip for requests; link with -lz. Without it zlib.h is never included
 
 No option changes a public type; hotel_init checks that caller and implementation agree.
@@ -137,19 +138,25 @@ hotel_extract_from use the one that OTEL_PROPAGATORS or the application chose.
 Everything that a span holds is copied into an arena whose size is fixed by hotel_init. A span
 begins with one chunk and takes more as it grows. When no chunk is free the span is not recorded,
 its children hang under its parent, and the books count it. Nothing on this path allocates,
-locks, waits or calls back, but for a clock or ID generator of your own. A background
-thread encodes ended spans and sends them in batches; hotel_flush is a barrier, hotel_shutdown
+locks, waits or calls back, but for what you configure yourself: a clock, an ID generator, a
+sampler, the hooks of a processor, or a simple destination, which hotel_end waits for. A background
+thread encodes ended spans and sends them in batches to each destination: OTLP over HTTP, or an
+exporter of yours that reads them back (hotel_span_view). hotel_flush is a barrier, hotel_shutdown
 the last one.
+
+hotel_init starts the tracer provider that spans have by default. hotel_provider_start starts
+another one beside it, with its own resource, sampler, limits, processors and destinations; spans of
+its tracers are its own.
 
 THREADS, FORK, SIGNALS, EXIT
 
 Every function may be called by any thread, and several threads may use one span. The span calls
 may be used in signal handlers, for which an alternate stack of 8 KiB suffices, or 24 KiB beside a
-processor with on_end. After fork the
-child records and delivers its own spans with its first use of the library, and its parent's spans
-stay valid as parents; spans that were open at the fork belong to the parent. A child that was
-forked while another thread was in hotel_init, hotel_shutdown, hotel_release, or one of the first two
-for a provider, begins as if never started. No call is a cancellation point; a thread that is cancelled asynchronously loses the span
+processor with on_end. After fork the child records and delivers its own spans with its first use of
+the library, which must not be in a signal handler, and its parent's spans stay valid as parents;
+spans that were open at the fork belong to the parent. A child that was forked while another thread
+was in hotel_init, hotel_shutdown, hotel_release, or the first two of a provider, begins as if never
+started. No call is a cancellation point; a thread that is cancelled asynchronously loses the span
 it works on. The library installs no signal handler, raises no SIGPIPE, prints nothing and does
 nothing at exit: call hotel_shutdown, or lose what was not sent yet.
 
@@ -308,10 +315,11 @@ typedef enum hotel_log_id {
 
 /* Receives log messages. Called on the exporter's thread, or on the thread inside hotel_init or
    hotel_provider_start, which may be at the same time, or with no_threads inside hotel_poll,
-   hotel_flush and hotel_shutdown; never on the span path. While hotel_init runs, statistics asked for by other threads wait. message is valid during the call
-   only and holds no secrets. Must not call hotel_init, hotel_flush,
-   hotel_shutdown, hotel_release or hotel_poll: they answer HOTEL_ERR_CALLBACK. A child that is
-   forked inside may use the library and must not return from here. */
+   hotel_flush and hotel_shutdown; never on the span path. While hotel_init runs, statistics asked
+   for by other threads wait. message is valid during the call only and holds no secrets. Must not
+   call hotel_init, hotel_flush, hotel_shutdown, hotel_release or hotel_poll: they answer
+   HOTEL_ERR_CALLBACK. A child that is forked inside may use the library and must not return from
+   here. */
 typedef void (*hotel_log_fn)(hotel_log_level level, hotel_log_id id, const char *message,
                              void *user_data);
 
@@ -821,7 +829,8 @@ typedef struct hotel_processor {
 } hotel_processor;
 
 /* Memory for set-up: hotel_init and hotel_provider_start take what they need, hotel_release and
-   the next hotel_init give it back. Neither function is ever called on the span path. */
+   the next hotel_init give it back. Neither function is ever called on the span path, nor may they
+   call hotel_init, hotel_flush, hotel_shutdown, hotel_release or hotel_poll. */
 typedef struct hotel_allocator {
     void *(*allocate_fn)(size_t size, void *user_data)HOTEL_ZERO; /* NULL: malloc and free */
     void (*free_fn)(void *memory, void *user_data) HOTEL_ZERO;
@@ -917,11 +926,12 @@ HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms);
 HOTEL_API hotel_result hotel_release(void);
 
 /* Starts a further tracer provider with its own resource, sampler, limits, clock, ID generator,
-   processors and destinations (TR-01); at most 4 in all. What belongs to the process is ignored in
-   its configuration: arena_bytes, limits.max_span_bytes, no_threads, allocator, propagator, log.
-   memory is for its set-up only. hotel_init comes first; hotel_shutdown shuts it down too. Get
-   tracers by hotel_tracer_config.provider. Results as of hotel_init; when none was started *out
-   names none, and its tracers record nothing. threads: any. */
+   processors and destinations (TR-01); at most HATCHET_OTEL_MAX_PROVIDERS in all. What belongs to
+   the process is ignored in its configuration: arena_bytes, limits.max_span_bytes, no_threads,
+   allocator, propagator, log. memory is for its set-up only. hotel_init comes first;
+   hotel_shutdown shuts it down too. Get tracers by hotel_tracer_config.provider. Results as of
+   hotel_init; when none was started *out names none, and its tracers record nothing. threads:
+   any. */
 HOTEL_API hotel_result hotel_provider_start(const hotel_config *config, hotel_provider *out);
 
 /* hotel_flush and hotel_shutdown for one provider. hotel_provider_shutdown with {0} shuts down all,
@@ -944,8 +954,9 @@ typedef struct hotel_descriptor {
 
 /* With no_threads: the descriptors whose events, and *timeout_ms the time after which, hotel_poll
    has something to do; ask again after each hotel_poll, because both change. Returns how many
-   there are, at most 128, and writes up to `capacity` of them. Spans that end meanwhile may bring
-   the time forward: ask again after those, or let them wait for the delay that was given.
+   there are, at most 32 for each provider, and writes up to `capacity` of them. Spans that end
+   meanwhile may bring the time forward: ask again after those, or let them wait for the delay that
+   was given.
    threads: one at a time, as hotel_poll. */
 HOTEL_API size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
                                        uint32_t *timeout_ms);
@@ -2372,6 +2383,14 @@ extern "C" {
 #if HATCHET_OTEL_MAX_ATTACHED < 1 || HATCHET_OTEL_MAX_ATTACHED > 1024
 #error "HATCHET_OTEL_MAX_ATTACHED must be from 1 to 1024"
 #endif
+/* Providers have their places from the start. */
+#ifndef HATCHET_OTEL_MAX_PROVIDERS
+#define HATCHET_OTEL_MAX_PROVIDERS 4
+#endif
+#if HATCHET_OTEL_MAX_PROVIDERS != 1 && HATCHET_OTEL_MAX_PROVIDERS != 2 && \
+    HATCHET_OTEL_MAX_PROVIDERS != 4 && HATCHET_OTEL_MAX_PROVIDERS != 8
+#error "HATCHET_OTEL_MAX_PROVIDERS must be 1, 2, 4 or 8"
+#endif
 
 #define HOTELI_LIKELY(x) __builtin_expect(!!(x), 1)
 #define HOTELI_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -3211,7 +3230,6 @@ static bool hoteli_tracestate_put_th(const char *state, size_t size, const uint6
     (void)hoteli_ot_parse(value, value_size, &ot);
     if (th != NULL && ot.has_th && ot.th == *th) return false;
     edited_size = hoteli_ot_edit(value, value_size, th, edited);
-    if (edited_size > HOTELI_OT_SIZE) return false;
     if (edited_size == value_size && memcmp(edited, value, value_size) == 0) return false;
     *out_size = hoteli_tracestate_set(state, size, "ot", 2, edited_size > 0 ? edited : NULL,
                                       edited_size, out, capacity, &good);
@@ -4471,9 +4489,9 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
 #define HOTELI_MAX_SHARDS 8
 #define HOTELI_NO_SCOPE 0xffffu
 #define HOTELI_MAX_SCOPES 64
-#define HOTELI_MAX_DESTINATIONS 16   /* of all providers */
 #define HOTELI_MAX_OF_PROVIDER 4     /* destinations, processors */
-#define HOTELI_MAX_PROVIDERS 4       /* a power of two */
+#define HOTELI_MAX_PROVIDERS HATCHET_OTEL_MAX_PROVIDERS
+#define HOTELI_MAX_DESTINATIONS (HOTELI_MAX_PROVIDERS * HOTELI_MAX_OF_PROVIDER) /* <= 32, bits */
 #define HOTELI_MAX_SAMPLERS 12       /* in the tree of one provider */
 #define HOTELI_SIMPLE_WAIT_MS 30000u /* longest that hotel_end waits for a simple destination */
 #define HOTELI_MAX_INFLIGHT 8
@@ -4805,7 +4823,7 @@ typedef struct hoteli_provider {
     uint32_t sampler; /* HOTEL_SAMPLER_*; _CUSTOM: ask the first of samplers */
     uint32_t default_scope;
     uint32_t waits;   /* destinations, as bits, that hotel_end waits for */
-    uint32_t hooks;   /* HOTELI_ON_START and so on: what the processors have; 0 when shut down */
+    uint32_t hooks;   /* HOTELI_ON_START and so on: what a span stops for; 0: shut down */
     hoteli_word inside; /* threads that are in them */
     hotel_limits limits;
     hotel_clock clock;
@@ -4829,7 +4847,13 @@ typedef struct hoteli_provider {
 } hoteli_provider;
 
 enum { HOTELI_REMOTE_SAMPLED, HOTELI_REMOTE_NOT, HOTELI_LOCAL_SAMPLED, HOTELI_LOCAL_NOT };
-enum { HOTELI_ON_START = 1, HOTELI_ON_ENDING = 2, HOTELI_ON_END = 4, HOTELI_ON_FLUSH = 8 };
+enum {
+    HOTELI_ON_START = 1,
+    HOTELI_ON_ENDING = 2,
+    HOTELI_ON_END = 4,
+    HOTELI_ON_FLUSH = 8,
+    HOTELI_WAITS = 16
+};
 enum { HOTELI_RUNS = 0, HOTELI_ASKED, HOTELI_OVER };
 
 /* ==== [SECTION 28] STATE =================================================================== */
@@ -6387,85 +6411,75 @@ static bool hoteli_place_attribute(hoteli_writer *w, const hoteli_cursor *key, s
     return true;
 }
 
-/* Sixteen bytes at once where the machine can. */
-typedef uint64_t hoteli_pair64 __attribute__((vector_size(16)));
-
-/* Copies a text and says whether it is all ASCII: in pieces of which the last one overlaps. */
+/* Copies a text in words and says whether it is all ASCII. */
 static inline bool hoteli_copy_text(uint8_t *to, const void *text, size_t size) {
     const uint8_t *from = (const uint8_t *)text;
-    uint64_t a = 0, b = 0;
+    uint64_t seen = 0, word;
     size_t i;
-    if (size >= 16) {
-        hoteli_pair64 seen, piece;
-        memcpy(&seen, from + size - 16, 16);
-        memcpy(to + size - 16, &seen, 16);
-        for (i = 0; i + 16 < size; i += 16) {
-            memcpy(&piece, from + i, 16);
-            memcpy(to + i, &piece, 16);
-            seen |= piece;
+    if (size >= 8) {
+        for (i = 0; i + 8 <= size; i += 8) {
+            memcpy(&word, from + i, 8);
+            memcpy(to + i, &word, 8);
+            seen |= word;
         }
-        a = seen[0] | seen[1];
-    } else if (size >= 8) {
-        memcpy(&a, from, 8);
-        memcpy(&b, from + size - 8, 8);
-        memcpy(to, &a, 8);
-        memcpy(to + size - 8, &b, 8);
-    } else if (size >= 4) {
-        uint32_t low, high;
-        memcpy(&low, from, 4);
-        memcpy(&high, from + size - 4, 4);
-        memcpy(to, &low, 4);
-        memcpy(to + size - 4, &high, 4);
-        a = low | high;
-    } else {
-        for (i = 0; i < size; i++) a |= to[i] = from[i];
+        memcpy(&word, from + size - 8, 8);
+        memcpy(to + size - 8, &word, 8);
+        return !((seen | word) & 0x8080808080808080u);
     }
-    return !((a | b) & HOTELI_BYTES(0x80));
+    for (i = 0; i < size; i++) {
+        to[i] = from[i];
+        seen |= from[i];
+    }
+    return !(seen & 0x80u);
 }
 
-/* The common case, in one go: a scalar or bytes under a new key, texts all ASCII, everything short,
-   space in the chunk. Writes what hoteli_write_attr would write, or nothing that counts. What is
-   needed twice is read once: the compiler takes every byte written for a change of all that. */
+/* The common case, in one go: a scalar under a new key, all ASCII, everything short, space in the
+   chunk. Writes what hoteli_write_attr would write, or nothing that counts. */
 static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsigned hash) {
     hoteli_record *r = w->record;
-    const hotel_type type = a->value.type;
+    size_t key = a->key_size, size = 0;
+    uint8_t *at = w->at, *value;
     const hotel_limits *l = &hoteli_provider_of(r)->limits;
-    const char *text = a->value.as.string;
-    const size_t key = a->key_size;
-    const bool sized = type == HOTEL_TYPE_STRING || type == HOTEL_TYPE_BYTES;
-    size_t size = sized ? a->value.size : 0;
-    uint8_t *at = w->at, *value = at + 4 + key; /* tag and length, then the AnyValue */
+    if (a->value.type == HOTEL_TYPE_STRING) {
+        size = a->value.size;
+        if (HOTELI_UNLIKELY(!a->value.as.string)) return false;
+    }
     if (HOTELI_UNLIKELY(!w->owner || key + size > 110 || (size_t)(w->end - at) < key + size + 20 ||
-                        (sized && !text) || hoteli_filter_has(&r->filter, hash) ||
+                        hoteli_filter_has(&r->filter, hash) ||
                         size > HOTELI_GET(l->attribute_value_length) ||
                         r->num_attributes >= HOTELI_GET(l->attribute_count)))
         return false;
-    if (HOTELI_UNLIKELY(!hoteli_copy_text(at + 4, a->key, key))) return false;
-    if (sized) {
-        bool ascii = hoteli_copy_text(value + 4, text, size);
-        if (HOTELI_UNLIKELY(!ascii && type == HOTEL_TYPE_STRING)) return false;
-        value[2] = type == HOTEL_TYPE_STRING ? 0x0a : 0x3a;
-        value[3] = (uint8_t)size;
-        size += 2;
-    } else if (type == HOTEL_TYPE_INT) {
-        uint64_t n = (uint64_t)a->value.as.integer;
-        value[2] = 0x18;
-        for (size = 1; n >= 0x80; n >>= 7) value[2 + size++] = (uint8_t)(n | 0x80);
-        value[2 + size++] = (uint8_t)n;
-    } else if (type == HOTEL_TYPE_BOOL) {
-        value[2] = 0x10;
-        value[3] = a->value.as.boolean ? 1 : 0;
-        size = 2;
-    } else {
-        return false;
-    }
-    value[0] = 0x12;
-    value[1] = (uint8_t)size;
-    size += 6 + key;
     at[0] = HOTELI_TAG_ATTRIBUTE;
-    at[1] = (uint8_t)(size - 2);
     at[2] = 0x0a;
     at[3] = (uint8_t)key;
+    if (HOTELI_UNLIKELY(!hoteli_copy_text(at + 4, a->key, key))) return false;
+    value = at + 4 + key; /* tag and length, then the AnyValue */
+    value[0] = 0x12;
+    switch (a->value.type) {
+    case HOTEL_TYPE_STRING:
+        value[1] = (uint8_t)(size + 2);
+        value[2] = 0x0a;
+        value[3] = (uint8_t)size;
+        if (HOTELI_UNLIKELY(!hoteli_copy_text(value + 4, a->value.as.string, size))) return false;
+        break;
+    case HOTEL_TYPE_INT: {
+        uint64_t n = (uint64_t)a->value.as.integer;
+        uint8_t *digit = value + 3;
+        value[2] = 0x18;
+        for (; n >= 0x80; n >>= 7) *digit++ = (uint8_t)(n | 0x80);
+        *digit = (uint8_t)n;
+        value[1] = (uint8_t)(digit - value - 1);
+        break;
+    }
+    case HOTEL_TYPE_BOOL:
+        value[1] = 2;
+        value[2] = 0x10;
+        value[3] = a->value.as.boolean ? 1 : 0;
+        break;
+    default: return false;
+    }
+    size = 6 + key + value[1];
+    at[1] = (uint8_t)(size - 2);
     w->at = at + size;
     r->size += (uint32_t)size;
     r->num_attributes++;
@@ -6473,26 +6487,23 @@ static inline bool hoteli_put_short(hoteli_writer *w, const hotel_attr *a, unsig
     return true;
 }
 
-/* Measured first, then written, in as many chunks as it takes. */
-static HOTELI_COLD void hoteli_put_measured(hoteli_writer *w, const hotel_attr *a) {
-    const hotel_limits *l = &hoteli_provider_of(w->record)->limits;
-    hoteli_cursor c, key;
-    unsigned hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
-    size_t size;
-    size = hoteli_field_size(hoteli_attr_size(a, l, 1));
-    key = hoteli_cursor_flat((const uint8_t *)a->key, a->key_size);
-    if (hoteli_place_attribute(w, &key, a->key_size, hash, size, &c))
-        hoteli_write_attr(&c, HOTELI_TAG_ATTRIBUTE, a, l, 1);
-}
-
 static inline void hoteli_put_attribute(hoteli_writer *w, const hotel_attr *a) {
+    const hotel_limits *l;
+    hoteli_cursor c, key;
+    size_t size;
     unsigned hash;
     if (HOTELI_UNLIKELY(!hoteli_attr_sound(a))) {
         hoteli_bad_argument();
         return;
     }
     hash = hoteli_ascii_hash((const uint8_t *)a->key, a->key_size);
-    if (HOTELI_UNLIKELY(!hoteli_put_short(w, a, hash))) hoteli_put_measured(w, a);
+    if (HOTELI_LIKELY(hoteli_put_short(w, a, hash))) return;
+    hash = hoteli_key_hash((const uint8_t *)a->key, a->key_size);
+    l = &hoteli_provider_of(w->record)->limits;
+    size = hoteli_field_size(hoteli_attr_size(a, l, 1));
+    key = hoteli_cursor_flat((const uint8_t *)a->key, a->key_size);
+    if (hoteli_place_attribute(w, &key, a->key_size, hash, size, &c))
+        hoteli_write_attr(&c, HOTELI_TAG_ATTRIBUTE, a, l, 1);
 }
 
 static void hoteli_put_attributes(hoteli_writer *w, const hotel_attr *list, size_t count) {
@@ -6782,6 +6793,7 @@ static HOTELI_COLD bool hoteli_processed(const hoteli_provider *p, hoteli_record
 /* Hands an ended span over; nobody else is inside any more. */
 static void hoteli_publish(hoteli_record *record, uint32_t index) {
     const hoteli_provider *p = hoteli_provider_of(record);
+    const uint32_t hooks = HOTELI_GET(p->hooks);
     hoteli_shard *shard = &hoteli_g.shards[hoteli_t.shard & hoteli_g.shard_mask];
     uintptr_t head, next, step = HOTELI_GET(hoteli_g.wake_step);
     uint32_t further;
@@ -6791,7 +6803,7 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
         hoteli_splice(&w);
         hoteli_writer_save(&w);
     }
-    if (HOTELI_UNLIKELY((HOTELI_GET(p->hooks) & HOTELI_ON_END) ||
+    if (HOTELI_UNLIKELY((hooks & HOTELI_ON_END) ||
                         !(record->trace_flags & HOTEL_FLAG_SAMPLED)) &&
         !hoteli_processed(p, record, index))
         return;
@@ -6804,7 +6816,7 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
     if (((next >> HOTELI_INDEX_BITS) & (step - 1)) != 0) step = 0;
     if (HOTELI_UNLIKELY(step + further)) hoteli_wake_check(step + further);
     if (HOTELI_UNLIKELY(__atomic_load_n(&hoteli_g.closed.bits, __ATOMIC_SEQ_CST))) hoteli_late();
-    else if (HOTELI_UNLIKELY(HOTELI_GET(p->waits))) hoteli_wait_exported(HOTELI_GET(p->waits));
+    else if (HOTELI_UNLIKELY(hooks & HOTELI_WAITS)) hoteli_wait_exported(p->waits);
 }
 
 static inline void hoteli_leave(hoteli_writer *w) {
@@ -6857,6 +6869,8 @@ static HOTELI_COLD bool hoteli_run_ending_hooks(const hotel_span *span, uint64_t
 static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
     hoteli_record *record;
     uintptr_t state, next;
+    uint64_t ticks;
+    uint64_t (*now_ns_fn)(void *);
     bool given = true;
     if (!span || !span->record || span->epoch != hoteli_epoch() ||
         HOTELI_UNLIKELY(span->record > hoteli_g.num_chunks))
@@ -6865,6 +6879,7 @@ static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
         !hoteli_run_ending_hooks(span, &time_ns, &given))
         return;
     record = hoteli_record_at(span->record);
+    ticks = hoteli_ticks(); /* before the exchange, beside which it costs nothing */
     state = hoteli_load(&record->chunk.state);
     do {
         if (HOTELI_UNLIKELY((uint32_t)(state >> HOTELI_GENERATION_SHIFT) != span->generation ||
@@ -6873,7 +6888,12 @@ static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
         /* Nobody inside: ended keeps everybody out, so there is no need to enter. */
         next = (state & HOTELI_COUNT) ? (state | HOTELI_ENDED) + 1 : state | HOTELI_ENDED;
     } while (!hoteli_cas(&record->chunk.state, &state, next));
-    if (HOTELI_LIKELY(!time_ns)) time_ns = hoteli_now_stamp(hoteli_provider_of(record), &given);
+    now_ns_fn = HOTELI_GET(hoteli_provider_of(record)->clock.now_ns_fn);
+    if (HOTELI_LIKELY(!time_ns)) {
+        given = now_ns_fn != NULL;
+        time_ns = given ? now_ns_fn(HOTELI_GET(hoteli_provider_of(record)->clock.user_data))
+                        : ticks;
+    }
     record->end = time_ns;
     record->end_given = given;
     if ((state & HOTELI_COUNT) && (hoteli_sub(&record->chunk.state, 1) & HOTELI_COUNT) != 1) return;
@@ -7612,8 +7632,8 @@ static HOTELI_COLD uint32_t hoteli_match(const hoteli_provider *p, uint32_t at,
     return at;
 }
 
-/* What a part of a composite wants (SM-15, SM-16): a threshold, or false for none. What is not
-   reliable has the threshold 0. */
+/* What a part of a composite wants (SM-15, SM-16): a threshold, or false for none. Not reliable is
+   what a parent without th kept: threshold 0, which passes whatever the randomness. */
 static HOTELI_COLD bool hoteli_intend(const hoteli_provider *p, uint32_t at,
                                       const hotel_sampling *in, const hoteli_ot *ot,
                                       hoteli_answer *out, bool *reliable) {
@@ -7629,7 +7649,7 @@ static HOTELI_COLD bool hoteli_intend(const hoteli_provider *p, uint32_t at,
         case HOTEL_SAMPLER_PARENT_THRESHOLD:
             if (!hoteli_valid_ids(parent)) break;
             *reliable = ot->has_th;
-            out->threshold = ot->has_th ? ot->th : 0;
+            out->threshold = ot->th;
             return ot->has_th || (parent->trace_flags & HOTEL_FLAG_SAMPLED);
         case HOTEL_SAMPLER_RULE_BASED:
             at = hoteli_match(p, (uint32_t)(sampler - p->samplers), in);
@@ -11030,14 +11050,18 @@ static hoteli_destination *hoteli_build_destination(const hoteli_destination *dr
 static bool hoteli_allocate(hoteli_memory *memory, size_t size) {
     const hotel_allocator *from = &hoteli_g.allocator;
     memory->from = *from;
+    hoteli_t.quiet++; /* a set-up is on: what the allocator calls must not wait for it */
     memory->at = from->allocate_fn ? from->allocate_fn(size, from->user_data) : malloc(size);
+    hoteli_loud();
     return memory->at != NULL;
 }
 
 static void hoteli_memory_free(hoteli_memory *memory) {
     if (!memory->at) return;
+    hoteli_t.quiet++;
     if (memory->from.allocate_fn) memory->from.free_fn(memory->at, memory->from.user_data);
     else free(memory->at);
+    hoteli_loud();
     memory->at = NULL;
 }
 
@@ -11657,6 +11681,7 @@ static void hoteli_publish_destinations(hoteli_setup *s) {
     hoteli_g.num_configured += s->num_planned;
     HOTELI_SET(hoteli_g.drain_delay_ms, s->drain_delay_ms);
     HOTELI_SET(s->provider->waits, waits);
+    if (waits) s->hooks |= HOTELI_WAITS;
     __atomic_store_n(&hoteli_g.num_destinations, first + s->num_drafts, __ATOMIC_RELEASE);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
 }
@@ -13478,7 +13503,7 @@ static bool hoteli_stop(uint32_t timeout_ms) {
     (void)pthread_mutex_lock(&hoteli_g.lock);
     hoteli_g.stop_ms = hoteli_now_ms() + timeout_ms;
     hoteli_g.stopping = true;
-    hoteli_g.stop_mask = ((uint32_t)1 << hoteli_num_destinations()) - 1;
+    hoteli_g.stop_mask = (uint32_t)(((uint64_t)1 << hoteli_num_destinations()) - 1);
     hoteli_g.stop_ticket = hoteli_flush_order(hoteli_g.stop_mask, true);
     (void)pthread_mutex_unlock(&hoteli_g.lock);
     hoteli_nudge();

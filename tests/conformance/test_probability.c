@@ -295,7 +295,7 @@ static void test_always(void) {
     sink_close("composite of nothing");
     composite.root = &part;
     open_with(&composite);
-    children("TR-63", 0, 2, "ot=th:8", true, "ot=th:0");
+    children("TR-63", 0, 0, "ot=th:8", true, "ot=th:0");
     sink_flush();
     is_int(log_count(HOTEL_LOG_ID_NOT_RANDOM), 0, "SM-11 always on needs no randomness");
     sink_close("always on");
@@ -309,6 +309,32 @@ static void test_always(void) {
     children("TR-63", TOP / 2, 2, "ot=th:c,a=1", true, "ot=th:8,a=1");
     children("TR-63", TOP / 2 - 1, 2, NULL, false, "");
     sink_close("probability in a composite");
+}
+
+/* A child that is started when its parent is delivered and gone: the tracestate went with it, the
+   decision stays the same. */
+static void test_late_child(void) {
+    hotel_sampler on = probability(1);
+    hotel_sampler part = over(HOTEL_SAMPLER_PARENT_THRESHOLD, &on);
+    hotel_sampler composite = over(HOTEL_SAMPLER_COMPOSITE, &part);
+    hotel_context context;
+    hotel_span span;
+    open_with(&on);
+    span = leaf("early", NULL);
+    sink_flush();
+    context = only(&span);
+    span = leaf("late", &context);
+    ok(is_sampled(&span), "SM-10 a late child is kept as its parent was");
+    is_str(text(delivered("late"), SPAN_STATE), "ot=th:0", "SM-10 and tells its threshold");
+    sink_close("a late child by probability");
+    open_with(&composite);
+    span = leaf("early", NULL);
+    is_str(text(delivered("early"), SPAN_STATE), "ot=th:0", "SM-16 an early parent has th");
+    context = only(&span);
+    span = leaf("late", &context);
+    ok(is_sampled(&span), "SM-16 a late child is kept as its parent was");
+    ok(!has(delivered("late"), SPAN_STATE), "SM-14 of unknown probability");
+    sink_close("a late child by its parent");
 }
 
 /* ---- Rules ---------------------------------------------------------------------------------- */
@@ -585,6 +611,7 @@ int main(void) {
     test_local();
     test_parent_threshold();
     test_always();
+    test_late_child();
     test_rules();
     test_annotating();
     test_delegates();

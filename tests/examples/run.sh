@@ -191,6 +191,14 @@ is "$(traces)" 5 "embedded: five traces"
 has "$(cat "$work/embedded.jsonl")" '{"stringValue":"thermometer"}' "embedded: its own name"
 int_is measure sample 4
 attribute measure celsius doubleValue 24.5
+if command -v size >/dev/null && [ "$(getconf LONG_BIT)" = 64 ] &&
+    "${CC:-cc}" -std=gnu99 -Os -I. -c examples/embedded.c -o "$work/embedded.o" 2>/dev/null; then
+    bytes=$(size "$work/embedded.o" | awk 'NR == 2 { print $2 + $3 }')
+    [ "$bytes" -le 16384 ]
+    ok $? "embedded: $bytes bytes of data, of the 16384 that it claims"
+else
+    skip "embedded: no size(1) here to measure its memory"
+fi
 
 # ---- nobody listens ------------------------------------------------------------------------------
 
