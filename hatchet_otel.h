@@ -11418,9 +11418,11 @@ static void hoteli_say_sampler(hoteli_text *text, const hoteli_sampler *list, ui
 /* A ratio as a variable has it: digits with a point, perhaps an exponent; -1: not one in [0,1]. */
 static double hoteli_parse_ratio(const char *text) {
     double value = 0, scale = 1;
-    bool point = false, digit = false;
+    bool point = false, digit = false, negative;
     int exponent = 0;
     while (*text == ' ' || *text == '\t') text++;
+    negative = *text == '-'; /* -0 is 0 */
+    if (negative) text++;
     for (; (*text >= '0' && *text <= '9') || (*text == '.' && !point); text++) {
         if (*text == '.') {
             point = true;
@@ -11444,6 +11446,7 @@ static double hoteli_parse_ratio(const char *text) {
     }
     while (*text == ' ' || *text == '\t') text++;
     value /= scale;
+    if (negative && value > 0) return -1;
     return digit && !*text && !exponent && value >= 0 && value <= 1 ? value : -1;
 }
 
