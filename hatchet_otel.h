@@ -151,6 +151,7 @@ its tracers are its own.
 THREADS, FORK, SIGNALS, EXIT
 
 Every function may be called by any thread, and several threads may use one span. The span calls
+<<<<<<< HEAD
 may be used in signal handlers, for which an alternate stack of 8 KiB suffices. After fork the
 child records and delivers its own spans with its first use of the library, which must not be in
 a signal handler, and its parent's spans stay valid as parents; spans that were open at the fork
@@ -159,6 +160,16 @@ hotel_shutdown or hotel_release begins as if never started. No call is a cancell
 thread that is cancelled asynchronously loses the span it works on. The library installs no signal
 handler, raises no SIGPIPE, prints nothing and does nothing at exit: call hotel_shutdown, or lose
 what was not sent yet.
+=======
+may be used in signal handlers, for which an alternate stack of 8 KiB suffices, or 24 KiB beside a
+processor with on_end. After fork the
+child records and delivers its own spans with its first use of the library, and its parent's spans
+stay valid as parents; spans that were open at the fork belong to the parent. A child that was
+forked while another thread was in hotel_init, hotel_shutdown, hotel_release, or one of the first two
+for a provider, begins as if never started. No call is a cancellation point; a thread that is cancelled asynchronously loses the span
+it works on. The library installs no signal handler, raises no SIGPIPE, prints nothing and does
+nothing at exit: call hotel_shutdown, or lose what was not sent yet.
+>>>>>>> review
 
 ERRORS
 
@@ -313,9 +324,9 @@ typedef enum hotel_log_id {
     HOTEL_LOG_ID_MAX = 41
 } hotel_log_id;
 
-/* Receives log messages. Called on the exporter's thread, or on the thread inside hotel_init, or
-   with no_threads inside hotel_poll, hotel_flush and hotel_shutdown; never on the span path. While
-   hotel_init runs, statistics asked for by other threads wait. message is valid during the call
+/* Receives log messages. Called on the exporter's thread, or on the thread inside hotel_init or
+   hotel_provider_start, which may be at the same time, or with no_threads inside hotel_poll,
+   hotel_flush and hotel_shutdown; never on the span path. While hotel_init runs, statistics asked for by other threads wait. message is valid during the call
    only and holds no secrets. Must not call hotel_init, hotel_flush,
    hotel_shutdown, hotel_release or hotel_poll: they answer HOTEL_ERR_CALLBACK. A child that is
    forked inside may use the library and must not return from here. */
@@ -924,10 +935,18 @@ HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms);
 HOTEL_API hotel_result hotel_release(void);
 
 /* Starts a further tracer provider with its own resource, sampler, limits, clock, ID generator,
+<<<<<<< HEAD
    processors and destinations (TR-01); at most HATCHET_OTEL_MAX_PROVIDERS in all. What belongs to
    the process is ignored in its configuration: arena_bytes, no_threads, allocator, log. memory is
    for its set-up only. hotel_init comes first; hotel_shutdown shuts it down too. Get tracers by
    hotel_tracer_config.provider. Results as of hotel_init. threads: any. */
+=======
+   processors and destinations (TR-01); at most 4 in all. What belongs to the process is ignored in
+   its configuration: arena_bytes, limits.max_span_bytes, no_threads, allocator, propagator, log.
+   memory is for its set-up only. hotel_init comes first; hotel_shutdown shuts it down too. Get
+   tracers by hotel_tracer_config.provider. Results as of hotel_init; when none was started *out
+   names none, and its tracers record nothing. threads: any. */
+>>>>>>> review
 HOTEL_API hotel_result hotel_provider_start(const hotel_config *config, hotel_provider *out);
 
 /* hotel_flush and hotel_shutdown for one provider. hotel_provider_shutdown with {0} shuts down all,
@@ -9619,6 +9638,19 @@ static void hoteli_housekeeping(int64_t now_ms) {
     }
 }
 
+/* Without threads there is nothing that could wake a thread in hotel_poll for another one in
+   hotel_flush or hotel_shutdown: it looks now and then. */
+static int hoteli_poll_alone(struct pollfd *fds, uint32_t count, int timeout) {
+    int result = 0;
+    while (!hoteli_flag_swap(&hoteli_g.nudge, 0)) {
+        int slice = HOTELI_MIN(timeout, 50);
+        result = poll(fds, (nfds_t)count, slice);
+        timeout -= slice;
+        if (result != 0 || timeout <= 0) break;
+    }
+    return result;
+}
+
 /* Waits for the network, the next due time, or a wake-up. */
 static void hoteli_wait(struct pollfd *fds, uint32_t count, int64_t until_ms, int64_t now_ms) {
     int64_t wait = until_ms - now_ms;
@@ -9631,7 +9663,8 @@ static void hoteli_wait(struct pollfd *fds, uint32_t count, int64_t until_ms, in
         if (hoteli_flag_swap(&hoteli_g.nudge, 0) || pending >= HOTELI_GET(hoteli_g.wake_at))
             timeout = 0;
     }
-    result = poll(fds, (nfds_t)count, timeout);
+    result = hoteli_g.no_threads ? hoteli_poll_alone(fds, count, timeout)
+                                 : poll(fds, (nfds_t)count, timeout);
     if (result > 0 && !hoteli_g.no_threads && fds[0].revents) {
         char bytes[64];
         if (fds[0].revents & POLLNVAL) hoteli_g.pipe_lost = true;
@@ -12965,10 +12998,30 @@ HOTEL_API hotel_span hotel_wrap(const hotel_span_context *context) {
 
 /* ---- life cycle ---- */
 
+static void hoteli_nudge(void) {
+    (void)hoteli_flag_swap(&hoteli_g.nudge, 1);
+    hoteli_wake();
+}
+
 /* Set-up, shutdown and release exclude each other. */
 static void hoteli_life_enter(void) {
     int cancel = hoteli_cancel_hold();
     while (!hoteli_life_try()) hoteli_nap(1);
+    hoteli_g.life_cancel = cancel;
+}
+
+/* For the shutdown of all: that of one provider, which may be inside, gets no more time. */
+static void hoteli_life_enter_by(int64_t until_ms) {
+    int cancel = hoteli_cancel_hold();
+    while (!hoteli_life_try()) {
+        uint32_t i;
+        (void)pthread_mutex_lock(&hoteli_g.lock);
+        for (i = 1; i < HOTELI_MAX_PROVIDERS; i++)
+            hoteli_g.providers[i].stop_ms = HOTELI_MIN(hoteli_g.providers[i].stop_ms, until_ms);
+        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        hoteli_nudge();
+        hoteli_nap(1);
+    }
     hoteli_g.life_cancel = cancel;
 }
 
@@ -12985,11 +13038,6 @@ static bool hoteli_hooks_wait(const hoteli_provider *p, int64_t until_ms) {
         hoteli_nap(1);
     }
     return true;
-}
-
-static void hoteli_nudge(void) {
-    (void)hoteli_flag_swap(&hoteli_g.nudge, 1);
-    hoteli_wake();
 }
 
 /* For reading statistics and settings. Inside a callback nothing changes: no need to enter. */
@@ -13230,7 +13278,8 @@ HOTEL_API hotel_result hotel_provider_start(const hotel_config *config, hotel_pr
     hotel_config none;
     hotel_result result = HOTEL_ERR_NOT_RUNNING;
     if (!out) return HOTEL_ERR_ARGUMENT;
-    memset(out, 0, sizeof *out);
+    out->index = HOTELI_MAX_PROVIDERS;
+    out->serial = 0;
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     memset((void *)&none, 0, sizeof none);
     memset((void *)&setup, 0, sizeof setup);
@@ -13505,7 +13554,7 @@ HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms) {
     hotel_result result = HOTEL_OK;
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     if (!hoteli_here()) return HOTEL_ERR_NOT_RUNNING;
-    hoteli_life_enter();
+    hoteli_life_enter_by(until);
     if (!hoteli_g.stopped) {
         lost = hoteli_lost(UINT32_MAX);
         hoteli_flag_store(&hoteli_g.running, 0);
@@ -13542,7 +13591,7 @@ HOTEL_API hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t
     hoteli_provider *p;
     uint64_t lost;
     uint32_t mask;
-    if (!provider.index) return hotel_shutdown(timeout_ms);
+    if (!provider.index && !provider.serial) return hotel_shutdown(timeout_ms);
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     if (!hoteli_here()) return HOTEL_ERR_NOT_RUNNING;
     hoteli_life_enter();

@@ -931,6 +931,80 @@ static void test_flush_beside_setup(void) {
     (void)hotel_release();
 }
 
+/* ---- Shutdown beside others that wait ------------------------------------------------------- */
+
+static long long ms_now(void) {
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void *poll_long(void *user_data) {
+    (void)user_data;
+    (void)hotel_poll(8000);
+    return NULL;
+}
+
+static void *shut_long(void *user_data) {
+    (void)hotel_provider_shutdown(*(hotel_provider *)user_data, 8000);
+    return NULL;
+}
+
+static void test_shutdown_beside(void) {
+    kept *k = keeper(0);
+    hotel_config config = config_to(&k->to, 1), second;
+    hotel_destination dead;
+    hotel_provider provider;
+    pthread_t thread;
+    hotel_span span;
+    long long began;
+    (void)hotel_init(&config);
+    if (pthread_create(&thread, NULL, poll_long, NULL) != 0) abort();
+    (void)usleep(50000);
+    (void)leaf("x", NULL);
+    is_int(hotel_flush(2000), HOTEL_OK, "TR-08 a flush beside a thread in hotel_poll");
+    began = ms_now();
+    is_int(hotel_shutdown(2000), HOTEL_OK, "BSP-19 a shutdown beside it");
+    ok(ms_now() - began < 3000, "BSP-19 keeps its time (%lld ms)", ms_now() - began);
+    (void)pthread_join(thread, NULL);
+    config.no_threads = false;
+    (void)hotel_init(&config);
+    memset((void *)&dead, 0, sizeof dead);
+    dead.endpoint = "http://127.0.0.1:1";
+    second = config_to(&dead, 1);
+    is_int(hotel_provider_start(&second, &provider), HOTEL_OK, "BSP-19 one with a dead server");
+    span = start_by(tracer_of(provider, "x"), "x");
+    hotel_end(&span);
+    if (pthread_create(&thread, NULL, shut_long, &provider) != 0) abort();
+    (void)usleep(100000);
+    began = ms_now();
+    (void)hotel_shutdown(200);
+    ok(ms_now() - began < 3000, "BSP-19 a shutdown of all beside that of one (%lld ms)",
+       ms_now() - began);
+    (void)pthread_join(thread, NULL);
+    (void)hotel_release();
+}
+
+static void test_no_provider(void) {
+    static unsigned char tiny[64];
+    kept *k = keeper(0);
+    hotel_config config = config_to(&k->to, 1), second = config_to(&k->to, 1);
+    hotel_provider provider;
+    hotel_span span;
+    second.memory = tiny;
+    second.memory_bytes = sizeof tiny;
+    (void)hotel_init(&config);
+    is_int(hotel_provider_start(&second, &provider), HOTEL_ERR_MEMORY, "TR-01 none was started");
+    span = start_by(tracer_of(provider, "x"), "x");
+    ok(!hotel_is_recording(&span), "TR-01 its tracers record nothing");
+    is_int(hotel_provider_shutdown(provider, 1000), HOTEL_ERR_ARGUMENT,
+           "TR-07 its shutdown stops nobody else");
+    (void)leaf("x", NULL);
+    is_int(hotel_shutdown(1000), HOTEL_OK, "TR-07 the first one runs on");
+    is_int((long long)num_kept(k), 1, "TR-07 and exports");
+    (void)hotel_release();
+}
+
 /* ---- By the environment --------------------------------------------------------------------- */
 
 /* Standard output to a file for a while. */
@@ -1132,6 +1206,8 @@ int main(void) {
     books_of_providers = false;
     test_end_in_setup();
     test_flush_beside_setup();
+    test_shutdown_beside();
+    test_no_provider();
     test_console_by_environment();
     test_disabled();
     test_log_level();
