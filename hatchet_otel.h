@@ -151,25 +151,14 @@ its tracers are its own.
 THREADS, FORK, SIGNALS, EXIT
 
 Every function may be called by any thread, and several threads may use one span. The span calls
-<<<<<<< HEAD
-may be used in signal handlers, for which an alternate stack of 8 KiB suffices. After fork the
-child records and delivers its own spans with its first use of the library, which must not be in
-a signal handler, and its parent's spans stay valid as parents; spans that were open at the fork
-belong to the parent. A child that was forked while another thread was in hotel_init,
-hotel_shutdown or hotel_release begins as if never started. No call is a cancellation point; a
-thread that is cancelled asynchronously loses the span it works on. The library installs no signal
-handler, raises no SIGPIPE, prints nothing and does nothing at exit: call hotel_shutdown, or lose
-what was not sent yet.
-=======
 may be used in signal handlers, for which an alternate stack of 8 KiB suffices, or 24 KiB beside a
-processor with on_end. After fork the
-child records and delivers its own spans with its first use of the library, and its parent's spans
-stay valid as parents; spans that were open at the fork belong to the parent. A child that was
-forked while another thread was in hotel_init, hotel_shutdown, hotel_release, or one of the first two
-for a provider, begins as if never started. No call is a cancellation point; a thread that is cancelled asynchronously loses the span
-it works on. The library installs no signal handler, raises no SIGPIPE, prints nothing and does
-nothing at exit: call hotel_shutdown, or lose what was not sent yet.
->>>>>>> review
+processor with on_end. After fork the child records and delivers its own spans with its first use of
+the library, which must not be in a signal handler, and its parent's spans stay valid as parents;
+spans that were open at the fork belong to the parent. A child that was forked while another thread
+was in hotel_init, hotel_shutdown, hotel_release, or one of the first two for a provider, begins as
+if never started. No call is a cancellation point; a thread that is cancelled asynchronously loses
+the span it works on. The library installs no signal handler, raises no SIGPIPE, prints nothing and
+does nothing at exit: call hotel_shutdown, or lose what was not sent yet.
 
 ERRORS
 
@@ -326,10 +315,11 @@ typedef enum hotel_log_id {
 
 /* Receives log messages. Called on the exporter's thread, or on the thread inside hotel_init or
    hotel_provider_start, which may be at the same time, or with no_threads inside hotel_poll,
-   hotel_flush and hotel_shutdown; never on the span path. While hotel_init runs, statistics asked for by other threads wait. message is valid during the call
-   only and holds no secrets. Must not call hotel_init, hotel_flush,
-   hotel_shutdown, hotel_release or hotel_poll: they answer HOTEL_ERR_CALLBACK. A child that is
-   forked inside may use the library and must not return from here. */
+   hotel_flush and hotel_shutdown; never on the span path. While hotel_init runs, statistics asked
+   for by other threads wait. message is valid during the call only and holds no secrets. Must not
+   call hotel_init, hotel_flush, hotel_shutdown, hotel_release or hotel_poll: they answer
+   HOTEL_ERR_CALLBACK. A child that is forked inside may use the library and must not return from
+   here. */
 typedef void (*hotel_log_fn)(hotel_log_level level, hotel_log_id id, const char *message,
                              void *user_data);
 
@@ -935,18 +925,11 @@ HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms);
 HOTEL_API hotel_result hotel_release(void);
 
 /* Starts a further tracer provider with its own resource, sampler, limits, clock, ID generator,
-<<<<<<< HEAD
    processors and destinations (TR-01); at most HATCHET_OTEL_MAX_PROVIDERS in all. What belongs to
-   the process is ignored in its configuration: arena_bytes, no_threads, allocator, log. memory is
-   for its set-up only. hotel_init comes first; hotel_shutdown shuts it down too. Get tracers by
-   hotel_tracer_config.provider. Results as of hotel_init. threads: any. */
-=======
-   processors and destinations (TR-01); at most 4 in all. What belongs to the process is ignored in
-   its configuration: arena_bytes, limits.max_span_bytes, no_threads, allocator, propagator, log.
-   memory is for its set-up only. hotel_init comes first; hotel_shutdown shuts it down too. Get
-   tracers by hotel_tracer_config.provider. Results as of hotel_init; when none was started *out
-   names none, and its tracers record nothing. threads: any. */
->>>>>>> review
+   the process is ignored in its configuration: arena_bytes, limits.max_span_bytes, no_threads,
+   allocator, propagator, log. memory is for its set-up only. hotel_init comes first; hotel_shutdown
+   shuts it down too. Get tracers by hotel_tracer_config.provider. Results as of hotel_init; when
+   none was started *out names none, and its tracers record nothing. threads: any. */
 HOTEL_API hotel_result hotel_provider_start(const hotel_config *config, hotel_provider *out);
 
 /* hotel_flush and hotel_shutdown for one provider. hotel_provider_shutdown with {0} shuts down all,
