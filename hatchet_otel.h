@@ -155,10 +155,10 @@ may be used in signal handlers, for which an alternate stack of 8 KiB suffices, 
 processor with on_end. After fork the child records and delivers its own spans with its first use of
 the library, which must not be in a signal handler, and its parent's spans stay valid as parents;
 spans that were open at the fork belong to the parent. A child that was forked while another thread
-was in hotel_init, hotel_shutdown, hotel_release, or the first two of a provider, begins as if never
-started. No call is a cancellation point; a thread that is cancelled asynchronously loses the span
-it works on. The library installs no signal handler, raises no SIGPIPE, prints nothing and does
-nothing at exit: call hotel_shutdown, or lose what was not sent yet.
+was in hotel_init, hotel_shutdown, hotel_release, or one of the first two for a provider, begins as
+if never started. No call is a cancellation point; a thread that is cancelled asynchronously loses
+the span it works on. The library installs no signal handler, raises no SIGPIPE, prints nothing and
+does nothing at exit: call hotel_shutdown, or lose what was not sent yet.
 
 ERRORS
 
@@ -928,10 +928,9 @@ HOTEL_API hotel_result hotel_release(void);
 /* Starts a further tracer provider with its own resource, sampler, limits, clock, ID generator,
    processors and destinations (TR-01); at most HATCHET_OTEL_MAX_PROVIDERS in all. What belongs to
    the process is ignored in its configuration: arena_bytes, limits.max_span_bytes, no_threads,
-   allocator, propagator, log. memory is for its set-up only. hotel_init comes first;
-   hotel_shutdown shuts it down too. Get tracers by hotel_tracer_config.provider. Results as of
-   hotel_init; when none was started *out names none, and its tracers record nothing. threads:
-   any. */
+   allocator, propagator, log. memory is for its set-up only. hotel_init comes first; hotel_shutdown
+   shuts it down too. Get tracers by hotel_tracer_config.provider. Results as of hotel_init; when
+   none was started *out names none, and its tracers record nothing. threads: any. */
 HOTEL_API hotel_result hotel_provider_start(const hotel_config *config, hotel_provider *out);
 
 /* hotel_flush and hotel_shutdown for one provider. hotel_provider_shutdown with {0} shuts down all,
@@ -11441,9 +11440,11 @@ static void hoteli_say_sampler(hoteli_text *text, const hoteli_sampler *list, ui
 /* A ratio as a variable has it: digits with a point, perhaps an exponent; -1: not one in [0,1]. */
 static double hoteli_parse_ratio(const char *text) {
     double value = 0, scale = 1;
-    bool point = false, digit = false;
+    bool point = false, digit = false, negative;
     int exponent = 0;
     while (*text == ' ' || *text == '\t') text++;
+    negative = *text == '-'; /* -0 is 0 */
+    if (negative) text++;
     for (; (*text >= '0' && *text <= '9') || (*text == '.' && !point); text++) {
         if (*text == '.') {
             point = true;
@@ -11467,6 +11468,7 @@ static double hoteli_parse_ratio(const char *text) {
     }
     while (*text == ' ' || *text == '\t') text++;
     value /= scale;
+    if (negative && value > 0) return -1;
     return digit && !*text && !exponent && value >= 0 && value <= 1 ? value : -1;
 }
 
