@@ -4619,6 +4619,7 @@ typedef struct hoteli_thread {
     uint64_t random[4];
     uint32_t random_busy; /* set while stepping: a signal handler takes another way */
     uint32_t quiet;  /* inside a callback: spans are not recorded, waiting is refused */
+    int cancel;      /* how cancellation was before it took the lock */
     bool pooled;     /* has the buffer for large spans that processors see */
     uint32_t depth;
     uint32_t serial;
@@ -4963,6 +4964,19 @@ static void hoteli_loud(void) {
 static inline uint32_t hoteli_epoch(void) {
     const uint32_t *epoch = __atomic_load_n(&hoteli_g.epoch, __ATOMIC_ACQUIRE);
     return epoch ? __atomic_load_n(epoch, __ATOMIC_RELAXED) : 0;
+}
+
+/* The lock of set-up, flush and statistics. A thread that is cancelled takes it nowhere. */
+static void hoteli_lock(void) {
+    int cancel = hoteli_cancel_hold();
+    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_t.cancel = cancel;
+}
+
+static void hoteli_unlock(void) {
+    int cancel = hoteli_t.cancel;
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_cancel_back(cancel);
 }
 
 /* Before a thread calls processors, which see no spans meanwhile and are not cancelled. false: they
@@ -9519,7 +9533,7 @@ static HOTELI_COLD void hoteli_late(void) {
    next. */
 static void hoteli_flush_begin(int64_t now_ms) {
     uint32_t i, asked, ready = 0, deep;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     asked = hoteli_g.flush_asked;
     for (i = 0; hoteli_g.flush_mask && i < hoteli_num_destinations(); i++) {
         const hoteli_destination *d = hoteli_g.destinations[i];
@@ -9528,7 +9542,7 @@ static void hoteli_flush_begin(int64_t now_ms) {
     deep = hoteli_g.flush_deep & ready;
     hoteli_g.flush_mask &= ~ready;
     hoteli_g.flush_deep &= ~ready;
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     if (!ready) return;
     hoteli_drain(now_ms);
     for (i = 0; i < hoteli_num_destinations(); i++) {
@@ -9548,9 +9562,9 @@ static bool hoteli_flush_end(void) {
         hoteli_destination *d = hoteli_g.destinations[i];
         if (d->flush_begun == d->flush_done || !hoteli_destination_flushed(d)) continue;
         if (d->flush_deep) hoteli_exporter_flush(d, d->timeout_ms);
-        (void)pthread_mutex_lock(&hoteli_g.lock);
+        hoteli_lock();
         d->flush_done = d->flush_begun;
-        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        hoteli_unlock();
         ended = true;
     }
     if (ended) (void)pthread_cond_broadcast(&hoteli_g.settled);
@@ -9699,13 +9713,13 @@ static void hoteli_turn(int64_t max_wait_ms) {
 static bool hoteli_stop_now(void) {
     bool stop;
     int64_t limit;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     stop = hoteli_g.stopping;
     limit = hoteli_g.stop_ms;
     stop = stop && (hoteli_now_ms() >= limit ||
                     (hoteli_flush_reached(hoteli_g.stop_ticket, hoteli_g.stop_mask) &&
                      hoteli_all_idle()));
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     return stop;
 }
 
@@ -9713,10 +9727,10 @@ static void hoteli_close_provider(hoteli_provider *p, int64_t until_ms) {
     uint32_t i;
     for (i = 0; i < p->num_destinations; i++)
         hoteli_destination_close(hoteli_g.destinations[p->first + i], hoteli_time_left(until_ms));
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     hoteli_flag_store(&p->state, HOTELI_OVER);
     (void)pthread_cond_broadcast(&hoteli_g.settled);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
 }
 
 /* Providers that are to be shut down, once they have nothing left or their time is over. Returns
@@ -9729,10 +9743,10 @@ static int64_t hoteli_close_asked(int64_t now_ms) {
         bool over;
         int64_t stop_ms;
         if (hoteli_flag_load(&p->state) != HOTELI_ASKED) continue;
-        (void)pthread_mutex_lock(&hoteli_g.lock);
+        hoteli_lock();
         stop_ms = p->stop_ms;
         over = hoteli_flush_reached(p->ticket, hoteli_mask_of(p));
-        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        hoteli_unlock();
         for (k = 0; over && k < p->num_destinations; k++)
             over = hoteli_destination_idle(hoteli_g.destinations[p->first + k]);
         if (over || now_ms >= stop_ms) hoteli_close_provider(p, stop_ms);
@@ -9758,9 +9772,9 @@ static void hoteli_close_all(void) {
 
 static int64_t hoteli_stop_wait(void) {
     int64_t wait = 60000;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     if (hoteli_g.stopping) wait = HOTELI_MAX(hoteli_g.stop_ms - hoteli_now_ms(), (int64_t)0);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     return wait;
 }
 
@@ -9769,10 +9783,10 @@ static void *hoteli_thread_run(void *unused) {
     hoteli_t.quiet = 1; /* its own work is not traced (SP-08) */
     while (!hoteli_stop_now()) hoteli_turn(hoteli_stop_wait());
     hoteli_close_all();
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     hoteli_g.thread_done = true;
     (void)pthread_cond_broadcast(&hoteli_g.settled);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     return NULL;
 }
 
@@ -11069,9 +11083,9 @@ static void hoteli_drop_destinations(void) {
     uint32_t i, count = hoteli_g.num_destinations;
     if (!count) return;
     /* Threads that waited for a flush until now look at them under the lock. */
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     __atomic_store_n(&hoteli_g.num_destinations, 0u, __ATOMIC_RELEASE);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     for (i = 0; i < count; i++) hoteli_pack_release(hoteli_g.destinations[i]);
 }
 
@@ -11673,7 +11687,7 @@ static void hoteli_publish_destinations(hoteli_setup *s) {
     uint32_t i, first = hoteli_g.num_destinations, waits = 0;
     s->provider->first = first;
     s->provider->num_destinations = s->num_drafts;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     for (i = 0; i < s->num_drafts; i++) {
         s->built[i]->bit = (uint32_t)1 << (first + i);
         s->built[i]->flush_begun = s->built[i]->flush_done = hoteli_g.flush_asked;
@@ -11685,7 +11699,7 @@ static void hoteli_publish_destinations(hoteli_setup *s) {
     HOTELI_SET(s->provider->waits, waits);
     if (waits) s->hooks |= HOTELI_WAITS;
     __atomic_store_n(&hoteli_g.num_destinations, first + s->num_drafts, __ATOMIC_RELEASE);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
 }
 
 /* When to wake the exporter: at the smallest batch, or when a good part of the arena waits.
@@ -13004,10 +13018,10 @@ static void hoteli_life_enter_by(int64_t until_ms) {
     int cancel = hoteli_cancel_hold();
     while (!hoteli_life_try()) {
         uint32_t i;
-        (void)pthread_mutex_lock(&hoteli_g.lock);
+        hoteli_lock();
         for (i = 1; i < HOTELI_MAX_PROVIDERS; i++)
             hoteli_g.providers[i].stop_ms = HOTELI_MIN(hoteli_g.providers[i].stop_ms, until_ms);
-        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        hoteli_unlock();
         hoteli_nudge();
         hoteli_nap(1);
     }
@@ -13077,7 +13091,7 @@ static hotel_result hoteli_build_all(hoteli_setup *s) {
         s->built[i] = hoteli_build_destination(&s->drafts[i], &s->plans[i]);
         if (!s->built[i]) return hoteli_no_memory();
     }
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     if (s->index) HOTELI_SET(p->default_scope, HOTELI_NO_SCOPE);
     HOTELI_SET(p->default_scope, hoteli_scope_intern(&s->config->tracer, s->index));
     memset((void *)&own, 0, sizeof own);
@@ -13085,7 +13099,7 @@ static hotel_result hoteli_build_all(hoteli_setup *s) {
     own.version = HOTEL_VERSION_STRING;
     if (!s->index) HOTELI_SET(hoteli_g.hatchet_scope, hoteli_scope_intern(&own, 0));
     i = hoteli_g.num_scopes;
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     return i && p->default_scope != HOTELI_NO_SCOPE ? HOTEL_OK : hoteli_no_memory();
 }
 
@@ -13173,10 +13187,10 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     }
     hoteli_books_clear(); /* what the destinations have begins at 0 */
     /* Rounds are counted on: what was asked for before this set-up is over. */
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     hoteli_g.flush_mask = hoteli_g.flush_deep = 0;
     hoteli_g.stopping = false;
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     hoteli_publish_destinations(s);
     hoteli_plan_wake();
     hoteli_flag_store(&hoteli_g.sleeping, 0);
@@ -13321,9 +13335,9 @@ static void hoteli_turn_alone(int64_t max_wait_ms) {
 
 static bool hoteli_flush_done(uint32_t ticket, uint32_t mask) {
     bool reached;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     reached = hoteli_flush_reached(ticket, mask);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     return reached;
 }
 
@@ -13344,12 +13358,12 @@ static bool hoteli_flush_wait(uint32_t ticket, uint32_t mask, uint32_t timeout_m
     struct timespec until = hoteli_deadline(timeout_ms, 0);
     bool reached;
     int error = 0, cancel = hoteli_cancel_hold();
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     while (!hoteli_flush_reached(ticket, mask) && error != ETIMEDOUT &&
            !hoteli_flag_load(&hoteli_g.closed))
         error = pthread_cond_timedwait(&hoteli_g.settled, &hoteli_g.lock, &until);
     reached = hoteli_flush_reached(ticket, mask);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     hoteli_cancel_back(cancel);
     return reached;
 }
@@ -13363,9 +13377,9 @@ static uint32_t hoteli_flush_order(uint32_t mask, bool deep) {
 
 static uint32_t hoteli_flush_ask(uint32_t mask, bool deep) {
     uint32_t ticket;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     ticket = hoteli_flush_order(mask, deep);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     hoteli_nudge();
     return ticket;
 }
@@ -13375,7 +13389,7 @@ static uint32_t hoteli_flush_ask(uint32_t mask, bool deep) {
 static uint64_t hoteli_lost(uint32_t mask) {
     uint64_t lost = 0;
     uint32_t i;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     for (i = 0; i < hoteli_num_destinations(); i++) {
         const hoteli_books *b = &hoteli_g.destinations[i]->books;
         if (!(mask & hoteli_g.destinations[i]->bit)) continue;
@@ -13383,7 +13397,7 @@ static uint64_t hoteli_lost(uint32_t mask) {
                 hoteli_load(&b->dropped_queue_full) + hoteli_load(&b->dropped_too_large) +
                 hoteli_load(&b->dropped_shutdown) + hoteli_load(&b->flush_failures);
     }
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     return lost;
 }
 
@@ -13488,11 +13502,11 @@ static bool hoteli_join(uint32_t timeout_ms) {
     struct timespec until = hoteli_deadline(timeout_ms, 500);
     bool done;
     int error = 0;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     while (!hoteli_g.thread_done && error != ETIMEDOUT)
         error = pthread_cond_timedwait(&hoteli_g.settled, &hoteli_g.lock, &until);
     done = hoteli_g.thread_done;
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     if (!done) return false;
     (void)pthread_join(hoteli_g.thread, NULL);
     hoteli_g.has_thread = false;
@@ -13502,12 +13516,12 @@ static bool hoteli_join(uint32_t timeout_ms) {
 /* Runs the exporter down: a last flush until the deadline, then the rest is dropped. false: its
    thread did not come to an end. */
 static bool hoteli_stop(uint32_t timeout_ms) {
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     hoteli_g.stop_ms = hoteli_now_ms() + timeout_ms;
     hoteli_g.stopping = true;
     hoteli_g.stop_mask = (uint32_t)(((uint64_t)1 << hoteli_num_destinations()) - 1);
     hoteli_g.stop_ticket = hoteli_flush_order(hoteli_g.stop_mask, true);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     hoteli_nudge();
     if (hoteli_g.has_thread) {
         if (!hoteli_join(timeout_ms)) return false;
@@ -13519,9 +13533,9 @@ static bool hoteli_stop(uint32_t timeout_ms) {
         hoteli_flag_store(&hoteli_g.turning, 0);
         hoteli_loud();
     }
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     (void)pthread_cond_broadcast(&hoteli_g.settled);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     return true;
 }
 
@@ -13567,10 +13581,10 @@ static bool hoteli_provider_wait(hoteli_provider *p, uint32_t timeout_ms) {
         hoteli_loud();
         return true;
     }
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     while (hoteli_flag_load(&p->state) != HOTELI_OVER && error != ETIMEDOUT)
         error = pthread_cond_timedwait(&hoteli_g.settled, &hoteli_g.lock, &until);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     return hoteli_flag_load(&p->state) == HOTELI_OVER;
 }
 
@@ -13590,11 +13604,11 @@ HOTEL_API hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t
         mask = hoteli_mask_of(p);
         lost = hoteli_lost(mask);
         result = hoteli_shut_processors(p, until);
-        (void)pthread_mutex_lock(&hoteli_g.lock);
+        hoteli_lock();
         p->ticket = hoteli_flush_order(mask, true);
         p->stop_ms = until;
         hoteli_flag_store(&p->state, HOTELI_ASKED);
-        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        hoteli_unlock();
         hoteli_nudge();
         if (!hoteli_provider_wait(p, hoteli_time_left(until))) result = HOTEL_ERR_TIMEOUT;
         else if (hoteli_lost(mask) != lost)
@@ -13818,11 +13832,11 @@ HOTEL_API hotel_tracer hotel_get_tracer(const hotel_tracer_config *config) {
     }
     if (!config->name || !*config->name) hoteli_log_later(HOTEL_LOG_ID_EMPTY_SCOPE_NAME);
     hoteli_check_attrs(config->attributes, config->num_attributes);
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     index = hoteli_scope_intern(config, config->provider.index);
     if (index == HOTELI_NO_SCOPE) tracer.scope = index;
     else tracer = hoteli_tracer(index, config->provider.index);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     return tracer;
 }
 
