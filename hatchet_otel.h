@@ -151,13 +151,14 @@ its tracers are its own.
 THREADS, FORK, SIGNALS, EXIT
 
 Every function may be called by any thread, and several threads may use one span. The span calls
-may be used in signal handlers, for which an alternate stack of 8 KiB suffices. After fork the
-child records and delivers its own spans with its first use of the library, which must not be in
-a signal handler, and its parent's spans stay valid as parents; spans that were open at the fork belong to the parent. A child that was
-forked while another thread was in hotel_init, hotel_shutdown or hotel_release begins as if never
-started. No call is a cancellation point; a thread that is cancelled asynchronously loses the span
-it works on. The library installs no signal handler, raises no SIGPIPE, prints nothing and does
-nothing at exit: call hotel_shutdown, or lose what was not sent yet.
+may be used in signal handlers, for which an alternate stack of 8 KiB suffices, or 24 KiB beside a
+processor with on_end. After fork the child records and delivers its own spans with its first use of
+the library, which must not be in a signal handler, and its parent's spans stay valid as parents;
+spans that were open at the fork belong to the parent. A child that was forked while another thread
+was in hotel_init, hotel_shutdown, hotel_release, or one of the first two for a provider, begins as
+if never started. No call is a cancellation point; a thread that is cancelled asynchronously loses
+the span it works on. The library installs no signal handler, raises no SIGPIPE, prints nothing and
+does nothing at exit: call hotel_shutdown, or lose what was not sent yet.
 
 ERRORS
 
@@ -312,12 +313,13 @@ typedef enum hotel_log_id {
     HOTEL_LOG_ID_MAX = 41
 } hotel_log_id;
 
-/* Receives log messages. Called on the exporter's thread, or on the thread inside hotel_init, or
-   with no_threads inside hotel_poll, hotel_flush and hotel_shutdown; never on the span path. While
-   hotel_init runs, statistics asked for by other threads wait. message is valid during the call
-   only and holds no secrets. Must not call hotel_init, hotel_flush,
-   hotel_shutdown, hotel_release or hotel_poll: they answer HOTEL_ERR_CALLBACK. A child that is
-   forked inside may use the library and must not return from here. */
+/* Receives log messages. Called on the exporter's thread, or on the thread inside hotel_init or
+   hotel_provider_start, which may be at the same time, or with no_threads inside hotel_poll,
+   hotel_flush and hotel_shutdown; never on the span path. While hotel_init runs, statistics asked
+   for by other threads wait. message is valid during the call only and holds no secrets. Must not
+   call hotel_init, hotel_flush, hotel_shutdown, hotel_release or hotel_poll: they answer
+   HOTEL_ERR_CALLBACK. A child that is forked inside may use the library and must not return from
+   here. */
 typedef void (*hotel_log_fn)(hotel_log_level level, hotel_log_id id, const char *message,
                              void *user_data);
 
@@ -827,7 +829,8 @@ typedef struct hotel_processor {
 } hotel_processor;
 
 /* Memory for set-up: hotel_init and hotel_provider_start take what they need, hotel_release and
-   the next hotel_init give it back. Neither function is ever called on the span path. */
+   the next hotel_init give it back. Neither function is ever called on the span path, nor may they
+   call hotel_init, hotel_flush, hotel_shutdown, hotel_release or hotel_poll. */
 typedef struct hotel_allocator {
     void *(*allocate_fn)(size_t size, void *user_data)HOTEL_ZERO; /* NULL: malloc and free */
     void (*free_fn)(void *memory, void *user_data) HOTEL_ZERO;
@@ -896,7 +899,8 @@ typedef struct hotel_config {
 /* Starts the library: reads configuration and environment, sets up the arena, the destinations
    and (unless no_threads) the exporter's thread. config NULL: all defaults. Copies what it is
    given. Starts every destination that is valid and returns the first error; without a valid
-   destination it still records, and drops at export. HOTEL_ERR_RUNNING when started already.
+   destination it still records, and drops at export. HOTEL_ERR_RUNNING when started already, or
+   when a processor of before has not returned.
    After hotel_shutdown it may be called again; the arena stays as it is until hotel_release.
    threads: any, one at a time wins. */
 #define hotel_init(...) \
@@ -923,9 +927,10 @@ HOTEL_API hotel_result hotel_release(void);
 
 /* Starts a further tracer provider with its own resource, sampler, limits, clock, ID generator,
    processors and destinations (TR-01); at most HATCHET_OTEL_MAX_PROVIDERS in all. What belongs to
-   the process is ignored in its configuration: arena_bytes, no_threads, allocator, log. memory is
-   for its set-up only. hotel_init comes first; hotel_shutdown shuts it down too. Get tracers by
-   hotel_tracer_config.provider. Results as of hotel_init. threads: any. */
+   the process is ignored in its configuration: arena_bytes, limits.max_span_bytes, no_threads,
+   allocator, propagator, log. memory is for its set-up only. hotel_init comes first; hotel_shutdown
+   shuts it down too. Get tracers by hotel_tracer_config.provider. Results as of hotel_init; when
+   none was started *out names none, and its tracers record nothing. threads: any. */
 HOTEL_API hotel_result hotel_provider_start(const hotel_config *config, hotel_provider *out);
 
 /* hotel_flush and hotel_shutdown for one provider. hotel_provider_shutdown with {0} shuts down all,
@@ -948,8 +953,9 @@ typedef struct hotel_descriptor {
 
 /* With no_threads: the descriptors whose events, and *timeout_ms the time after which, hotel_poll
    has something to do; ask again after each hotel_poll, because both change. Returns how many
-   there are, at most 128, and writes up to `capacity` of them. Spans that end meanwhile may bring
-   the time forward: ask again after those, or let them wait for the delay that was given.
+   there are, at most 32 for each provider, and writes up to `capacity` of them. Spans that end
+   meanwhile may bring the time forward: ask again after those, or let them wait for the delay that
+   was given.
    threads: one at a time, as hotel_poll. */
 HOTEL_API size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
                                        uint32_t *timeout_ms);
@@ -4480,10 +4486,11 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
 #define HOTELI_MAX_CHUNKS ((size_t)(sizeof(uintptr_t) > 4 ? 0x3fffffff : 0x1fff))
 
 #define HOTELI_MAX_SHARDS 8
+#define HOTELI_NO_SCOPE 0xffffu
 #define HOTELI_MAX_SCOPES 64
-#define HOTELI_MAX_DESTINATIONS 16   /* of all providers */
 #define HOTELI_MAX_OF_PROVIDER 4     /* destinations, processors */
 #define HOTELI_MAX_PROVIDERS HATCHET_OTEL_MAX_PROVIDERS
+#define HOTELI_MAX_DESTINATIONS (HOTELI_MAX_PROVIDERS * HOTELI_MAX_OF_PROVIDER) /* <= 32, bits */
 #define HOTELI_MAX_SAMPLERS 12       /* in the tree of one provider */
 #define HOTELI_SIMPLE_WAIT_MS 30000u /* longest that hotel_end waits for a simple destination */
 #define HOTELI_MAX_INFLIGHT 8
@@ -4612,6 +4619,7 @@ typedef struct hoteli_thread {
     uint64_t random[4];
     uint32_t random_busy; /* set while stepping: a signal handler takes another way */
     uint32_t quiet;  /* inside a callback: spans are not recorded, waiting is refused */
+    int cancel;      /* how cancellation was before it took the lock */
     bool pooled;     /* has the buffer for large spans that processors see */
     uint32_t depth;
     uint32_t serial;
@@ -4738,7 +4746,7 @@ typedef struct hoteli_destination {
     hotel_transport transport;
     bool builtin;
     bool exports;        /* batches go to exporter, not over a connection */
-    bool shut;           /* its shutdown_fn was called */
+    bool shut;           /* its exporter has had its last call */
     bool gzip;
     hotel_exporter exporter;
 #if defined(HATCHET_OTEL_ZLIB)
@@ -4815,7 +4823,8 @@ typedef struct hoteli_provider {
     uint32_t sampler; /* HOTEL_SAMPLER_*; _CUSTOM: ask the first of samplers */
     uint32_t default_scope;
     uint32_t waits;   /* destinations, as bits, that hotel_end waits for */
-    uint32_t hooks;   /* HOTELI_ON_START and so on: what a span has to stop for */
+    uint32_t hooks;   /* HOTELI_ON_START and so on: what a span stops for; 0: shut down */
+    hoteli_word inside; /* threads that are in them */
     hotel_limits limits;
     hotel_clock clock;
     hotel_id_generator id_generator;
@@ -4838,7 +4847,13 @@ typedef struct hoteli_provider {
 } hoteli_provider;
 
 enum { HOTELI_REMOTE_SAMPLED, HOTELI_REMOTE_NOT, HOTELI_LOCAL_SAMPLED, HOTELI_LOCAL_NOT };
-enum { HOTELI_ON_START = 1, HOTELI_ON_ENDING = 2, HOTELI_ON_END = 4, HOTELI_WAITS = 8 };
+enum {
+    HOTELI_ON_START = 1,
+    HOTELI_ON_ENDING = 2,
+    HOTELI_ON_END = 4,
+    HOTELI_ON_FLUSH = 8,
+    HOTELI_WAITS = 16
+};
 enum { HOTELI_RUNS = 0, HOTELI_ASKED, HOTELI_OVER };
 
 /* ==== [SECTION 28] STATE =================================================================== */
@@ -4935,7 +4950,8 @@ static struct hoteli_state {
     int64_t next_ms;        /* the last turn: when the next one is due */
     bool stopping;
     int64_t stop_ms;
-    uint32_t stop_mask;     /* destinations that its last flush is for */
+    uint32_t stop_ticket;   /* of its last flush */
+    uint32_t stop_mask;     /* destinations that this is for */
 } hoteli_g;
 
 static __thread hoteli_thread hoteli_t;
@@ -4948,6 +4964,42 @@ static void hoteli_loud(void) {
 static inline uint32_t hoteli_epoch(void) {
     const uint32_t *epoch = __atomic_load_n(&hoteli_g.epoch, __ATOMIC_ACQUIRE);
     return epoch ? __atomic_load_n(epoch, __ATOMIC_RELAXED) : 0;
+}
+
+/* The lock of set-up, flush and statistics. A thread that is cancelled takes it nowhere. */
+static void hoteli_lock(void) {
+    int cancel = hoteli_cancel_hold();
+    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_t.cancel = cancel;
+}
+
+static void hoteli_unlock(void) {
+    int cancel = hoteli_t.cancel;
+    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_cancel_back(cancel);
+}
+
+/* Before a thread calls processors, which see no spans meanwhile and are not cancelled. false: they
+   are shut down, or have no such function. A number that is up keeps what they look at. */
+static HOTELI_COLD bool hoteli_hooks_enter(hoteli_provider *p, uint32_t which, int *cancel) {
+    *cancel = hoteli_cancel_hold();
+    (void)__atomic_add_fetch(&p->inside.bits, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&p->hooks, __ATOMIC_SEQ_CST) & which) {
+        hoteli_t.quiet++;
+        return true;
+    }
+    (void)hoteli_sub(&p->inside, 1);
+    hoteli_cancel_back(*cancel);
+    return false;
+}
+
+/* In a child that was forked inside nobody had entered. */
+static HOTELI_COLD void hoteli_hooks_leave(hoteli_provider *p, int cancel) {
+    if (hoteli_t.quiet) {
+        hoteli_t.quiet--;
+        (void)hoteli_sub(&p->inside, 1);
+    }
+    hoteli_cancel_back(cancel);
 }
 
 static inline const hoteli_provider *hoteli_provider_of(const hoteli_record *record) {
@@ -6709,7 +6761,7 @@ static HOTELI_COLD void hoteli_put_aside(hoteli_writer *w) {
 
 static HOTELI_COLD void hoteli_wake(void) {
     int cancel;
-    if (hoteli_g.no_threads || hoteli_g.pipe_lost || !hoteli_g.wake_pipe[1] ||
+    if (HOTELI_GET(hoteli_g.no_threads) || hoteli_g.pipe_lost || !hoteli_g.wake_pipe[1] ||
         !hoteli_flag_swap(&hoteli_g.sleeping, 0))
         return;
     cancel = hoteli_cancel_hold();
@@ -6744,7 +6796,7 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
 /* What processors see of a finished span. A span that is not sampled goes no further; false. */
 static HOTELI_COLD bool hoteli_processed(const hoteli_provider *p, hoteli_record *record,
                                          uint32_t index) {
-    if (p->hooks & HOTELI_ON_END) hoteli_run_end_hooks(record->provider, record);
+    if (HOTELI_GET(p->hooks) & HOTELI_ON_END) hoteli_run_end_hooks(record->provider, record);
     if (record->trace_flags & HOTEL_FLAG_SAMPLED) return true;
     hoteli_count(&hoteli_g.record_only, 1);
     hoteli_record_free(index);
@@ -6808,22 +6860,22 @@ static inline bool hoteli_begin(const hotel_span *span, hoteli_writer *w) {
    somebody else ends the span already, or it is over. */
 static HOTELI_COLD bool hoteli_run_ending_hooks(const hotel_span *span, uint64_t *time_ns,
                                                 bool *given) {
-    const hoteli_provider *p;
+    hoteli_provider *p;
     hoteli_writer w;
-    bool first = true;
+    bool hooked, first = true;
     uint32_t i;
+    int cancel;
     if (!hoteli_begin(span, &w)) return false;
-    p = hoteli_provider_of(w.record);
-    if (p->hooks & HOTELI_ON_ENDING)
-        first = !__atomic_exchange_n(&w.record->ending, (uint8_t)1, __ATOMIC_ACQ_REL);
+    p = &hoteli_g.providers[w.record->provider & (HOTELI_MAX_PROVIDERS - 1)];
+    hooked = (HOTELI_GET(p->hooks) & HOTELI_ON_ENDING) != 0;
+    if (hooked) first = !__atomic_exchange_n(&w.record->ending, (uint8_t)1, __ATOMIC_ACQ_REL);
     hoteli_leave(&w);
-    if (!first || !(p->hooks & HOTELI_ON_ENDING)) return first;
+    if (!first || !hooked || !hoteli_hooks_enter(p, HOTELI_ON_ENDING, &cancel)) return first;
     if (!*time_ns) *time_ns = hoteli_now_stamp(p, given);
-    hoteli_t.quiet++;
     for (i = 0; i < p->num_processors; i++)
         if (p->processors[i].on_ending_fn)
             p->processors[i].on_ending_fn(span, p->processors[i].user_data);
-    hoteli_loud();
+    hoteli_hooks_leave(p, cancel);
     return true;
 }
 
@@ -6913,8 +6965,8 @@ static void hoteli_scope_sort(hotel_tracer_config *t, hotel_attr *sorted, size_t
     t->attributes = sorted;
 }
 
-/* Interns a scope of a provider; 0-based index, or the provider's default one when there is no
-   room. Under the lock. */
+/* Interns a scope of a provider; 0-based index. When there is no room the provider's default one,
+   or HOTELI_NO_SCOPE if that is what was asked for. Under the lock. */
 static uint32_t hoteli_scope_intern(const hotel_tracer_config *asked, uint32_t provider) {
     hotel_tracer_config sorted_by_key = *asked;
     const hotel_tracer_config *t = &sorted_by_key;
@@ -6923,7 +6975,7 @@ static uint32_t hoteli_scope_intern(const hotel_tracer_config *asked, uint32_t p
     size_t prefix, size;
     hotel_block block;
     uint8_t bytes[HOTELI_SCOPE_SIZE];
-    uint32_t i;
+    uint32_t i, at = hoteli_g.num_scopes;
     hoteli_scope_sort(&sorted_by_key, sorted, sizeof sorted / sizeof sorted[0]);
     size = hoteli_write_scope(NULL, t, &prefix);
     if (size > sizeof bytes) goto full;
@@ -6931,40 +6983,66 @@ static uint32_t hoteli_scope_intern(const hotel_tracer_config *asked, uint32_t p
     (void)hoteli_write_scope(&c, t, &prefix);
     for (i = 0; i < hoteli_g.num_scopes; i++) {
         uint32_t other = hoteli_g.scopes[i].block.index;
-        if (hoteli_g.scopes[i].provider == provider &&
+        if (!other) at = i;
+        else if (hoteli_g.scopes[i].provider == provider &&
             hoteli_g.scopes[i].serial == hoteli_g.providers[provider].serial &&
             hoteli_block_at(other)->size == size && hoteli_g.scopes[i].prefix == prefix &&
             hoteli_same(hoteli_block_cursor(other), hoteli_cursor_flat(bytes, size), size))
             return i;
     }
-    if (i == HOTELI_MAX_SCOPES) goto full;
+    if (at == HOTELI_MAX_SCOPES) goto full;
     block = hoteli_block_new(size, &c);
     if (!block.index) goto full;
     hoteli_write(&c, bytes, size);
     hoteli_block_ready(&block);
-    hoteli_g.scopes[i].block = block;
-    hoteli_g.scopes[i].prefix = (uint32_t)prefix;
-    hoteli_g.scopes[i].provider = provider;
-    hoteli_g.scopes[i].serial = hoteli_g.providers[provider].serial;
-    hoteli_g.num_scopes++;
-    return i;
+    hoteli_g.scopes[at].block = block;
+    hoteli_g.scopes[at].prefix = (uint32_t)prefix;
+    hoteli_g.scopes[at].provider = provider;
+    hoteli_g.scopes[at].serial = hoteli_g.providers[provider].serial;
+    if (at == hoteli_g.num_scopes) hoteli_g.num_scopes++;
+    return at;
 full:
     hoteli_log_later(HOTEL_LOG_ID_TOO_MANY_SCOPES);
     return HOTELI_GET(hoteli_g.providers[provider].default_scope);
 }
 
-#define HOTELI_NO_SCOPE 0xffffu
+/* A tracer names its scope by index + 1, and in the byte above its provider. */
+static hotel_tracer hoteli_tracer(uint32_t scope, uint32_t provider) {
+    hotel_tracer tracer;
+    tracer.scope = (scope + 1) | provider << 8;
+    tracer.generation = hoteli_g.scopes[scope].block.generation;
+    return tracer;
+}
 
-/* A tracer names its scope by index + 1. One from before hotel_release, or garbage, is the default
-   one; that of a provider which is gone is none. */
+/* One from before hotel_release, or garbage, is the default one; that of a provider which is gone
+   is none. */
 static uint32_t hoteli_scope_of(hotel_tracer tracer) {
-    uint32_t i = tracer.scope - 1;
+    uint32_t i = (tracer.scope & 0xff) - 1;
     const hoteli_scope *scope = &hoteli_g.scopes[i & (HOTELI_MAX_SCOPES - 1)];
     if (tracer.scope == HOTELI_NO_SCOPE) return HOTELI_NO_SCOPE;
-    if (i >= HOTELI_MAX_SCOPES || !scope->block.index ||
-        scope->block.generation != tracer.generation)
-        return HOTELI_GET(hoteli_g.providers[0].default_scope);
-    return scope->serial == hoteli_g.providers[scope->provider].serial ? i : HOTELI_NO_SCOPE;
+    if (i < HOTELI_MAX_SCOPES && scope->block.index &&
+        scope->block.generation == tracer.generation)
+        return scope->serial == HOTELI_GET(hoteli_g.providers[scope->provider].serial)
+                   ? i : HOTELI_NO_SCOPE;
+    i = tracer.scope >> 8;
+    if (i && i < HOTELI_MAX_PROVIDERS) return HOTELI_NO_SCOPE;
+    return HOTELI_GET(hoteli_g.providers[0].default_scope);
+}
+
+/* With a new set-up: scopes of providers that are gone, and that no span has, give their places
+   back. */
+static void hoteli_scopes_clear(void) {
+    bool used[HOTELI_MAX_SCOPES] = {false};
+    uint32_t i;
+    for (i = 1; i <= hoteli_g.num_chunks; i++)
+        if (__atomic_load_n(&hoteli_chunk_at(i)->kind, __ATOMIC_RELAXED) == HOTELI_RECORD)
+            used[hoteli_record_at(i)->scope & (HOTELI_MAX_SCOPES - 1)] = true;
+    for (i = 0; i < hoteli_g.num_scopes; i++) {
+        hoteli_scope *scope = &hoteli_g.scopes[i];
+        if (!scope->serial || used[i]) continue;
+        (void)hoteli_block_drop(scope->block);
+        memset(&scope->block, 0, sizeof scope->block);
+    }
 }
 
 /* Its provider; NULL when that is gone. */
@@ -7885,18 +7963,20 @@ static HOTELI_COLD void hoteli_sampler_state(hoteli_record *r, hotel_span *span,
     r->trace_state = span->context.trace_state = state;
 }
 
-static HOTELI_COLD void hoteli_run_start_hooks(const hoteli_provider *p, const hotel_span *span,
+static HOTELI_COLD void hoteli_run_start_hooks(uint32_t provider, const hotel_span *span,
                                                const hotel_context *context, bool root) {
+    hoteli_provider *p = &hoteli_g.providers[provider];
     hotel_context parent;
     uint32_t i;
+    int cancel;
+    if (!hoteli_hooks_enter(p, HOTELI_ON_START, &cancel)) return;
     if (context) parent = *context;
     else memset(&parent, 0, sizeof parent);
     if (root) memset(&parent.span, 0, sizeof parent.span);
-    hoteli_t.quiet++;
     for (i = 0; i < p->num_processors; i++)
         if (p->processors[i].on_start_fn)
             p->processors[i].on_start_fn(span, &parent, p->processors[i].user_data);
-    hoteli_loud();
+    hoteli_hooks_leave(p, cancel);
 }
 
 /* What is left when no chunk is free: the parent, so that the tree stays connected, or a root that
@@ -7964,8 +8044,8 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     if (HOTELI_UNLIKELY(answer.state != HOTELI_STATE_KEPT))
         hoteli_sampler_state(r, &span, &answer);
     hoteli_record_open(&span, name, name_size, o, &answer);
-    if (HOTELI_UNLIKELY(p->hooks & HOTELI_ON_START))
-        hoteli_run_start_hooks(p, &span, context, !parent);
+    if (HOTELI_UNLIKELY(HOTELI_GET(p->hooks) & HOTELI_ON_START))
+        hoteli_run_start_hooks(provider, &span, context, !parent);
     return span;
 }
 
@@ -8266,8 +8346,19 @@ static bool hoteli_pool_enter(hoteli_provider *p) {
 }
 
 static void hoteli_pool_leave(hoteli_provider *p) {
+    if (!hoteli_t.pooled) return; /* in a child that was forked inside */
     hoteli_t.pooled = false;
     hoteli_flag_store(&p->pool_busy, 0);
+}
+
+/* In a fork child: of the threads that were in processors none is here. */
+static void hoteli_hooks_forked(void) {
+    uint32_t i;
+    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
+        hoteli_store(&hoteli_g.providers[i].inside, 0);
+        hoteli_flag_store(&hoteli_g.providers[i].pool_busy, 0);
+    }
+    hoteli_t.pooled = false;
 }
 
 /* Encodes the span with that space, and shows it to those who want to see it. */
@@ -8296,8 +8387,7 @@ static hoteli_anchor hoteli_anchor_here(void) {
     return anchor;
 }
 
-static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *record) {
-    hoteli_provider *p = &hoteli_g.providers[provider];
+static HOTELI_COLD void hoteli_encode_for_hooks(hoteli_provider *p, hoteli_record *record) {
     uint32_t scope = hoteli_g.scopes[record->scope].block.index;
     size_t scope_size = hoteli_block_at(scope)->size; /* at most HOTELI_SCOPE_SIZE */
     hoteli_anchor anchor = hoteli_anchor_here();
@@ -8327,11 +8417,18 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
         scratch.bytes[1] = p->pool + room;
         encoded = p->pool + 2 * room;
     }
-    hoteli_t.quiet++;
     hoteli_view_start(&v, record, &scratch, &anchor);
     hoteli_show(p, &v, &stage, scope_size, encoded);
-    hoteli_loud();
     if (pooled) hoteli_pool_leave(p);
+}
+
+static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *record) {
+    hoteli_provider *p = &hoteli_g.providers[provider & (HOTELI_MAX_PROVIDERS - 1)];
+    int cancel;
+    if (!hoteli_hooks_enter(p, HOTELI_ON_END, &cancel)) return;
+    if (hoteli_g.scopes[record->scope].serial == HOTELI_GET(p->serial))
+        hoteli_encode_for_hooks(p, record);
+    hoteli_hooks_leave(p, cancel);
 }
 
 /* ==== [SECTION 39] SOCKETS ================================================================= */
@@ -8962,6 +9059,7 @@ static void hoteli_hand_over(hoteli_request *r, const hoteli_batch *from, const 
 
 static void hoteli_exporter_flush(hoteli_destination *d, uint32_t timeout_ms) {
     hotel_result result = HOTEL_OK;
+    if (d->shut) return;
     hoteli_t.quiet++;
     if (d->exporter.flush_fn) result = d->exporter.flush_fn(timeout_ms, d->exporter.user_data);
     hoteli_loud();
@@ -8971,10 +9069,11 @@ static void hoteli_exporter_flush(hoteli_destination *d, uint32_t timeout_ms) {
 /* Its last call of all (BSP-18). */
 static void hoteli_exporter_shutdown(hoteli_destination *d, uint32_t timeout_ms) {
     hotel_result result = HOTEL_OK;
-    if (d->shut || !d->exporter.shutdown_fn) return;
+    if (d->shut) return;
     d->shut = true;
     hoteli_t.quiet++;
-    result = d->exporter.shutdown_fn(timeout_ms, d->exporter.user_data);
+    if (d->exporter.shutdown_fn)
+        result = d->exporter.shutdown_fn(timeout_ms, d->exporter.user_data);
     hoteli_loud();
     if (result != HOTEL_OK) hoteli_count(&d->books.flush_failures, 1);
 }
@@ -9334,6 +9433,12 @@ static void hoteli_destination_close(hoteli_destination *d, uint32_t timeout_ms)
 
 /* ==== [SECTION 41] EXPORTER ================================================================ */
 
+/* A span that is older than the set-up, and whose provider is gone: the one in that place now has
+   nothing to do with it. */
+static bool hoteli_orphan(const hoteli_record *r) {
+    return hoteli_g.scopes[r->scope].serial != HOTELI_GET(hoteli_provider_of(r)->serial);
+}
+
 /* An ended span that comes too late for its provider's destinations. */
 static void hoteli_drop_late(const hoteli_provider *p, uint32_t index) {
     uint32_t i;
@@ -9350,6 +9455,10 @@ static void hoteli_distribute(uint32_t index) {
     hoteli_record *r = hoteli_record_at(index);
     const hoteli_provider *p = hoteli_provider_of(r);
     uint32_t i, n = p->num_destinations;
+    if (hoteli_orphan(r)) {
+        hoteli_record_free(index);
+        return;
+    }
     if (!n || hoteli_flag_load(&p->state) == HOTELI_OVER) {
         hoteli_drop_late(p, index);
         return;
@@ -9400,7 +9509,8 @@ static void hoteli_drop_ended(void) {
         while (index) {
             uint32_t next = hoteli_link_get(&hoteli_chunk_at(index)->next);
             hoteli_count(&hoteli_g.collected, 1);
-            hoteli_drop_late(hoteli_provider_of(hoteli_record_at(index)), index);
+            if (hoteli_orphan(hoteli_record_at(index))) hoteli_record_free(index);
+            else hoteli_drop_late(hoteli_provider_of(hoteli_record_at(index)), index);
             index = next;
         }
     }
@@ -9423,7 +9533,7 @@ static HOTELI_COLD void hoteli_late(void) {
    next. */
 static void hoteli_flush_begin(int64_t now_ms) {
     uint32_t i, asked, ready = 0, deep;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     asked = hoteli_g.flush_asked;
     for (i = 0; hoteli_g.flush_mask && i < hoteli_num_destinations(); i++) {
         const hoteli_destination *d = hoteli_g.destinations[i];
@@ -9432,7 +9542,7 @@ static void hoteli_flush_begin(int64_t now_ms) {
     deep = hoteli_g.flush_deep & ready;
     hoteli_g.flush_mask &= ~ready;
     hoteli_g.flush_deep &= ~ready;
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     if (!ready) return;
     hoteli_drain(now_ms);
     for (i = 0; i < hoteli_num_destinations(); i++) {
@@ -9452,9 +9562,9 @@ static bool hoteli_flush_end(void) {
         hoteli_destination *d = hoteli_g.destinations[i];
         if (d->flush_begun == d->flush_done || !hoteli_destination_flushed(d)) continue;
         if (d->flush_deep) hoteli_exporter_flush(d, d->timeout_ms);
-        (void)pthread_mutex_lock(&hoteli_g.lock);
+        hoteli_lock();
         d->flush_done = d->flush_begun;
-        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        hoteli_unlock();
         ended = true;
     }
     if (ended) (void)pthread_cond_broadcast(&hoteli_g.settled);
@@ -9527,6 +9637,19 @@ static void hoteli_housekeeping(int64_t now_ms) {
     }
 }
 
+/* Without threads there is nothing that could wake a thread in hotel_poll for another one in
+   hotel_flush or hotel_shutdown: it looks now and then. */
+static int hoteli_poll_alone(struct pollfd *fds, uint32_t count, int timeout) {
+    int result = 0;
+    while (!hoteli_flag_swap(&hoteli_g.nudge, 0)) {
+        int slice = HOTELI_MIN(timeout, 50);
+        result = poll(fds, (nfds_t)count, slice);
+        timeout -= slice;
+        if (result != 0 || timeout <= 0) break;
+    }
+    return result;
+}
+
 /* Waits for the network, the next due time, or a wake-up. */
 static void hoteli_wait(struct pollfd *fds, uint32_t count, int64_t until_ms, int64_t now_ms) {
     int64_t wait = until_ms - now_ms;
@@ -9539,7 +9662,8 @@ static void hoteli_wait(struct pollfd *fds, uint32_t count, int64_t until_ms, in
         if (hoteli_flag_swap(&hoteli_g.nudge, 0) || pending >= HOTELI_GET(hoteli_g.wake_at))
             timeout = 0;
     }
-    result = poll(fds, (nfds_t)count, timeout);
+    result = hoteli_g.no_threads ? hoteli_poll_alone(fds, count, timeout)
+                                 : poll(fds, (nfds_t)count, timeout);
     if (result > 0 && !hoteli_g.no_threads && fds[0].revents) {
         char bytes[64];
         if (fds[0].revents & POLLNVAL) hoteli_g.pipe_lost = true;
@@ -9589,13 +9713,13 @@ static void hoteli_turn(int64_t max_wait_ms) {
 static bool hoteli_stop_now(void) {
     bool stop;
     int64_t limit;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     stop = hoteli_g.stopping;
     limit = hoteli_g.stop_ms;
     stop = stop && (hoteli_now_ms() >= limit ||
-                    (hoteli_flush_reached(hoteli_g.flush_asked, hoteli_g.stop_mask) &&
+                    (hoteli_flush_reached(hoteli_g.stop_ticket, hoteli_g.stop_mask) &&
                      hoteli_all_idle()));
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     return stop;
 }
 
@@ -9603,10 +9727,10 @@ static void hoteli_close_provider(hoteli_provider *p, int64_t until_ms) {
     uint32_t i;
     for (i = 0; i < p->num_destinations; i++)
         hoteli_destination_close(hoteli_g.destinations[p->first + i], hoteli_time_left(until_ms));
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     hoteli_flag_store(&p->state, HOTELI_OVER);
     (void)pthread_cond_broadcast(&hoteli_g.settled);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
 }
 
 /* Providers that are to be shut down, once they have nothing left or their time is over. Returns
@@ -9619,10 +9743,10 @@ static int64_t hoteli_close_asked(int64_t now_ms) {
         bool over;
         int64_t stop_ms;
         if (hoteli_flag_load(&p->state) != HOTELI_ASKED) continue;
-        (void)pthread_mutex_lock(&hoteli_g.lock);
+        hoteli_lock();
         stop_ms = p->stop_ms;
         over = hoteli_flush_reached(p->ticket, hoteli_mask_of(p));
-        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        hoteli_unlock();
         for (k = 0; over && k < p->num_destinations; k++)
             over = hoteli_destination_idle(hoteli_g.destinations[p->first + k]);
         if (over || now_ms >= stop_ms) hoteli_close_provider(p, stop_ms);
@@ -9648,9 +9772,9 @@ static void hoteli_close_all(void) {
 
 static int64_t hoteli_stop_wait(void) {
     int64_t wait = 60000;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     if (hoteli_g.stopping) wait = HOTELI_MAX(hoteli_g.stop_ms - hoteli_now_ms(), (int64_t)0);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     return wait;
 }
 
@@ -9659,10 +9783,10 @@ static void *hoteli_thread_run(void *unused) {
     hoteli_t.quiet = 1; /* its own work is not traced (SP-08) */
     while (!hoteli_stop_now()) hoteli_turn(hoteli_stop_wait());
     hoteli_close_all();
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     hoteli_g.thread_done = true;
     (void)pthread_cond_broadcast(&hoteli_g.settled);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     return NULL;
 }
 
@@ -10228,6 +10352,7 @@ typedef struct hoteli_setup {
     uint32_t num_drafts;
     uint32_t num_planned; /* valid or not */
     uint32_t drain_delay_ms;
+    uint32_t hooks; /* of its processors, told when there is what they look at */
     hotel_destination by_environment[2];
     hotel_exporter console;
     const char *service;
@@ -10868,7 +10993,7 @@ static size_t hoteli_setup_bytes(const hoteli_setup *s) {
     size_t total = 48, count = hoteli_resource_count(s);
     uint32_t i, dropped = 0;
     if (!s->index) total += 2 * (size_t)hoteli_g.max_span_bytes + HOTELI_STATE_SIZE;
-    if (s->provider->hooks & HOTELI_ON_END) total += hoteli_pool_size(hoteli_g.max_span_bytes) + 16;
+    if (s->hooks & HOTELI_ON_END) total += hoteli_pool_size(hoteli_g.max_span_bytes) + 16;
     for (i = 0; i < s->num_drafts; i++) {
         const hoteli_destination *d = &s->drafts[i];
         size_t request = sizeof(hoteli_request) + (d->capacity + 16) * (d->gzip ? 2 : 1) + 16;
@@ -10938,22 +11063,30 @@ static hoteli_destination *hoteli_build_destination(const hoteli_destination *dr
 static bool hoteli_allocate(hoteli_memory *memory, size_t size) {
     const hotel_allocator *from = &hoteli_g.allocator;
     memory->from = *from;
+    hoteli_t.quiet++; /* a set-up is on: what the allocator calls must not wait for it */
     memory->at = from->allocate_fn ? from->allocate_fn(size, from->user_data) : malloc(size);
+    hoteli_loud();
     return memory->at != NULL;
 }
 
 static void hoteli_memory_free(hoteli_memory *memory) {
     if (!memory->at) return;
+    hoteli_t.quiet++;
     if (memory->from.allocate_fn) memory->from.free_fn(memory->at, memory->from.user_data);
     else free(memory->at);
+    hoteli_loud();
     memory->at = NULL;
 }
 
 /* What of the destinations is not in the set-up's memory is given back; none is left. */
 static void hoteli_drop_destinations(void) {
-    uint32_t i;
-    for (i = 0; i < hoteli_g.num_destinations; i++) hoteli_pack_release(hoteli_g.destinations[i]);
-    hoteli_g.num_destinations = 0;
+    uint32_t i, count = hoteli_g.num_destinations;
+    if (!count) return;
+    /* Threads that waited for a flush until now look at them under the lock. */
+    hoteli_lock();
+    __atomic_store_n(&hoteli_g.num_destinations, 0u, __ATOMIC_RELEASE);
+    hoteli_unlock();
+    for (i = 0; i < count; i++) hoteli_pack_release(hoteli_g.destinations[i]);
 }
 
 /* Cuts the block into shards and chunks, all free. */
@@ -11269,8 +11402,9 @@ static void hoteli_say_composable(hoteli_text *text, const hoteli_sampler *list,
         hoteli_say(text, "ComposableAnnotating{");
         hoteli_say_composable(text, list, sampler->root);
         for (i = 0; sampler->attributes && i < sampler->num_attributes; i++) {
+            const hotel_attr *a = &sampler->attributes[i];
             hoteli_say(text, ",");
-            hoteli_say(text, sampler->attributes[i].key);
+            if (a->key) hoteli_say_n(text, a->key, a->key_size);
         }
         hoteli_say(text, "}");
         break;
@@ -11322,9 +11456,11 @@ static void hoteli_say_sampler(hoteli_text *text, const hoteli_sampler *list, ui
 /* A ratio as a variable has it: digits with a point, perhaps an exponent; -1: not one in [0,1]. */
 static double hoteli_parse_ratio(const char *text) {
     double value = 0, scale = 1;
-    bool point = false, digit = false;
+    bool point = false, digit = false, negative;
     int exponent = 0;
     while (*text == ' ' || *text == '\t') text++;
+    negative = *text == '-'; /* -0 is 0 */
+    if (negative) text++;
     for (; (*text >= '0' && *text <= '9') || (*text == '.' && !point); text++) {
         if (*text == '.') {
             point = true;
@@ -11348,6 +11484,7 @@ static double hoteli_parse_ratio(const char *text) {
     }
     while (*text == ' ' || *text == '\t') text++;
     value /= scale;
+    if (negative && value > 0) return -1;
     return digit && !*text && !exponent && value >= 0 && value <= 1 ? value : -1;
 }
 
@@ -11409,9 +11546,10 @@ static void hoteli_plan_processors(hoteli_setup *s) {
         if (c->processors[i].on_start_fn) hooks |= HOTELI_ON_START;
         if (c->processors[i].on_ending_fn) hooks |= HOTELI_ON_ENDING;
         if (c->processors[i].on_end_fn) hooks |= HOTELI_ON_END;
+        if (c->processors[i].flush_fn) hooks |= HOTELI_ON_FLUSH;
     }
     p->num_processors = (uint32_t)count;
-    HOTELI_SET(p->hooks, hooks);
+    s->hooks = hooks;
     if (hooks & HOTELI_ON_ENDING) HOTELI_SET(hoteli_g.ending_hooks, true);
 }
 
@@ -11551,16 +11689,19 @@ static void hoteli_publish_destinations(hoteli_setup *s) {
     uint32_t i, first = hoteli_g.num_destinations, waits = 0;
     s->provider->first = first;
     s->provider->num_destinations = s->num_drafts;
+    hoteli_lock();
     for (i = 0; i < s->num_drafts; i++) {
         s->built[i]->bit = (uint32_t)1 << (first + i);
+        s->built[i]->flush_begun = s->built[i]->flush_done = hoteli_g.flush_asked;
         if (s->plans[i].config->simple) waits |= s->built[i]->bit;
         hoteli_g.destinations[first + i] = s->built[i];
     }
     hoteli_g.num_configured += s->num_planned;
     HOTELI_SET(hoteli_g.drain_delay_ms, s->drain_delay_ms);
     HOTELI_SET(s->provider->waits, waits);
-    if (waits) HOTELI_SET(s->provider->hooks, s->provider->hooks | HOTELI_WAITS);
+    if (waits) s->hooks |= HOTELI_WAITS;
     __atomic_store_n(&hoteli_g.num_destinations, first + s->num_drafts, __ATOMIC_RELEASE);
+    hoteli_unlock();
 }
 
 /* When to wake the exporter: at the smallest batch, or when a good part of the arena waits.
@@ -11637,6 +11778,7 @@ static void hoteli_fork_child(void) {
     if (hoteli_g.epoch) __atomic_store_n(hoteli_g.epoch, 0u, __ATOMIC_RELAXED);
     hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_t.quiet = 0; /* it may have been made inside a callback */
+    hoteli_hooks_forked();
     hoteli_flag_store(&hoteli_g.propagator_lock, 0);
     /* Later these numbers may belong to files of the child's own. */
     hoteli_pipe_close();
@@ -11744,6 +11886,7 @@ static HOTELI_COLD bool hoteli_rebuild(void) {
         hoteli_flag_store(&hoteli_g.shape, 0);
         hoteli_flag_store(&hoteli_g.propagator_lock, 0);
         hoteli_flag_store(&hoteli_g.turning, 0);
+        hoteli_hooks_forked();
         hoteli_locks_make();
         hoteli_new_key();
         hoteli_pipe_close();
@@ -11796,11 +11939,7 @@ static size_t hoteli_member_int(hotel_attr *list, size_t n, const char *key, con
 }
 
 static hotel_tracer hoteli_hatchet_tracer(void) {
-    hotel_tracer tracer;
-    uint32_t scope = HOTELI_GET(hoteli_g.hatchet_scope);
-    tracer.scope = scope + 1;
-    tracer.generation = hoteli_g.scopes[scope].block.generation;
-    return tracer;
+    return hoteli_tracer(HOTELI_GET(hoteli_g.hatchet_scope), 0);
 }
 
 /* The attributes of a task, which all its spans share. */
@@ -12864,10 +13003,30 @@ HOTEL_API hotel_span hotel_wrap(const hotel_span_context *context) {
 
 /* ---- life cycle ---- */
 
+static void hoteli_nudge(void) {
+    (void)hoteli_flag_swap(&hoteli_g.nudge, 1);
+    hoteli_wake();
+}
+
 /* Set-up, shutdown and release exclude each other. */
 static void hoteli_life_enter(void) {
     int cancel = hoteli_cancel_hold();
     while (!hoteli_life_try()) hoteli_nap(1);
+    hoteli_g.life_cancel = cancel;
+}
+
+/* For the shutdown of all: that of one provider, which may be inside, gets no more time. */
+static void hoteli_life_enter_by(int64_t until_ms) {
+    int cancel = hoteli_cancel_hold();
+    while (!hoteli_life_try()) {
+        uint32_t i;
+        hoteli_lock();
+        for (i = 1; i < HOTELI_MAX_PROVIDERS; i++)
+            hoteli_g.providers[i].stop_ms = HOTELI_MIN(hoteli_g.providers[i].stop_ms, until_ms);
+        hoteli_unlock();
+        hoteli_nudge();
+        hoteli_nap(1);
+    }
     hoteli_g.life_cancel = cancel;
 }
 
@@ -12877,9 +13036,13 @@ static void hoteli_life_leave(void) {
     hoteli_cancel_back(cancel);
 }
 
-static void hoteli_nudge(void) {
-    (void)hoteli_flag_swap(&hoteli_g.nudge, 1);
-    hoteli_wake();
+/* Waits for threads that are in processors which are shut down. */
+static bool hoteli_hooks_wait(const hoteli_provider *p, int64_t until_ms) {
+    while (__atomic_load_n(&p->inside.bits, __ATOMIC_SEQ_CST)) {
+        if (hoteli_now_ms() >= until_ms) return false;
+        hoteli_nap(1);
+    }
+    return true;
 }
 
 /* For reading statistics and settings. Inside a callback nothing changes: no need to enter. */
@@ -12922,7 +13085,7 @@ static hotel_result hoteli_build_all(hoteli_setup *s) {
     if (!hoteli_setup_make(s)) return hoteli_no_memory();
     if (!s->index && !hoteli_build_common(s)) return hoteli_no_memory();
     if (!hoteli_build_resource(s)) return hoteli_no_memory();
-    if (p->hooks & HOTELI_ON_END) {
+    if (s->hooks & HOTELI_ON_END) {
         p->pool = (uint8_t *)hoteli_carve(hoteli_pool_size(hoteli_g.max_span_bytes));
         if (!p->pool) return hoteli_no_memory();
     }
@@ -12930,15 +13093,16 @@ static hotel_result hoteli_build_all(hoteli_setup *s) {
         s->built[i] = hoteli_build_destination(&s->drafts[i], &s->plans[i]);
         if (!s->built[i]) return hoteli_no_memory();
     }
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
+    if (s->index) HOTELI_SET(p->default_scope, HOTELI_NO_SCOPE);
     HOTELI_SET(p->default_scope, hoteli_scope_intern(&s->config->tracer, s->index));
     memset((void *)&own, 0, sizeof own);
     own.name = "hatchet_otel";
     own.version = HOTEL_VERSION_STRING;
     if (!s->index) HOTELI_SET(hoteli_g.hatchet_scope, hoteli_scope_intern(&own, 0));
     i = hoteli_g.num_scopes;
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
-    return i ? HOTEL_OK : hoteli_no_memory();
+    hoteli_unlock();
+    return i && p->default_scope != HOTELI_NO_SCOPE ? HOTEL_OK : hoteli_no_memory();
 }
 
 static hotel_result hoteli_build(hoteli_setup *s) {
@@ -12984,11 +13148,12 @@ static void hoteli_shards_clear(void) {
 static void hoteli_providers_clear(void) {
     uint32_t i;
     hoteli_drop_destinations();
+    hoteli_scopes_clear();
     hoteli_g.num_configured = 0; /* before their memory goes */
     for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
         hoteli_provider *p = &hoteli_g.providers[i];
         p->num_destinations = p->num_processors = 0;
-        p->serial = 0;
+        HOTELI_SET(p->serial, 0u);
         HOTELI_SET(p->hooks, 0u);
         HOTELI_SET(p->waits, 0u);
         hoteli_flag_store(&p->state, i ? HOTELI_OVER : HOTELI_RUNS);
@@ -13013,7 +13178,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     HOTELI_SET(hoteli_g.use_ticks, hoteli_counter_usable());
     hoteli_log_clear(); /* what the configuration asks to be said stays */
     hoteli_providers_clear();
-    hoteli_g.no_threads = s->config->no_threads || disabled;
+    HOTELI_SET(hoteli_g.no_threads, s->config->no_threads || disabled);
     hoteli_plan_allocator(s);
     hoteli_plan_provider(s);
     if (!disabled) hoteli_plan_destinations(s);
@@ -13022,13 +13187,15 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
         if (!kept) hoteli_let_go();
         return result;
     }
+    hoteli_books_clear(); /* what the destinations have begins at 0 */
+    /* Rounds are counted on: what was asked for before this set-up is over. */
+    hoteli_lock();
+    hoteli_g.flush_mask = hoteli_g.flush_deep = 0;
+    hoteli_g.stopping = false;
+    hoteli_unlock();
     hoteli_publish_destinations(s);
     hoteli_plan_wake();
-    hoteli_books_clear();
-    hoteli_g.flush_asked = hoteli_g.flush_mask = hoteli_g.flush_deep = 0;
-    hoteli_g.stopping = false;
     hoteli_flag_store(&hoteli_g.sleeping, 0);
-    hoteli_flag_store(&hoteli_g.closed, 0);
     hoteli_shards_clear();
     hoteli_g.initialised = true;
     if (!hoteli_pipe_open() || !hoteli_exporter_start()) {
@@ -13037,8 +13204,10 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
         hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_SYSTEM, "no thread or pipe could be made");
         return HOTEL_ERR_SYSTEM;
     }
+    hoteli_flag_store(&hoteli_g.closed, 0);
     hoteli_epoch_make();
     hoteli_g.stopped = false;
+    if (!disabled) __atomic_store_n(&s->provider->hooks, s->hooks, __ATOMIC_SEQ_CST);
     hoteli_flag_store(&s->provider->open, disabled ? 0 : 1);
     hoteli_flag_store(&hoteli_g.running, 1);
     hoteli_announce_all(s);
@@ -13056,18 +13225,22 @@ static hotel_result hoteli_start_further(hoteli_setup *s) {
         return HOTEL_ERR_ARGUMENT;
     }
     p = s->provider = &hoteli_g.providers[s->index];
+    HOTELI_SET(p->serial, ++hoteli_g.last_serial); /* before its scopes are made */
     hoteli_plan_provider(s);
     hoteli_plan_destinations(s);
     result = hoteli_build(s);
     if (result != HOTEL_OK) {
         hoteli_memory_free(&p->memory);
+        HOTELI_SET(p->serial, 0u);
         return result;
     }
-    p->serial = ++hoteli_g.last_serial;
     hoteli_publish_destinations(s);
     hoteli_plan_wake();
     hoteli_flag_store(&p->state, HOTELI_RUNS);
-    hoteli_flag_store(&p->open, hoteli_flag_load(&hoteli_g.providers[0].open));
+    if (hoteli_flag_load(&hoteli_g.providers[0].open)) {
+        __atomic_store_n(&p->hooks, s->hooks, __ATOMIC_SEQ_CST);
+        hoteli_flag_store(&p->open, 1);
+    }
     hoteli_announce_all(s);
     return s->result;
 }
@@ -13077,6 +13250,7 @@ HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t con
     hoteli_setup setup;
     hotel_config none;
     hotel_result result;
+    uint32_t i;
     if (config_size != sizeof(hotel_config) || version != HOTEL_VERSION_NUMBER)
         return HOTEL_ERR_HEADER;
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
@@ -13087,6 +13261,11 @@ HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t con
     (void)hoteli_here();
     hoteli_life_enter();
     if (hoteli_g.initialised && !hoteli_g.stopped) {
+        hoteli_life_leave();
+        return HOTEL_ERR_RUNNING;
+    }
+    for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
+        if (hoteli_hooks_wait(&hoteli_g.providers[i], hoteli_now_ms() + 1000)) continue;
         hoteli_life_leave();
         return HOTEL_ERR_RUNNING;
     }
@@ -13104,7 +13283,8 @@ HOTEL_API hotel_result hotel_provider_start(const hotel_config *config, hotel_pr
     hotel_config none;
     hotel_result result = HOTEL_ERR_NOT_RUNNING;
     if (!out) return HOTEL_ERR_ARGUMENT;
-    memset(out, 0, sizeof *out);
+    out->index = HOTELI_MAX_PROVIDERS;
+    out->serial = 0;
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     memset((void *)&none, 0, sizeof none);
     memset((void *)&setup, 0, sizeof setup);
@@ -13134,10 +13314,18 @@ static struct timespec hoteli_deadline(uint32_t timeout_ms, uint32_t grace_ms) {
     return at;
 }
 
+/* One thread drives the exporter, from the end of the set-up to the end of the shutdown. */
+static bool hoteli_turn_enter(void) {
+    if (!hoteli_flag_cas(&hoteli_g.turning, 0, 1)) return false;
+    if (!hoteli_flag_load(&hoteli_g.closed)) return true;
+    hoteli_flag_store(&hoteli_g.turning, 0);
+    return false;
+}
+
 /* Without threads whoever calls does the work; one at a time, others take a nap. */
 static void hoteli_turn_alone(int64_t max_wait_ms) {
     int cancel;
-    if (!hoteli_flag_cas(&hoteli_g.turning, 0, 1)) {
+    if (!hoteli_turn_enter()) {
         if (max_wait_ms) hoteli_nap(1);
         return;
     }
@@ -13149,9 +13337,9 @@ static void hoteli_turn_alone(int64_t max_wait_ms) {
 
 static bool hoteli_flush_done(uint32_t ticket, uint32_t mask) {
     bool reached;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     reached = hoteli_flush_reached(ticket, mask);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     return reached;
 }
 
@@ -13162,7 +13350,8 @@ static bool hoteli_pump(uint32_t ticket, uint32_t mask, uint32_t timeout_ms) {
     do {
         int64_t left = until - hoteli_now_ms();
         hoteli_turn_alone(HOTELI_MAX(HOTELI_MIN(left, (int64_t)20), (int64_t)0));
-    } while (!hoteli_flush_done(ticket, mask) && hoteli_now_ms() < until);
+    } while (!hoteli_flush_done(ticket, mask) && hoteli_now_ms() < until &&
+             !hoteli_flag_load(&hoteli_g.closed));
     hoteli_loud();
     return hoteli_flush_done(ticket, mask);
 }
@@ -13171,12 +13360,12 @@ static bool hoteli_flush_wait(uint32_t ticket, uint32_t mask, uint32_t timeout_m
     struct timespec until = hoteli_deadline(timeout_ms, 0);
     bool reached;
     int error = 0, cancel = hoteli_cancel_hold();
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     while (!hoteli_flush_reached(ticket, mask) && error != ETIMEDOUT &&
            !hoteli_flag_load(&hoteli_g.closed))
         error = pthread_cond_timedwait(&hoteli_g.settled, &hoteli_g.lock, &until);
     reached = hoteli_flush_reached(ticket, mask);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     hoteli_cancel_back(cancel);
     return reached;
 }
@@ -13190,9 +13379,9 @@ static uint32_t hoteli_flush_order(uint32_t mask, bool deep) {
 
 static uint32_t hoteli_flush_ask(uint32_t mask, bool deep) {
     uint32_t ticket;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     ticket = hoteli_flush_order(mask, deep);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     hoteli_nudge();
     return ticket;
 }
@@ -13202,6 +13391,7 @@ static uint32_t hoteli_flush_ask(uint32_t mask, bool deep) {
 static uint64_t hoteli_lost(uint32_t mask) {
     uint64_t lost = 0;
     uint32_t i;
+    hoteli_lock();
     for (i = 0; i < hoteli_num_destinations(); i++) {
         const hoteli_books *b = &hoteli_g.destinations[i]->books;
         if (!(mask & hoteli_g.destinations[i]->bit)) continue;
@@ -13209,20 +13399,41 @@ static uint64_t hoteli_lost(uint32_t mask) {
                 hoteli_load(&b->dropped_queue_full) + hoteli_load(&b->dropped_too_large) +
                 hoteli_load(&b->dropped_shutdown) + hoteli_load(&b->flush_failures);
     }
+    hoteli_unlock();
     return lost;
 }
 
-/* The processors' part of flush or shutdown: those of the caller, on its thread. */
-static hotel_result hoteli_tell_processors(hoteli_provider *p, uint32_t timeout_ms, bool shutdown) {
+static void hoteli_worst(hotel_result *worst, hotel_result result) {
+    if (*worst == HOTEL_OK) *worst = result;
+}
+
+/* The processors' part of a flush, on the thread of the caller. */
+static hotel_result hoteli_flush_processors(hoteli_provider *p, uint32_t timeout_ms) {
     hotel_result worst = HOTEL_OK;
     uint32_t i;
+    int cancel;
+    if (!hoteli_hooks_enter(p, HOTELI_ON_FLUSH, &cancel)) return worst;
+    for (i = 0; i < p->num_processors; i++) {
+        const hotel_processor *processor = &p->processors[i];
+        if (processor->flush_fn)
+            hoteli_worst(&worst, processor->flush_fn(timeout_ms, processor->user_data));
+    }
+    hoteli_hooks_leave(p, cancel);
+    return worst;
+}
+
+/* Their shutdown is their last call, unless one does not return in time. */
+static hotel_result hoteli_shut_processors(hoteli_provider *p, int64_t until_ms) {
+    hotel_result worst = HOTEL_OK;
+    uint32_t i;
+    (void)__atomic_exchange_n(&p->hooks, 0u, __ATOMIC_SEQ_CST);
+    if (!hoteli_hooks_wait(p, until_ms)) worst = HOTEL_ERR_TIMEOUT;
     hoteli_t.quiet++;
     for (i = 0; i < p->num_processors; i++) {
         const hotel_processor *processor = &p->processors[i];
-        hotel_result (*tell_fn)(uint32_t, void *) =
-            shutdown ? processor->shutdown_fn : processor->flush_fn;
-        hotel_result result = tell_fn ? tell_fn(timeout_ms, processor->user_data) : HOTEL_OK;
-        if (worst == HOTEL_OK) worst = result;
+        if (processor->shutdown_fn)
+            hoteli_worst(&worst, processor->shutdown_fn(hoteli_time_left(until_ms),
+                                                        processor->user_data));
     }
     hoteli_loud();
     return worst;
@@ -13245,11 +13456,9 @@ static hotel_result hoteli_flush(uint32_t first, uint32_t end, uint32_t timeout_
     lost = hoteli_lost(mask);
     hoteli_reading_over();
     if (!running) return HOTEL_ERR_NOT_RUNNING;
-    for (i = first; i < end; i++) {
-        hotel_result told = hoteli_tell_processors(&hoteli_g.providers[i],
-                                                   hoteli_time_left(until), false);
-        if (result == HOTEL_OK) result = told;
-    }
+    for (i = first; i < end; i++)
+        hoteli_worst(&result, hoteli_flush_processors(&hoteli_g.providers[i],
+                                                      hoteli_time_left(until)));
     ticket = hoteli_flush_ask(mask, true);
     timeout_ms = hoteli_time_left(until);
     reached = pump ? hoteli_pump(ticket, mask, timeout_ms)
@@ -13265,7 +13474,7 @@ static HOTELI_COLD void hoteli_wait_exported(uint32_t mask) {
     uint32_t ticket;
     if (hoteli_t.quiet || !hoteli_flag_load(&hoteli_g.running)) return;
     ticket = hoteli_flush_ask(mask, false);
-    if (hoteli_g.no_threads) (void)hoteli_pump(ticket, mask, HOTELI_SIMPLE_WAIT_MS);
+    if (HOTELI_GET(hoteli_g.no_threads)) (void)hoteli_pump(ticket, mask, HOTELI_SIMPLE_WAIT_MS);
     else (void)hoteli_flush_wait(ticket, mask, HOTELI_SIMPLE_WAIT_MS);
     errno = error;
 }
@@ -13278,8 +13487,9 @@ HOTEL_API hotel_result hotel_flush(uint32_t timeout_ms) {
 /* The provider that a handle names; NULL: it is gone, or there was none. */
 static hoteli_provider *hoteli_provider_named(hotel_provider provider) {
     hoteli_provider *p = &hoteli_g.providers[provider.index & (HOTELI_MAX_PROVIDERS - 1)];
-    if (provider.index >= HOTELI_MAX_PROVIDERS || p->serial != provider.serial) return NULL;
-    return provider.index && !p->serial ? NULL : p;
+    uint32_t serial = HOTELI_GET(p->serial);
+    if (provider.index >= HOTELI_MAX_PROVIDERS || serial != provider.serial) return NULL;
+    return provider.index && !serial ? NULL : p;
 }
 
 HOTEL_API hotel_result hotel_provider_flush(hotel_provider provider, uint32_t timeout_ms) {
@@ -13294,11 +13504,11 @@ static bool hoteli_join(uint32_t timeout_ms) {
     struct timespec until = hoteli_deadline(timeout_ms, 500);
     bool done;
     int error = 0;
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     while (!hoteli_g.thread_done && error != ETIMEDOUT)
         error = pthread_cond_timedwait(&hoteli_g.settled, &hoteli_g.lock, &until);
     done = hoteli_g.thread_done;
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     if (!done) return false;
     (void)pthread_join(hoteli_g.thread, NULL);
     hoteli_g.has_thread = false;
@@ -13308,12 +13518,12 @@ static bool hoteli_join(uint32_t timeout_ms) {
 /* Runs the exporter down: a last flush until the deadline, then the rest is dropped. false: its
    thread did not come to an end. */
 static bool hoteli_stop(uint32_t timeout_ms) {
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     hoteli_g.stop_ms = hoteli_now_ms() + timeout_ms;
     hoteli_g.stopping = true;
-    hoteli_g.stop_mask = ((uint32_t)1 << hoteli_num_destinations()) - 1;
-    (void)hoteli_flush_order(hoteli_g.stop_mask, true);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_g.stop_mask = (uint32_t)(((uint64_t)1 << hoteli_num_destinations()) - 1);
+    hoteli_g.stop_ticket = hoteli_flush_order(hoteli_g.stop_mask, true);
+    hoteli_unlock();
     hoteli_nudge();
     if (hoteli_g.has_thread) {
         if (!hoteli_join(timeout_ms)) return false;
@@ -13325,24 +13535,20 @@ static bool hoteli_stop(uint32_t timeout_ms) {
         hoteli_flag_store(&hoteli_g.turning, 0);
         hoteli_loud();
     }
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     (void)pthread_cond_broadcast(&hoteli_g.settled);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     return true;
 }
 
-static void hoteli_worst(hotel_result *worst, hotel_result result) {
-    if (*worst == HOTEL_OK) *worst = result;
-}
-
 /* Processors hear of the shutdown once, before the last flush. */
-static hotel_result hoteli_shut_processors(int64_t until_ms) {
+static hotel_result hoteli_shut_all_processors(int64_t until_ms) {
     hotel_result worst = HOTEL_OK;
     uint32_t i;
     for (i = 0; i < HOTELI_MAX_PROVIDERS; i++) {
         hoteli_provider *p = &hoteli_g.providers[i];
         bool open = hoteli_flag_swap(&p->open, 0) != 0;
-        if (open) hoteli_worst(&worst, hoteli_tell_processors(p, hoteli_time_left(until_ms), true));
+        if (open) hoteli_worst(&worst, hoteli_shut_processors(p, until_ms));
     }
     return worst;
 }
@@ -13353,11 +13559,11 @@ HOTEL_API hotel_result hotel_shutdown(uint32_t timeout_ms) {
     hotel_result result = HOTEL_OK;
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     if (!hoteli_here()) return HOTEL_ERR_NOT_RUNNING;
-    hoteli_life_enter();
+    hoteli_life_enter_by(until);
     if (!hoteli_g.stopped) {
         lost = hoteli_lost(UINT32_MAX);
         hoteli_flag_store(&hoteli_g.running, 0);
-        result = hoteli_shut_processors(until);
+        result = hoteli_shut_all_processors(until);
         hoteli_g.stopped = hoteli_stop(hoteli_time_left(until));
         if (!hoteli_g.stopped) result = HOTEL_ERR_TIMEOUT;
         else if (hoteli_lost(UINT32_MAX) != lost)
@@ -13377,10 +13583,10 @@ static bool hoteli_provider_wait(hoteli_provider *p, uint32_t timeout_ms) {
         hoteli_loud();
         return true;
     }
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     while (hoteli_flag_load(&p->state) != HOTELI_OVER && error != ETIMEDOUT)
         error = pthread_cond_timedwait(&hoteli_g.settled, &hoteli_g.lock, &until);
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    hoteli_unlock();
     return hoteli_flag_load(&p->state) == HOTELI_OVER;
 }
 
@@ -13390,7 +13596,7 @@ HOTEL_API hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t
     hoteli_provider *p;
     uint64_t lost;
     uint32_t mask;
-    if (!provider.index) return hotel_shutdown(timeout_ms);
+    if (!provider.index && !provider.serial) return hotel_shutdown(timeout_ms);
     if (hoteli_t.quiet) return HOTEL_ERR_CALLBACK;
     if (!hoteli_here()) return HOTEL_ERR_NOT_RUNNING;
     hoteli_life_enter();
@@ -13399,12 +13605,12 @@ HOTEL_API hotel_result hotel_provider_shutdown(hotel_provider provider, uint32_t
     if (p && hoteli_flag_load(&hoteli_g.running) && hoteli_flag_swap(&p->open, 0)) {
         mask = hoteli_mask_of(p);
         lost = hoteli_lost(mask);
-        result = hoteli_tell_processors(p, hoteli_time_left(until), true);
-        (void)pthread_mutex_lock(&hoteli_g.lock);
+        result = hoteli_shut_processors(p, until);
+        hoteli_lock();
         p->ticket = hoteli_flush_order(mask, true);
         p->stop_ms = until;
         hoteli_flag_store(&p->state, HOTELI_ASKED);
-        (void)pthread_mutex_unlock(&hoteli_g.lock);
+        hoteli_unlock();
         hoteli_nudge();
         if (!hoteli_provider_wait(p, hoteli_time_left(until))) result = HOTEL_ERR_TIMEOUT;
         else if (hoteli_lost(mask) != lost)
@@ -13446,7 +13652,7 @@ HOTEL_API size_t hotel_get_descriptors(hotel_descriptor *out, size_t capacity,
     int fd;
     if (timeout_ms) *timeout_ms = 0;
     if (hoteli_t.quiet || !hoteli_here() || !hoteli_flag_load(&hoteli_g.running) ||
-        !hoteli_g.no_threads || !hoteli_flag_cas(&hoteli_g.turning, 0, 1))
+        !hoteli_g.no_threads || !hoteli_turn_enter())
         return 0;
     for (i = 0; i < hoteli_num_destinations(); i++) {
         hoteli_destination *d = hoteli_g.destinations[i];
@@ -13628,11 +13834,11 @@ HOTEL_API hotel_tracer hotel_get_tracer(const hotel_tracer_config *config) {
     }
     if (!config->name || !*config->name) hoteli_log_later(HOTEL_LOG_ID_EMPTY_SCOPE_NAME);
     hoteli_check_attrs(config->attributes, config->num_attributes);
-    (void)pthread_mutex_lock(&hoteli_g.lock);
+    hoteli_lock();
     index = hoteli_scope_intern(config, config->provider.index);
-    tracer.scope = index + 1;
-    tracer.generation = hoteli_g.scopes[index].block.generation;
-    (void)pthread_mutex_unlock(&hoteli_g.lock);
+    if (index == HOTELI_NO_SCOPE) tracer.scope = index;
+    else tracer = hoteli_tracer(index, config->provider.index);
+    hoteli_unlock();
     return tracer;
 }
 

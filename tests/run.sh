@@ -11,7 +11,7 @@ Runs test programs that speak TAP, each for a limited time, and sums up what the
 prove(1) where there is one, else a loop of its own. The last line is "N passed, N failed", with
 ", N skipped" after it when there were any. Exits 0 if nothing failed and something was run.
 
-  --timeout SECONDS   for each program (default 300)
+  --timeout SECONDS   for each program (default 600)
   --jobs N            programs at a time, where prove runs them (default 1)
   --logs DIR          where each program's output is kept (default build/tap)
   --skip REASON       counts as one check that could not be made; may be repeated
@@ -124,7 +124,7 @@ if [ "${1:-}" = --one ]; then
     exit $?
 fi
 
-TAP_TIMEOUT=300
+TAP_TIMEOUT=600
 TAP_LOGS=build/tap
 TAP_UNDER=
 jobs=1

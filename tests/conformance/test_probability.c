@@ -419,6 +419,14 @@ static void test_annotating(void) {
            "CompositeSampler{ComposableAnnotating{ComposableRuleBased{any:ComposableAnnotating{"
            "ComposableProbability{0.500000},by,rate}},by,both}}",
            "SM-04 annotating");
+    inner_attrs[1].key = "ratexyz"; /* of which four bytes are the key */
+    outer_attrs[1].key = NULL;
+    is_str(description_of(&composite),
+           "CompositeSampler{ComposableAnnotating{ComposableRuleBased{any:ComposableAnnotating{"
+           "ComposableProbability{0.500000},by,rate}},by,}}",
+           "SM-04 keys need no NUL, nor be there");
+    outer_attrs[1].key = "both";
+    inner_attrs[1].key = "rate";
     open_with(&composite);
     parent = parent_of(TOP / 2, 3, "a=1");
     memset((void *)&options, 0, sizeof options);

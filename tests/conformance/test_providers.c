@@ -470,6 +470,40 @@ static void test_provider_memory(void) {
     sink_close("providers in given memory");
 }
 
+/* What providers had of the 64 tracers is there again for those of the next set-up. */
+static void test_providers_again(void) {
+    kept *one = keeper(0), *two = keeper(1);
+    hotel_config first = config_to(&one->to, 1), second = config_to(&two->to, 1);
+    hotel_tracer old = {0, 0};
+    hotel_span span, left;
+    int round, kept_spans = 0;
+    memset(&left, 0, sizeof left);
+    for (round = 0; round < 100; round++) {
+        hotel_provider provider;
+        (void)hotel_init(&first);
+        two = keeper(1);
+        (void)hotel_provider_start(&second, &provider);
+        if (round == 1) {
+            span = start_by(old, "of the one that is gone");
+            ok(!hotel_is_recording(&span), "TR-02 the tracer of a provider that is gone is none");
+            hotel_end(&left);
+            is_int(hotel_flush(5000), HOTEL_OK, "TR-08 flush");
+            is_int((long long)num_kept(two), 0, "TR-01 nor is its span the next one's");
+        }
+        span = start_by(tracer_of(provider, "lib"), "x");
+        hotel_end(&span);
+        if (round == 0) {
+            old = tracer_of(provider, "lib");
+            left = start_by(old, "left open");
+        }
+        (void)hotel_shutdown(5000);
+        kept_spans += (int)num_kept(two);
+    }
+    is_int(kept_spans, 100, "TR-02 a hundred providers after one another");
+    is_int((long long)num_kept(one), 0, "TR-02 none of whose spans goes elsewhere");
+    (void)hotel_release();
+}
+
 /* ---- Processors ----------------------------------------------------------------------------- */
 
 typedef struct hooked {
@@ -762,6 +796,215 @@ static void test_too_many(void) {
     sink_close("too many processors");
 }
 
+/* ---- The last calls ------------------------------------------------------------------------- */
+
+/* Whoever shut something down may free what it was called with: nothing calls it any more. */
+static void test_exporter_last_call(void) {
+    kept *one = keeper(0), *two = keeper(1);
+    hotel_config first = config_to(&one->to, 1), second = config_to(&two->to, 1);
+    hotel_provider provider;
+    hotel_span span;
+    sink_open(&first);
+    is_int(hotel_provider_start(&second, &provider), HOTEL_OK, "BSP-18 a further provider");
+    is_int(hotel_provider_shutdown(provider, 5000), HOTEL_OK, "BSP-18 is shut down");
+    is_int(two->shutdowns, 1, "BSP-18 and its exporter");
+    is_int(two->flushes, 1, "BSP-18 which was flushed before");
+    is_int(hotel_shutdown(5000), HOTEL_OK, "BSP-18 then the others");
+    is_int(two->flushes, 1, "EX-02 BSP-20 the exporter's shutdown was its last call");
+    sink_close("the last call of an exporter");
+
+    one = keeper(0);
+    two = keeper(1);
+    sink_open(&first);
+    is_int(hotel_provider_start(&second, &provider), HOTEL_OK, "BSP-18 a further provider");
+    span = start_by(tracer_of(provider, "x"), "x");
+    hotel_end(&span);
+    (void)hotel_provider_shutdown(provider, 0);
+    is_int(two->shutdowns, 1, "BSP-18 shut down without any time");
+    is_int(two->flushes, 0, "EX-02 BSP-20 no flush behind its shutdown");
+    sink_close("a shutdown without time");
+}
+
+static void test_processor_last_call(void) {
+    static hooked a, b;
+    kept *one = keeper(0), *two = keeper(1);
+    hotel_config first = config_to(&one->to, 1), second = config_to(&two->to, 1);
+    static unsigned char tiny[64];
+    hotel_processor list[1], other[1];
+    hotel_provider provider;
+    hotel_span early, late;
+    list[0] = processor_of(&a, "a");
+    second.processors = list;
+    second.num_processors = 1;
+    other[0] = processor_of(&b, "b");
+    first.processors = other;
+    first.num_processors = 1;
+    sink_open(&first);
+    is_int(hotel_provider_start(&second, &provider), HOTEL_OK, "TR-07 a further provider");
+    early = start_by(tracer_of(provider, "x"), "open at its shutdown");
+    is_int(hotel_provider_shutdown(provider, 5000), HOTEL_OK, "TR-07 is shut down");
+    is_int(a.shutdowns, 1, "TR-07 and its processor");
+    a.flushes = 0;
+    is_int(hotel_flush(5000), HOTEL_OK, "TR-08 a flush of all");
+    is_int(a.flushes, 0, "TR-07 which is not flushed any more");
+    hotel_end(&early);
+    is_int(a.endings + a.ends, 0, "TR-07 BSP-09 nor sees spans that end");
+    second.memory = tiny;
+    second.memory_bytes = sizeof tiny;
+    list[0] = processor_of(&a, "a");
+    is_int(hotel_provider_start(&second, &provider), HOTEL_ERR_MEMORY, "TR-01 one that fails");
+    is_int(hotel_flush(5000), HOTEL_OK, "TR-08 a flush of all");
+    is_int(a.flushes, 0, "TR-08 has nothing to flush");
+    late = hotel_start("open at the shutdown of all");
+    is_int(hotel_shutdown(5000), HOTEL_OK, "TR-07 then all are shut down");
+    is_int(a.shutdowns, 0, "TR-07 but what never started");
+    hotel_end(&late);
+    is_int(b.endings + b.ends, 0, "TR-07 BSP-09 the first one's neither");
+    sink_close("the last call of a processor");
+}
+
+static hotel_span left_open;
+
+static hotel_result end_left_open(hotel_resource *out, void *user_data) {
+    (void)out;
+    (void)user_data;
+    hotel_end(&left_open);
+    return HOTEL_OK;
+}
+
+/* A span that is older than the set-up ends in the middle of it, when its provider has no resource
+   to show. */
+static void test_end_in_setup(void) {
+    static hooked a;
+    kept *k = keeper(0);
+    hotel_detector detector;
+    hotel_processor list[1];
+    hotel_config config = config_to(&k->to, 1);
+    memset((void *)&detector, 0, sizeof detector);
+    detector.detect_fn = end_left_open;
+    detector.name = "ends a span";
+    list[0] = processor_of(&a, "a");
+    config.processors = list;
+    config.num_processors = 1;
+    is_int(hotel_init(&config), HOTEL_OK, "BSP-09 init");
+    left_open = hotel_start("older");
+    is_int(hotel_shutdown(5000), HOTEL_OK, "BSP-09 shutdown");
+    a.ends = 0;
+    config.detectors = &detector;
+    config.num_detectors = 1;
+    is_int(hotel_init(&config), HOTEL_OK, "BSP-09 again");
+    is_int(a.ends, 0, "BSP-09 a span that ends inside hotel_init is not shown");
+    (void)hotel_shutdown(5000);
+    (void)hotel_release();
+}
+
+/* Flushes that are under way while everything is shut down and set up again. */
+static bool flushing_over;
+
+static void *flush_on_and_on(void *user_data) {
+    (void)user_data;
+    while (!__atomic_load_n(&flushing_over, __ATOMIC_SEQ_CST)) {
+        hotel_result result = hotel_flush(50);
+        (void)result;
+    }
+    return NULL;
+}
+
+static void test_flush_beside_setup(void) {
+    kept *k = keeper(0);
+    hotel_config config = config_to(&k->to, 1);
+    pthread_t threads[3];
+    int round, started = 0;
+    size_t i;
+    flushing_over = false;
+    for (i = 0; i < COUNT(threads); i++)
+        if (pthread_create(&threads[i], NULL, flush_on_and_on, NULL) != 0) abort();
+    for (round = 0; round < 400; round++) {
+        if (hotel_init(&config) == HOTEL_OK) started++;
+        (void)leaf("x", NULL);
+        (void)hotel_shutdown(1000);
+    }
+    __atomic_store_n(&flushing_over, true, __ATOMIC_SEQ_CST);
+    for (i = 0; i < COUNT(threads); i++) (void)pthread_join(threads[i], NULL);
+    is_int(started, 400, "TR-08 flushes do no harm to set-ups");
+    is_int((long long)num_kept(k), 400, "TR-08 and each span is exported");
+    (void)hotel_release();
+}
+
+/* ---- Shutdown beside others that wait ------------------------------------------------------- */
+
+static long long ms_now(void) {
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void *poll_long(void *user_data) {
+    (void)user_data;
+    (void)hotel_poll(8000);
+    return NULL;
+}
+
+static void *shut_long(void *user_data) {
+    (void)hotel_provider_shutdown(*(hotel_provider *)user_data, 8000);
+    return NULL;
+}
+
+static void test_shutdown_beside(void) {
+    kept *k = keeper(0);
+    hotel_config config = config_to(&k->to, 1), second;
+    hotel_destination dead;
+    hotel_provider provider;
+    pthread_t thread;
+    hotel_span span;
+    long long began;
+    (void)hotel_init(&config);
+    if (pthread_create(&thread, NULL, poll_long, NULL) != 0) abort();
+    (void)usleep(50000);
+    (void)leaf("x", NULL);
+    is_int(hotel_flush(2000), HOTEL_OK, "TR-08 a flush beside a thread in hotel_poll");
+    began = ms_now();
+    is_int(hotel_shutdown(2000), HOTEL_OK, "BSP-19 a shutdown beside it");
+    ok(ms_now() - began < 3000, "BSP-19 keeps its time (%lld ms)", ms_now() - began);
+    (void)pthread_join(thread, NULL);
+    config.no_threads = false;
+    (void)hotel_init(&config);
+    memset((void *)&dead, 0, sizeof dead);
+    dead.endpoint = "http://127.0.0.1:1";
+    second = config_to(&dead, 1);
+    is_int(hotel_provider_start(&second, &provider), HOTEL_OK, "BSP-19 one with a dead server");
+    span = start_by(tracer_of(provider, "x"), "x");
+    hotel_end(&span);
+    if (pthread_create(&thread, NULL, shut_long, &provider) != 0) abort();
+    (void)usleep(100000);
+    began = ms_now();
+    (void)hotel_shutdown(200);
+    ok(ms_now() - began < 3000, "BSP-19 a shutdown of all beside that of one (%lld ms)",
+       ms_now() - began);
+    (void)pthread_join(thread, NULL);
+    (void)hotel_release();
+}
+
+static void test_no_provider(void) {
+    static unsigned char tiny[64];
+    kept *k = keeper(0);
+    hotel_config config = config_to(&k->to, 1), second = config_to(&k->to, 1);
+    hotel_provider provider;
+    hotel_span span;
+    second.memory = tiny;
+    second.memory_bytes = sizeof tiny;
+    (void)hotel_init(&config);
+    is_int(hotel_provider_start(&second, &provider), HOTEL_ERR_MEMORY, "TR-01 none was started");
+    span = start_by(tracer_of(provider, "x"), "x");
+    ok(!hotel_is_recording(&span), "TR-01 its tracers record nothing");
+    is_int(hotel_provider_shutdown(provider, 1000), HOTEL_ERR_ARGUMENT,
+           "TR-07 its shutdown stops nobody else");
+    (void)leaf("x", NULL);
+    is_int(hotel_shutdown(1000), HOTEL_OK, "TR-07 the first one runs on");
+    is_int((long long)num_kept(k), 1, "TR-07 and exports");
+    (void)hotel_release();
+}
+
 /* ---- By the environment --------------------------------------------------------------------- */
 
 /* Standard output to a file for a while. */
@@ -950,12 +1193,21 @@ int main(void) {
     test_flush_beside_dead();
     test_provider_memory();
     books_of_providers = false;
+    test_providers_again();
     test_hooks();
     test_hook_end_time();
     test_large_in_hooks();
     test_record_only();
     test_end_once();
     test_too_many();
+    books_of_providers = true;
+    test_exporter_last_call();
+    test_processor_last_call();
+    books_of_providers = false;
+    test_end_in_setup();
+    test_flush_beside_setup();
+    test_shutdown_beside();
+    test_no_provider();
     test_console_by_environment();
     test_disabled();
     test_log_level();

@@ -480,6 +480,8 @@ static void test_environment(void) {
          BY_PARENT("TraceIdRatioBased{0.500000}"), (hotel_log_id)0},
         {"EV-16 too large", "traceidratio", "1.5", "sampler=" ALL, HOTEL_LOG_ID_BAD_VARIABLE},
         {"EV-16 negative", "traceidratio", "-0.5", "sampler=" ALL, HOTEL_LOG_ID_BAD_VARIABLE},
+        {"EP-10 minus nothing", "traceidratio", " -00", "sampler=TraceIdRatioBased{0.000000}",
+         (hotel_log_id)0},
         {"EV-16 words", "traceidratio", "half", "sampler=" ALL, HOTEL_LOG_ID_BAD_VARIABLE},
         {"EV-16 junk behind", "traceidratio", "0.5x", "sampler=" ALL, HOTEL_LOG_ID_BAD_VARIABLE},
         {"EV-16 two points", "traceidratio", "0.5.5", "sampler=" ALL, HOTEL_LOG_ID_BAD_VARIABLE},

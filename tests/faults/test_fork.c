@@ -489,6 +489,61 @@ static void test_custom_memory(void) {
     (void)hotel_release();
 }
 
+/* ---- Inside a processor --------------------------------------------------------------------- */
+
+static unsigned hook_calls, hook_release;
+
+static void wait_in_hook(const hotel_span_view *span, void *user_data) {
+    (void)span;
+    (void)user_data;
+    (void)__atomic_add_fetch(&hook_calls, 1, __ATOMIC_SEQ_CST);
+    while (!__atomic_load_n(&hook_release, __ATOMIC_SEQ_CST)) server_sleep_ms(1);
+}
+
+/* Too large for the stack: the hook has the one buffer for such spans. */
+static void *end_large(void *user_data) {
+    static char large[8000];
+    hotel_span span = hotel_start("large");
+    (void)user_data;
+    hotel_set_bytes(&span, "payload", large, sizeof large);
+    hotel_end(&span);
+    return NULL;
+}
+
+static const char *large_in_child(void *user_data) {
+    (void)user_data;
+    __atomic_store_n(&hook_release, 1u, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&hook_calls, 0u, __ATOMIC_SEQ_CST);
+    (void)end_large(NULL);
+    if (hook_calls != 1) return "its own hook did not run";
+    return child_finish(1);
+}
+
+static void test_inside_hook(void) {
+    static char url[64];
+    hotel_processor processor;
+    hotel_destination to;
+    hotel_config config = test_config(&to, 1);
+    pthread_t thread;
+    memset((void *)&processor, 0, sizeof processor);
+    processor.on_end_fn = wait_in_hook;
+    if (!server_start(&here, SERVER_IPV4, NULL, 0)) abort();
+    to = destination(server_url(&here, "", url, sizeof url));
+    config.processors = &processor;
+    config.num_processors = 1;
+    config.no_threads = UNDER_TSAN;
+    is_int(hotel_init(&config), HOTEL_OK, "init with a processor");
+    open_books();
+    if (pthread_create(&thread, NULL, end_large, NULL) != 0) abort();
+    while (!__atomic_load_n(&hook_calls, __ATOMIC_SEQ_CST)) server_sleep_ms(1);
+    child_run(large_in_child, NULL, "fork while a thread is in a processor");
+    __atomic_store_n(&hook_release, 1u, __ATOMIC_SEQ_CST);
+    (void)pthread_join(thread, NULL);
+    finish("fork while a thread is in a processor");
+    is_int(server_num_named(&here, "large"), 2, "both spans came");
+    server_release(&here);
+}
+
 /* A clone that runs no fork handlers, as some servers and runtimes use it. */
 static void test_raw_clone(void) {
 #if defined(SYS_clone) && (defined(__x86_64__) || defined(__aarch64__)) && !UNDER_TSAN && \
@@ -530,6 +585,7 @@ int main(void) {
     test_leaving();
     test_life_cycles();
     test_custom_memory();
+    test_inside_hook();
     test_raw_clone();
     return done_testing();
 }
