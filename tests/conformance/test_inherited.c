@@ -11,6 +11,13 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
+static hotel_span start_from(const hotel_tracer_config *tracer, const char *name) {
+    hotel_start_options options;
+    memset((void *)&options, 0, sizeof options);
+    options.tracer = hotel_get_tracer(tracer);
+    return hotel_start_with(name, &options);
+}
+
 /* A task with a payload of `size` times that letter, and a child of it. */
 static void run_task(char letter, size_t size, const char *child, const char *own_key) {
     static char payload[4096];
@@ -265,13 +272,55 @@ static void test_nested_large(void) {
     sink_close("hooks in hooks");
 }
 
+/* A span that is still open when its provider is gone: who has the place later does not see it. */
+static void test_place_of_another(void) {
+    static seen s;
+    hotel_config config = sink_config();
+    hotel_processor list[1];
+    hotel_provider provider;
+    hotel_tracer_config tracer;
+    hotel_span span, own;
+    uint32_t place;
+    memset(&s, 0, sizeof s);
+    memset((void *)list, 0, sizeof list);
+    memset((void *)&tracer, 0, sizeof tracer);
+    list[0].on_end_fn = see;
+    list[0].user_data = &s;
+    sink_open(&config);
+    config.processors = list;
+    config.num_processors = 1;
+    is_int(hotel_provider_start(&config, &provider), HOTEL_OK, "TR-01 a provider");
+    place = provider.index;
+    tracer.name = "its";
+    tracer.provider = provider;
+    span = start_from(&tracer, "open");
+    ok(hotel_is_recording(&span), "TR-01 a span of its own");
+    (void)hotel_shutdown(5000);
+    config.processors = NULL;
+    config.num_processors = 0;
+    is_int(hotel_init(&config), HOTEL_OK, "hotel_init again");
+    open_books();
+    config.processors = list;
+    config.num_processors = 1;
+    is_int(hotel_provider_start(&config, &provider), HOTEL_OK, "TR-01 another provider");
+    is_int(provider.index, place, "TR-01 in the same place");
+    hotel_end(&span);
+    is_int(s.calls, 0, "BSP-09 its processor does not see the span of the former one");
+    tracer.provider = provider;
+    own = start_from(&tracer, "own");
+    hotel_end(&own);
+    is_int(s.calls, 1, "BSP-09 but its own");
+    books_of_providers = true;
+    sink_close("the place of another");
+    books_of_providers = false;
+}
+
 /* ---- Requests of limited size --------------------------------------------------------------- */
 
 /* A span that does not fit goes into the next request, where it may begin its scope. */
 static void test_split(void) {
     hotel_config config = sink_config();
     hotel_tracer_config first, second;
-    hotel_start_options options;
     hotel_span span;
     size_t i;
     memset((void *)&first, 0, sizeof first);
@@ -281,9 +330,7 @@ static void test_split(void) {
     sink_destination.max_request_bytes = 4096;
     sink_open(&config);
     for (i = 0; i < 3; i++) {
-        memset((void *)&options, 0, sizeof options);
-        options.tracer = hotel_get_tracer(i < 2 ? &first : &second);
-        span = hotel_start_with("large", &options);
+        span = start_from(i < 2 ? &first : &second, "large");
         set_large(&span, 3000);
         hotel_end(&span);
     }
@@ -307,6 +354,7 @@ int main(void) {
     test_no_room();
     test_processors();
     test_nested_large();
+    test_place_of_another();
     test_split();
     return done_testing();
 }

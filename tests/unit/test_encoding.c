@@ -162,6 +162,26 @@ static void test_lengths(void) {
     free(text);
 }
 
+/* Measuring ends at 64 MiB: values that contain themselves many times over take no time. */
+static void test_explosions(void) {
+    enum { DEPTH = 100 };
+    static hotel_value arrays[DEPTH][2];
+    static hotel_attr maps[DEPTH][2];
+    hotel_value array = hotel_of_str("x"), map = array;
+    int i;
+    for (i = 0; i < DEPTH; i++) {
+        arrays[i][0] = arrays[i][1] = array;
+        array = hotel_of_array(arrays[i], 2);
+        maps[i][0] = hotel_attrn("a", 1, map);
+        maps[i][1] = hotel_attrn("b", 1, map);
+        map = hotel_of_map(maps[i], 2);
+    }
+    ok(hoteli_value_size(&array, &hoteli_unlimited, 1) > HOTELI_MAX_VALUE,
+       "an array of 2^%d strings is too large", DEPTH);
+    ok(hoteli_value_size(&map, &hoteli_unlimited, 1) > HOTELI_MAX_VALUE,
+       "a map of 2^%d strings is too large", DEPTH);
+}
+
 /* ---- keys ----------------------------------------------------------------------------------- */
 
 static void same(const char *a, size_t a_size, const char *b, size_t b_size, bool want) {
@@ -260,6 +280,7 @@ int main(void) {
     test_text();
     test_limits();
     test_lengths();
+    test_explosions();
     test_same_text();
     test_hashes();
     test_many_keys();
