@@ -74,37 +74,40 @@ coverage    = -O0 --coverage
 coverage_cc = gcc
 
 # The builds of `make machines`. Beside its flags a build may have NAME_cc, its compiler; NAME_run,
-# what runs its programs; NAME_from, the packages that bring both.
+# what runs its programs; NAME_from, the packages that bring both. All are private copies, of which
+# the compiler leaves out what a test does not use: that saves most of the time. Warnings are for
+# the plain build and tests/compile.
 MACHINES ?= s390x armhf aarch64 i386 musl lto small clang c++
 
-s390x        = -O2 $(static)
+s390x        = $(static)
 s390x_cc     = s390x-linux-gnu-gcc
 s390x_run    = qemu-s390x
 s390x_from   = gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user
-armhf        = -O2 $(static) $(traps)
+armhf        = $(static) $(traps)
 armhf_cc     = arm-linux-gnueabihf-gcc
 armhf_run    = qemu-arm
 armhf_from   = gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user
-aarch64      = -O2 $(static)
+aarch64      = $(static)
 aarch64_cc   = aarch64-linux-gnu-gcc
 aarch64_run  = qemu-aarch64
 aarch64_from = gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-i386         = -O2 $(static)
+i386         = $(static)
 i386_cc      = i686-linux-gnu-gcc
 i386_from    = gcc-i686-linux-gnu libc6-dev-i386-cross
-musl         = -O2 -static
+musl         = $(private) -O1 -static
 musl_cc      = musl-gcc
 musl_from    = musl-tools
-lto          = -O3 -flto=auto
-small        = -Os
-clang        = -O2
+lto          = $(private) -O3 -flto=auto
+small        = $(private) -Os
+clang        = $(private) -O2
 clang_cc     = clang
 clang_from   = clang
-c++          = -O2 -x c++
+c++          = $(private) -O1 -x c++
 c++_cc       = $(CXX)
 c++_from     = g++
 # Of a static program that looks names up, the linker says that it is not so static.
-static       = -static -Wl,--no-warnings
+static       = $(private) -O1 -static -Wl,--no-warnings
+private      = -DHATCHET_OTEL_STATIC= -g0 -w
 # Emulators forgive what is undefined, misaligned access above all: a trap does not.
 traps        = -fsanitize=undefined -fsanitize-undefined-trap-on-error
 

@@ -11358,8 +11358,10 @@ static void hoteli_say_ratio(hoteli_text *text, double ratio) {
     unsigned decimals = 6, i;
     char zeros[20];
     for (;; scale *= 10, decimals++) {
+        volatile double again; /* not with the extra digits that x87 registers have */
         digits = (uint64_t)(ratio * (double)scale + 0.5);
-        if (decimals == 17 || (double)digits / (double)scale == ratio) break;
+        again = (double)digits / (double)scale;
+        if (decimals == 17 || again == ratio) break;
     }
     hoteli_say_uint(text, digits / scale);
     hoteli_say(text, ".");
