@@ -10367,9 +10367,9 @@ typedef struct hoteli_setup {
 static const char *hoteli_env(const hoteli_setup *s, const char *name) {
     const char *value;
     if (s->config->ignore_environment) return NULL;
-    if (getuid() != geteuid() || getgid() != getegid()) return NULL;
     value = getenv(name);
-    return value && *value ? value : NULL;
+    if (!value || !*value) return NULL;
+    return getuid() == geteuid() && getgid() == getegid() ? value : NULL;
 }
 
 static void hoteli_bad_variable(const char *name, const char *value, const char *problem,

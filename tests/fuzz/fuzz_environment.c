@@ -169,6 +169,8 @@ static int root_sampled(void) {
     if (argument == NULL) return 1;
     /* What strtod takes beyond decimal numbers is not looked at, nor what is hardly a number. */
     if (argument[strspn(argument, " \t0123456789.eE+-")] != 0 || strlen(argument) > 40) return -1;
+    argument += strspn(argument, " \t");
+    if (*argument == '+') return 1; /* that sign is refused, -0 is 0 */
     ratio = strtod(argument, &end);
     if (end == argument) return 1;
     end += strspn(end, " \t");
