@@ -191,7 +191,7 @@ static void check_grammar(const char *text, size_t size) {
 }
 
 static void check_set(hotel_string name, hotel_string value, hotel_string metadata) {
-    static char memory[8192];
+    static char memory[16384]; /* for an entry and its repaired copy at once */
     hotel_baggage_entry e;
     hotel_baggage b;
     bool set;
