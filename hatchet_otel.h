@@ -6829,7 +6829,7 @@ static void hoteli_publish(hoteli_record *record, uint32_t index) {
     if (((next >> HOTELI_INDEX_BITS) & (step - 1)) != 0) step = 0;
     if (HOTELI_UNLIKELY(step + further)) hoteli_wake_check(step + further);
     if (HOTELI_UNLIKELY(__atomic_load_n(&hoteli_g.closed.bits, __ATOMIC_SEQ_CST))) hoteli_late();
-    else if (HOTELI_UNLIKELY(hooks & HOTELI_WAITS)) hoteli_wait_exported(p->waits);
+    else if (HOTELI_UNLIKELY(hooks & HOTELI_WAITS)) hoteli_wait_exported(HOTELI_GET(p->waits));
 }
 
 static inline void hoteli_leave(hoteli_writer *w) {

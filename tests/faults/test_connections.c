@@ -133,7 +133,7 @@ static void test_first_request(void) {
     is_str(server_header_in(r->head, "Content-Length", 0, value, sizeof value), length,
            "OT-01 Content-Length is the body's");
     is_str(server_header_in(r->head, "User-Agent", 0, value, sizeof value),
-           "HatchetOtel-OTLP-Exporter-C/0.1.0", "OT-09 User-Agent");
+           "HatchetOtel-OTLP-Exporter-C/0.1.0", "EX-17 OT-09 User-Agent");
     (void)snprintf(length, sizeof length, "127.0.0.1:%u", (unsigned)s.port);
     is_str(server_header_in(r->head, "Host", 0, value, sizeof value), length, "Host with the port");
     ok(server_header_in(r->head, "Content-Encoding", 0, value, sizeof value) == NULL &&

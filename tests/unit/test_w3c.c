@@ -31,14 +31,14 @@ static void accepts(const char *id, const char *text, int flags) {
     ok(good && memcmp(got.trace_id, trace_id, 16) == 0 && memcmp(got.span_id, span_id, 8) == 0 &&
            got.trace_flags == flags && got.is_remote && got.trace_state.index == 0 &&
            got.trace_state.generation == 0 && got.reserved[0] == 0 && got.reserved[1] == 0,
-       "%s accepts \"%s\"", id, text);
+       "TR-18 %s accepts \"%s\"", id, text);
 }
 
 static void refuses(const char *id, const char *text) {
     hotel_span_context got, untouched;
     memset(&untouched, 0x5A, sizeof untouched);
     ok(!parse(text, strlen(text), &got) && memcmp(&got, &untouched, sizeof got) == 0,
-       "%s refuses \"%s\"", id, text);
+       "TR-18 %s refuses \"%s\"", id, text);
 }
 
 static void test_traceparent_accepted(void) {
