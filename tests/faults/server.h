@@ -138,6 +138,7 @@ typedef struct server {
     char filler[16384];
     bool stopping;
     bool running;
+    bool begun; /* atomic: the thread runs its own code */
 } server;
 
 SERVER_FN long long server_now_ms(void) {
@@ -492,6 +493,7 @@ SERVER_FN void *server_main(void *user_data) {
     server *s = (server *)user_data;
     size_t i;
     (void)pthread_mutex_lock(&s->mutex);
+    __atomic_store_n(&s->begun, true, __ATOMIC_RELEASE);
     while (!s->stopping) server_turn(s);
     for (i = 0; i < SERVER_MAX_CONNECTIONS; i++) {
         if (s->connections[i].fd >= 0) server_drop(&s->connections[i], false);
@@ -567,6 +569,9 @@ SERVER_FN bool server_start_at(server *s, server_family family, uint16_t port,
     (void)pthread_sigmask(SIG_SETMASK, &all, &former);
     if (pthread_create(&s->thread, NULL, server_main, s) != 0) abort();
     (void)pthread_sigmask(SIG_SETMASK, &former, NULL);
+    /* A sanitizer's runtime holds locks while a thread begins, and a child forked then waits for
+       them for ever. */
+    while (!__atomic_load_n(&s->begun, __ATOMIC_ACQUIRE)) server_sleep_ms(1);
     s->running = true;
     return true;
 }
