@@ -252,8 +252,10 @@ typedef enum hotel_result {
     HOTEL_ERR_ARGUMENT = -10,      /* an argument that cannot be used; the log names it           */
     HOTEL_ERR_HEADER = -11,        /* caller and implementation come from different headers       */
     HOTEL_ERR_ENDPOINT = -12,      /* a destination's endpoint is malformed or not supported      */
+    HOTEL_ERR_TOKEN = -13,         /* Hatchet's token, or what goes with it, cannot be used       */
     HOTEL_ERR_ORDER = -14,         /* contexts detached in the wrong order                        */
     HOTEL_ERR_CALLBACK = -15,      /* a blocking call from inside one of the library's callbacks  */
+    HOTEL_ERR_TLS = -16,           /* a certificate or key cannot be used; or no TLS in the build */
     HOTEL_ERR_MEMORY = -20,        /* no memory, or the memory given is too small                 */
     HOTEL_ERR_SYSTEM = -21         /* the operating system refused; the log has its words         */
 } hotel_result;
@@ -279,14 +281,16 @@ typedef enum hotel_log_level {
     X(2, BAD_VARIABLE)        /* an environment variable has a bad value; what was used instead */ \
     X(3, BAD_CONFIG)          /* a value in hotel_config was clamped or ignored                 */ \
     X(4, BAD_ENDPOINT)        /* a destination was not started: its endpoint and the reason     */ \
-    X(5, HATCHET_TOKEN)       /* a Hatchet token was seen; Hatchet needs OTLP over gRPC         */ \
+    X(5, HATCHET)             /* a Hatchet connection setting: what is wrong with it            */ \
     X(6, SYSTEM)              /* the operating system refused something                         */ \
     X(7, DETECTOR)            /* a resource detector failed; the rest is used                   */ \
+    X(8, TLS)                 /* certificates, keys, or the lack of TLS in this build           */ \
     X(10, EXPORT_RETRY)       /* a request failed and will be sent again                        */ \
     X(11, EXPORT_FAILED)      /* a request was given up: its spans are lost                     */ \
     X(12, PARTIAL_SUCCESS)    /* the server rejected some spans, or sent a warning              */ \
     X(13, EXPORT_RECOVERED)   /* the first success after failures                               */ \
     X(14, REQUEST_TOO_LARGE)  /* a span dropped: it alone is larger than max_request_bytes      */ \
+    X(15, COLLECTOR_OFF)      /* Hatchet's collector is not switched on: five minutes of quiet  */ \
     X(20, QUEUE_FULL)         /* spans dropped: a destination's queue is full                   */ \
     X(21, ARENA_FULL)         /* spans not recorded: no chunk was free                          */ \
     X(22, SPAN_TOO_LARGE)     /* data dropped: a span reached max_span_bytes                    */ \
@@ -642,11 +646,45 @@ typedef enum hotel_compression {
                               takes its 270 KiB for each destination by malloc, in hotel_init */
 } hotel_compression;
 
-/* Where spans go: OTLP over HTTP, protobuf. Copied by hotel_init. */
+/* How requests travel (OX-10). */
+typedef enum hotel_protocol {
+    HOTEL_PROTOCOL_DEFAULT = 0, /* OTEL_EXPORTER_OTLP_(TRACES_)PROTOCOL, else http/protobuf */
+    HOTEL_PROTOCOL_HTTP,        /* http/protobuf: protobuf over HTTP/1.1 */
+    HOTEL_PROTOCOL_GRPC         /* grpc: over HTTP/2, without TLS by prior knowledge */
+} hotel_protocol;
+
+typedef enum hotel_tls_version {
+    HOTEL_TLS_DEFAULT = 0, /* 1.2 */
+    HOTEL_TLS_1_2,
+    HOTEL_TLS_1_3
+} hotel_tls_version;
+
+/* How a connection is secured, where the endpoint says https (OX-04 to OX-06, OT-10); needs
+   HATCHET_OTEL_OPENSSL. The chain and the name or address of the server are always verified. Files
+   and text are PEM, read by hotel_init; text beats the file. Members that are not set: the
+   variables OTEL_EXPORTER_OTLP_(TRACES_)CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY. */
+typedef struct hotel_tls {
+    const char *ca_file HOTEL_ZERO; /* whom to trust; NULL: the roots of the system */
+    const char *ca_pem HOTEL_ZERO;
+    const char *certificate_file HOTEL_ZERO; /* the client's, or its chain */
+    const char *certificate_pem HOTEL_ZERO;
+    const char *key_file HOTEL_ZERO;
+    const char *key_pem HOTEL_ZERO;
+    const char *server_name HOTEL_ZERO; /* expected and sent instead of the endpoint's host */
+    hotel_tls_version min_version HOTEL_ZERO;
+} hotel_tls;
+
+/* Where spans go: OTLP over HTTP or gRPC, protobuf. Copied by hotel_init. */
 typedef struct hotel_destination {
-    /* http://host:port[/path] or unix:/path/to/socket[:/path]. Without a path /v1/traces is
-       used, with one exactly that. NULL: OTEL_EXPORTER_OTLP_*, else localhost:4318. */
+    /* http://host:port[/path], https://host:port[/path] or unix:/path/to/socket[:/path]. Without a
+       path /v1/traces is used, with one exactly that. With gRPC the path is not used, host:port
+       will do, and is https unless insecure (OX-02). NULL: OTEL_EXPORTER_OTLP_*, else localhost,
+       port 4318 or with gRPC 4317. */
     const char *endpoint HOTEL_ZERO;
+    hotel_protocol protocol HOTEL_ZERO;
+    bool insecure HOTEL_ZERO; /* no TLS to a host:port without a scheme;
+                                 OTEL_EXPORTER_OTLP_(TRACES_)INSECURE (OX-03) */
+    hotel_tls tls HOTEL_ZERO;
     const hotel_header *headers HOTEL_ZERO; /* replace those of the environment (C-05) */
     size_t num_headers HOTEL_ZERO;
     uint32_t timeout_ms HOTEL_ZERO;            /* one batch, all attempts; 10000       */
@@ -671,6 +709,41 @@ typedef struct hotel_destination {
        wait, and hotel_end must not be called in signal handlers. */
     bool simple HOTEL_ZERO;
 } hotel_destination;
+
+typedef enum hotel_tls_strategy {
+    HOTEL_TLS_STRATEGY_DEFAULT = 0, /* HATCHET_CLIENT_TLS_STRATEGY, else tls */
+    HOTEL_TLS_STRATEGY_TLS,         /* the server shows a certificate */
+    HOTEL_TLS_STRATEGY_MTLS,        /* the client too */
+    HOTEL_TLS_STRATEGY_NONE         /* clear text */
+} hotel_tls_strategy;
+
+/*
+ * The connection to Hatchet. With a token, spans go to the collector in Hatchet's engine, beside
+ * the other destinations: OTLP over gRPC, with the token as credentials, at most 1000 spans in a
+ * request. Each member that is not set has a variable of Hatchet's SDKs, named behind it, all with
+ * the prefix HATCHET_CLIENT_. Without a token there is no such destination, and that is no error.
+ *
+ * An engine whose collector is switched off answers UNIMPLEMENTED: the spans of that request and of
+ * the next five minutes are lost, counted as failed, and the log says so once.
+ */
+typedef struct hotel_hatchet {
+    const char *token HOTEL_ZERO;     /* TOKEN */
+    const char *host_port HOTEL_ZERO; /* HOST_PORT, else the address in the token */
+    hotel_tls_strategy tls_strategy HOTEL_ZERO; /* TLS_STRATEGY */
+    /* TLS_ROOT_CA_FILE, TLS_CERT_FILE, TLS_KEY_FILE; as text in TLS_ROOT_CA, TLS_CERT, TLS_KEY;
+       TLS_SERVER_NAME; TLS_MIN_VERSION, "1.2" or "1.3" */
+    hotel_tls tls HOTEL_ZERO;
+    const char *name_space HOTEL_ZERO; /* NAMESPACE: prefix of workflows and events */
+    const char *tenant_id HOTEL_ZERO;  /* TENANT_ID, else the one in the token */
+    bool no_collector HOTEL_ZERO; /* no destination; the rest holds. The enable_hatchet_collector
+                                     of other SDKs, the other way round */
+    /* Folder, "." for example, whose files .env, .env.hatchet, .env.dev and .env.local are read for
+       these variables, a later file winning; the environment beats them all. NULL: none is read. */
+    const char *env_folder HOTEL_ZERO;
+    /* How spans go there: timeout, delay, batch, queue, compression, transport ... Its endpoint,
+       protocol, insecure, headers, tls and exporter are not looked at. */
+    hotel_destination collector HOTEL_ZERO;
+} hotel_hatchet;
 
 /* Samplers (SM-01, SM-05 to SM-16). OTEL_TRACES_SAMPLER has names for the first six; the others
    are for code. */
@@ -868,8 +941,11 @@ typedef struct hotel_config {
        memory. Different schema URLs, of detectors and the one above, are an error (RS-07). */
     const struct hotel_detector *detectors HOTEL_ZERO;
     size_t num_detectors HOTEL_ZERO;
-    const hotel_destination *destinations HOTEL_ZERO; /* none: one by the environment          */
-    size_t num_destinations HOTEL_ZERO;               /* at most 4; OTEL_TRACES_EXPORTER       */
+    /* At most 4, with Hatchet's. None: one by the environment, if there is no token, or an
+       OTLP endpoint or OTEL_TRACES_EXPORTER is set beside it. */
+    const hotel_destination *destinations HOTEL_ZERO;
+    size_t num_destinations HOTEL_ZERO;
+    hotel_hatchet hatchet HOTEL_ZERO;
     hotel_tracer_config tracer HOTEL_ZERO; /* scope of spans that name no tracer               */
     hotel_sampler sampler HOTEL_ZERO;
     /* Becomes the global one; the struct is copied. NULL: OTEL_PROPAGATORS, else
@@ -4748,6 +4824,9 @@ typedef struct hoteli_destination {
     bool exports;        /* batches go to exporter, not over a connection */
     bool shut;           /* its exporter has had its last call */
     bool gzip;
+    bool grpc;
+    bool hatchet;        /* Hatchet's collector */
+    int64_t quiet_ms;    /* until when nothing is sent to it, because it is switched off */
     hotel_exporter exporter;
 #if defined(HATCHET_OTEL_ZLIB)
     z_stream zlib;
@@ -10518,7 +10597,7 @@ static void hoteli_unsupported(const hoteli_setup *s) {
                                 "http/protobuf is used");
     }
     if (hoteli_env(s, "HATCHET_CLIENT_TOKEN"))
-        hoteli_log(HOTEL_LOG_WARN, HOTEL_LOG_ID_HATCHET_TOKEN,
+        hoteli_log(HOTEL_LOG_WARN, HOTEL_LOG_ID_HATCHET,
                    "HATCHET_CLIENT_TOKEN is set, but Hatchet's collector speaks OTLP over gRPC "
                    "only, which this version does not have: nothing is sent to Hatchet");
 }
@@ -12950,7 +13029,9 @@ HOTEL_API const char *hotel_result_text(int result) {
     case HOTEL_ERR_ARGUMENT: return "an argument cannot be used";
     case HOTEL_ERR_HEADER: return "caller and implementation come from different headers";
     case HOTEL_ERR_ENDPOINT: return "an endpoint is malformed or not supported";
+    case HOTEL_ERR_TOKEN: return "Hatchet's token, or a setting of its connection, cannot be used";
     case HOTEL_ERR_ORDER: return "contexts were detached in the wrong order";
+    case HOTEL_ERR_TLS: return "a certificate or key cannot be used, or TLS is not in this build";
     case HOTEL_ERR_CALLBACK: return "not allowed inside a callback";
     case HOTEL_ERR_MEMORY: return "not enough memory";
     case HOTEL_ERR_SYSTEM: return "the operating system refused";

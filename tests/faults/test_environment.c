@@ -761,7 +761,7 @@ static void test_hatchet_token(void) {
         (void)setenv("HATCHET_CLIENT_TOKEN", tokens[i], 1);
         code = hotel_init(&config);
         ok(code == HOTEL_OK, "a Hatchet token does not stop init (%d)", code);
-        check_log(HOTEL_LOG_ID_HATCHET_TOKEN, 1, "a Hatchet token is noticed");
+        check_log(HOTEL_LOG_ID_HATCHET, 1, "a Hatchet token is noticed");
         ok(log_has("gRPC"), "the message says what Hatchet needs");
         ok(log_has("HATCHET_CLIENT_TOKEN"), "the message names the variable");
         ok(!log_has(tokens[i]) && strstr(describe(), tokens[i]) == NULL,
@@ -775,7 +775,7 @@ static void test_hatchet_token(void) {
         set_variable(OTLP "ENDPOINT", "http://127.0.0.1:%u");
         (void)setenv("HATCHET_CLIENT_TOKEN", "", 1);
         (void)hotel_init(&config);
-        check_log(HOTEL_LOG_ID_HATCHET_TOKEN, 0, "EP-01 an empty token is none");
+        check_log(HOTEL_LOG_ID_HATCHET, 0, "EP-01 an empty token is none");
         (void)hotel_shutdown(500);
     }
 }
