@@ -2886,20 +2886,26 @@ static const char *hoteli_url_authority(const char *text, size_t size, hoteli_ur
     return NULL;
 }
 
+static const char *hoteli_url_text(const char *text, size_t size) {
+    size_t i;
+    for (i = 0; i < size; i++) {
+        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7F) {
+            return "it has a space or a control character in it";
+        }
+    }
+    return NULL;
+}
+
 /*
  * An endpoint: http, https, or "unix:/path/to.sock" with ":/http/path" behind it or not (OX-01,
  * OU-05, OU-06, OU-07, OU-10). Userinfo, query and fragment are ignored. Returns NULL, or the
  * reason why the text is none; `url` points into `text`.
  */
 static const char *hoteli_url_parse(const char *text, size_t size, hoteli_url *url) {
-    size_t i, start, stop;
-    const char *reason;
+    size_t start, stop;
+    const char *reason = hoteli_url_text(text, size);
     memset(url, 0, sizeof *url);
-    for (i = 0; i < size; i++) {
-        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7F) {
-            return "it has a space or a control character in it";
-        }
-    }
+    if (reason != NULL) return reason;
     if (size >= 5 && hoteli_is_word(text, 5, "unix:")) {
         return hoteli_url_unix(text + 5, size - 5, url);
     }
@@ -2914,6 +2920,17 @@ static const char *hoteli_url_parse(const char *text, size_t size, hoteli_url *u
     }
     reason = hoteli_url_authority(text + start, stop - start, url);
     return reason != NULL ? reason : hoteli_url_path(text + stop, size - stop, url);
+}
+
+/* "host:port", as gRPC names a server. Returns NULL, or the reason why it is none. */
+static const char *hoteli_url_target(const char *text, size_t size, bool tls, hoteli_url *url) {
+    const char *reason = hoteli_url_text(text, size);
+    memset(url, 0, sizeof *url);
+    if (reason) return reason;
+    url->tls = tls;
+    url->port = tls ? 443 : 80;
+    url->path = text + size;
+    return hoteli_url_authority(text, size, url);
 }
 
 /* ==== [SECTION 22] W3C TRACE CONTEXT ======================================================= */
@@ -10584,22 +10601,52 @@ static void hoteli_unsupported(const hoteli_setup *s) {
                 hoteli_bad_variable(name, value, "needs TLS, which this version does not have",
                                     "it is ignored");
         }
-        hoteli_text_start(&text, name, sizeof name);
-        hoteli_say(&text, prefixes[k]);
-        hoteli_say(&text, "PROTOCOL");
-        value = hoteli_env(s, name);
-        if (value && !hoteli_is_word(value, strlen(value), "http/protobuf"))
-            hoteli_bad_variable(name, value,
-                                hoteli_is_word(value, strlen(value), "grpc") ||
-                                        hoteli_is_word(value, strlen(value), "http/json")
-                                    ? "is not supported by this version"
-                                    : "is none of grpc, http/protobuf, http/json",
-                                "http/protobuf is used");
     }
     if (hoteli_env(s, "HATCHET_CLIENT_TOKEN"))
         hoteli_log(HOTEL_LOG_WARN, HOTEL_LOG_ID_HATCHET,
                    "HATCHET_CLIENT_TOKEN is set, but Hatchet's collector speaks OTLP over gRPC "
                    "only, which this version does not have: nothing is sent to Hatchet");
+}
+
+/* gRPC or HTTP: code, else the first variable that can be followed (OX-10). */
+static bool hoteli_plan_grpc(hoteli_setup *s, uint32_t asked) {
+    static const char *const names[] = {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+                                        "OTEL_EXPORTER_OTLP_PROTOCOL"};
+    int i;
+    if (asked > HOTEL_PROTOCOL_GRPC) {
+        hoteli_bad_config("protocol", asked, HOTEL_PROTOCOL_HTTP);
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+        return false;
+    }
+    if (asked != HOTEL_PROTOCOL_DEFAULT) return asked == HOTEL_PROTOCOL_GRPC;
+    for (i = 0; i < 2; i++) {
+        const char *value = hoteli_env(s, names[i]), *word = value;
+        size_t size = value ? strlen(value) : 0;
+        if (!value) continue;
+        hoteli_trim(&word, &size);
+        if (hoteli_is_word(word, size, "grpc")) return true;
+        if (hoteli_is_word(word, size, "http/protobuf")) return false;
+        hoteli_bad_variable(names[i], value,
+                            hoteli_is_word(word, size, "http/json")
+                                ? "is not supported by this version, only grpc and http/protobuf"
+                                : "is none of grpc, http/protobuf, http/json",
+                            "it is ignored");
+    }
+    return false;
+}
+
+/* host:port without a scheme, which gRPC takes too (OX-02, OX-03). */
+static bool hoteli_plan_target(hoteli_setup *s, hoteli_plan *p, const char *endpoint,
+                               hoteli_destination *d, const char **problem) {
+    bool insecure = p->config->insecure;
+    size_t size = strlen(endpoint);
+    if (!d->grpc || !size || strstr(endpoint, "://") || !strncmp(endpoint, "unix:", 5))
+        return false;
+    insecure = hoteli_boolean(s, insecure, "OTEL_EXPORTER_OTLP_TRACES_INSECURE") ||
+               (!hoteli_env(s, "OTEL_EXPORTER_OTLP_TRACES_INSECURE") &&
+                hoteli_boolean(s, insecure, "OTEL_EXPORTER_OTLP_INSECURE"));
+    *problem = hoteli_url_target(endpoint, size, !insecure, &d->url);
+    return true;
 }
 
 /* Finds the endpoint and parses it. false: the destination is not started. */
@@ -10618,9 +10665,10 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
     }
     if (!endpoint) {
         source = "the default endpoint";
-        endpoint = "http://localhost:4318";
+        endpoint = d->grpc ? "http://localhost:4317" : "http://localhost:4318";
     }
-    problem = hoteli_url_parse(endpoint, strlen(endpoint), &d->url);
+    if (!hoteli_plan_target(s, p, endpoint, d, &problem))
+        problem = hoteli_url_parse(endpoint, strlen(endpoint), &d->url);
     if (!problem && d->url.is_unix &&
         strlen(d->url.host) >= sizeof((struct sockaddr_un *)0)->sun_path)
         problem = "the path of the socket is too long";
@@ -10631,7 +10679,9 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
         hoteli_bad_endpoint(s, source, endpoint, problem);
         return false;
     }
-    if (general) {
+    if (d->grpc) {
+        d->url.path_size = 0;
+    } else if (general) {
         while (d->url.path_size && d->url.path[d->url.path_size - 1] == '/') d->url.path_size--;
         p->suffix = "/v1/traces";
     } else if (!d->url.path_size) {
@@ -10640,7 +10690,7 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
     return true;
 }
 
-/* Framing is ours: these headers cannot be set. */
+/* Framing is ours: these headers cannot be set (OH-07). */
 static bool hoteli_header_reserved(const char *name, size_t size) {
     static const char *const reserved[] = {"host", "content-length", "content-type",
                                            "transfer-encoding", "content-encoding",
@@ -10648,7 +10698,7 @@ static bool hoteli_header_reserved(const char *name, size_t size) {
     size_t i;
     for (i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         if (hoteli_is_word(name, size, reserved[i])) return true;
-    return false;
+    return size > 5 && hoteli_is_word(name, 5, "grpc-");
 }
 
 static bool hoteli_header_sound(const char *value, size_t size) {
@@ -11754,6 +11804,7 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
             hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
             continue;
         }
+        d->grpc = !d->exports && hoteli_plan_grpc(s, (uint32_t)p->config->protocol);
         if (!d->exports && !hoteli_plan_endpoint(s, p, d)) continue;
         hoteli_plan_destination(s, p, d, share);
         delay = HOTELI_MIN(delay, d->delay_ms);
@@ -11800,7 +11851,8 @@ static void hoteli_announce(const hoteli_destination *d) {
     char words[512];
     hoteli_text text;
     hoteli_text_start(&text, words, sizeof words);
-    hoteli_say(&text, d->exports ? "handing spans to " : "sending OTLP over HTTP to ");
+    hoteli_say(&text, d->exports ? "handing spans to " : d->grpc ? "sending OTLP over gRPC to "
+                                                            : "sending OTLP over HTTP to ");
     hoteli_destination_name(&text, d);
     hoteli_log_text(HOTEL_LOG_INFO, HOTEL_LOG_ID_STARTED, &text);
 }
