@@ -3687,9 +3687,9 @@ static const char hoteli_hpack_symbols[] =
     "\xF2\xF3\xFF\xCB\xCC\xD3\xD4\xD6\xDD\xDE\xDF\xF1\xF4\xF5\xF6\xF7\xF8\xFA\xFB\xFC\xFD\xFE"
     "\x02\x03\x04\x05\x06\x07\x08\x0B\x0C\x0E\x0F\x10\x11\x12\x13\x14\x15\x17\x18\x19\x1A\x1B"
     "\x1C\x1D\x1E\x1F\x7F\xDC\xF9\x0A\x0D\x16";
-static const uint8_t hoteli_hpack_codes[31] = {
-    0, 0, 0, 0, 0, 10, 26, 32, 6,  0, 5,  3,  2,  6, 2, 3,
-    0, 0, 0, 3, 8, 13, 26, 29, 12, 4, 15, 19, 29, 0, 3};
+static const uint8_t hoteli_hpack_codes[31] = {0,  0,  0,  0, 0,  10, 26, 32, 6, 0, 5,
+                                               3,  2,  6,  2, 3,  0,  0,  0,  3, 8, 13,
+                                               26, 29, 12, 4, 15, 19, 29, 0,  3};
 
 static inline void hoteli_hpack_start(hoteli_hpack *h) {
     h->max_size = HOTELI_HPACK_TABLE;
@@ -3795,7 +3795,7 @@ static bool hoteli_hpack_huffman(const uint8_t *text, size_t size, char *out, si
     int bits = 0;
     for (i = 0; i < 8 * size; i++) {
         uint32_t count = hoteli_hpack_codes[++bits];
-        code = code << 1 | (text[i / 8] >> (7 - i % 8) & 1u);
+        code = code << 1 | ((uint32_t)text[i / 8] >> (7 - i % 8) & 1);
         if (code - first < count) {
             if (used < room) out[used] = hoteli_hpack_symbols[index + code - first];
             used++;
@@ -3862,7 +3862,7 @@ static inline bool hoteli_hpack_decode(hoteli_hpack *h, const uint8_t *block, si
     size_t number;
     while (cursor != end) {
         uint8_t first = *cursor;
-        bool is_indexed = first >= 0x80, is_added = !is_indexed && first >= 0x40;
+        bool is_added = first >= 0x40 && first < 0x80, good;
         if (first >= 0x20 && first < 0x40) {
             // The size of the table changes between blocks (4.2).
             if (any_field || !hoteli_hpack_int(&cursor, end, 5, &number) ||
@@ -3873,13 +3873,14 @@ static inline bool hoteli_hpack_decode(hoteli_hpack *h, const uint8_t *block, si
             hoteli_hpack_evict(h);
             continue;
         }
-        any_field = true;
-        if (is_indexed ? !hoteli_hpack_int(&cursor, end, 7, &number) ||
-                             !hoteli_hpack_find(h, number, &field)
-                       : !hoteli_hpack_literal(h, &cursor, end, is_added ? 6 : 4, &field,
-                                               &number)) {
-            return false;
+        if (first >= 0x80) {
+            good = hoteli_hpack_int(&cursor, end, 7, &number) &&
+                   hoteli_hpack_find(h, number, &field);
+        } else {
+            good = hoteli_hpack_literal(h, &cursor, end, is_added ? 6 : 4, &field, &number);
         }
+        if (!good) return false;
+        any_field = true;
         fn(user_data, field.key, field.key_size, field.value, field.value_size);
         if (is_added) hoteli_hpack_add(h, &field, number);
     }
