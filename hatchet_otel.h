@@ -4036,6 +4036,849 @@ static inline size_t hoteli_hpack_write(uint8_t *out, size_t capacity, const cha
     return sink.size;
 }
 
+/* ==== [SECTION 00] HTTP/2 ================================================================== */
+
+/*
+ * The client's half of RFC 9113 with one request at a time (OG-08). Nothing is announced but that
+ * pushes are refused and how large headers may be: what is received has frames and windows of the
+ * protocol's default sizes. Windows are granted again as the response is handed over.
+ */
+enum {
+    HOTELI_H2_NO_ERROR,
+    HOTELI_H2_PROTOCOL_ERROR,
+    HOTELI_H2_INTERNAL_ERROR,
+    HOTELI_H2_FLOW_CONTROL_ERROR,
+    HOTELI_H2_SETTINGS_TIMEOUT,
+    HOTELI_H2_STREAM_CLOSED,
+    HOTELI_H2_FRAME_SIZE_ERROR,
+    HOTELI_H2_REFUSED_STREAM,
+    HOTELI_H2_CANCEL,
+    HOTELI_H2_COMPRESSION_ERROR,
+    HOTELI_H2_CONNECT_ERROR,
+    HOTELI_H2_ENHANCE_YOUR_CALM,
+    HOTELI_H2_INADEQUATE_SECURITY,
+    HOTELI_H2_HTTP_1_1_REQUIRED
+};
+
+enum {
+    HOTELI_H2_DATA,
+    HOTELI_H2_HEADERS,
+    HOTELI_H2_PRIORITY,
+    HOTELI_H2_RST_STREAM,
+    HOTELI_H2_SETTINGS,
+    HOTELI_H2_PUSH_PROMISE,
+    HOTELI_H2_PING,
+    HOTELI_H2_GOAWAY,
+    HOTELI_H2_WINDOW_UPDATE,
+    HOTELI_H2_CONTINUATION
+};
+
+#define HOTELI_H2_ACK 0x01u
+#define HOTELI_H2_END_STREAM 0x01u
+#define HOTELI_H2_END_HEADERS 0x04u
+#define HOTELI_H2_PADDED 0x08u
+#define HOTELI_H2_HAS_PRIORITY 0x20u
+
+/* What came of a request. */
+enum {
+    HOTELI_H2_OPEN,    /* nothing yet */
+    HOTELI_H2_DONE,    /* the response is complete */
+    HOTELI_H2_RESET,   /* the stream was given up, by the server or by us */
+    HOTELI_H2_REFUSED, /* GOAWAY: the server has not processed it and will not (OG-07) */
+    HOTELI_H2_LOST,    /* the server closed the connection */
+    HOTELI_H2_BROKEN   /* the server broke the protocol: the connection is of no more use */
+};
+
+#define HOTELI_H2_HEAD 9         /* bytes in front of the payload of a frame */
+#define HOTELI_H2_FRAME 16384    /* largest payload that is received */
+#define HOTELI_H2_WINDOW 65535   /* of streams and connections, at first */
+#define HOTELI_H2_MAX 0x7fffffff /* largest window, and stream */
+/* Bytes of the staging buffer that requests leave to replies; the last of them are for giving up
+   a stream and the connection. */
+#define HOTELI_H2_RESERVE 1024
+#define HOTELI_H2_LAST 64
+/* What a server may send in a second without bringing the request forward: frames, and further
+   ones for the work that their headers make. */
+#define HOTELI_H2_MAX_VAIN 10000
+
+/* Content as it comes. False: the rest is not wanted, and the stream is given up. */
+typedef bool (*hoteli_data_fn)(void *user_data, const uint8_t *bytes, size_t size);
+
+/* The borrowed parts of a request: unchanged until the request has an outcome. */
+typedef struct hoteli_h2_parts {
+    const uint8_t *head; /* a header block */
+    size_t head_size;
+    const uint8_t *body;
+    size_t body_size;
+    hoteli_field_fn field_fn; /* headers, then trailers, without pseudo-headers */
+    hoteli_data_fn data_fn;
+    void *user_data;
+} hoteli_h2_parts;
+
+typedef struct hoteli_h2 {
+    /* for the caller, about the request */
+    int outcome;
+    uint32_t code;      /* of RESET, REFUSED and BROKEN */
+    const char *reason; /* NULL while it is OPEN, and when it is DONE */
+    bool by_us;         /* RESET: not by the server */
+    bool any_byte;      /* a frame of the response came */
+    bool trailing;      /* the headers are complete: fields are trailers now */
+    int status;         /* of the complete headers, 0 before */
+    /* ... and the connection */
+    bool broken;
+    bool leaving; /* GOAWAY came: no further request */
+    uint32_t leave_code;
+    char leave_words[64]; /* what the server said with it, not checked */
+    size_t leave_words_size;
+    /* private: what is sent */
+    hoteli_h2_parts parts;
+    uint8_t *out;
+    size_t out_capacity;
+    size_t out_begin;
+    size_t out_end;
+    size_t body_sent;
+    bool active;     /* there is a request without an outcome */
+    bool queued;     /* ... which has no stream yet */
+    bool sending;    /* ... whose last frame is not in `out` yet */
+    bool ended;      /* the server has ended the last stream */
+    uint8_t table;   /* 1: the next block must say that we use no dynamic table; 2: one did */
+    uint32_t stream; /* the last one opened, 0: none */
+    uint32_t peer_frame;
+    uint32_t peer_window;
+    uint32_t peer_streams;
+    int64_t window;        /* bytes that may be sent; SETTINGS can take back what was allowed */
+    int64_t stream_window;
+    /* what is received */
+    uint32_t last_stream; /* of GOAWAY */
+    int64_t receive_window;
+    int64_t stream_receive;
+    uint32_t owed; /* bytes handed over and not granted again */
+    uint32_t stream_owed;
+    uint32_t vain;
+    int64_t vain_ms;
+    bool settled; /* the server's first SETTINGS came */
+    uint8_t frame[HOTELI_H2_HEAD];
+    size_t frame_size;
+    uint32_t left; /* of the payload, padding included */
+    uint32_t at;   /* where in the payload, behind the prefix */
+    uint32_t pad;
+    uint32_t prefix; /* bytes left of pad length and priority */
+    bool has_pad;    /* ... of which the first is still to come */
+    uint32_t id;
+    uint8_t type;
+    uint8_t flags;
+    uint8_t small[8];
+    bool in_block;
+    bool block_ends; /* the stream */
+    uint32_t block_id;
+    uint8_t *block;
+    size_t block_capacity;
+    size_t block_size;
+    size_t list_size; /* of the decoded fields, as RFC 9113, 6.5.2 counts them */
+    int block_status;
+    bool any_field;
+    const char *problem; /* of the decoded fields */
+    uint32_t problem_code;
+    hoteli_hpack hpack;
+} hoteli_h2;
+
+static inline const char *hoteli_h2_code_name(uint32_t code) {
+    static const char *const names[] = {
+        "NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT",
+        "STREAM_CLOSED", "FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR",
+        "CONNECT_ERROR", "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED"};
+    return code < sizeof names / sizeof names[0] ? names[code] : "an unknown code";
+}
+
+static uint32_t hoteli_h2_get32(const uint8_t *at) {
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static void hoteli_h2_put32(uint8_t *at, uint32_t value) {
+    at[0] = (uint8_t)(value >> 24);
+    at[1] = (uint8_t)(value >> 16);
+    at[2] = (uint8_t)(value >> 8);
+    at[3] = (uint8_t)value;
+}
+
+/* ---- what is sent ---- */
+
+static void hoteli_h2_put_frame(uint8_t *at, size_t size, unsigned type, unsigned flags,
+                                uint32_t stream) {
+    hoteli_h2_put32(at, (uint32_t)size << 8 | type);
+    at[4] = (uint8_t)flags;
+    hoteli_h2_put32(at + 5, stream);
+}
+
+/* A frame of a few bytes; false when fewer than `keep` bytes would be left behind it. */
+static bool hoteli_h2_put_small(hoteli_h2 *c, unsigned type, unsigned flags, uint32_t stream,
+                                const uint8_t *payload, size_t size, size_t keep) {
+    size_t need = HOTELI_H2_HEAD + size + keep;
+    if (c->out_capacity - c->out_end < need && c->out_begin > 0) {
+        memmove(c->out, c->out + c->out_begin, c->out_end - c->out_begin);
+        c->out_end -= c->out_begin;
+        c->out_begin = 0;
+    }
+    if (c->out_capacity - c->out_end < need) return false;
+    hoteli_h2_put_frame(c->out + c->out_end, size, type, flags, stream);
+    if (size > 0) memcpy(c->out + c->out_end + HOTELI_H2_HEAD, payload, size);
+    c->out_end += HOTELI_H2_HEAD + size;
+    return true;
+}
+
+static void hoteli_h2_end(hoteli_h2 *c, int outcome, uint32_t code, const char *reason) {
+    c->outcome = outcome;
+    c->code = code;
+    c->reason = reason;
+    c->active = c->queued = c->sending = false;
+}
+
+/* A connection error: GOAWAY is the last that is sent, and nothing is read any more. */
+static void hoteli_h2_break(hoteli_h2 *c, uint32_t code, const char *reason) {
+    uint8_t payload[8];
+    if (c->broken) return;
+    c->broken = true;
+    if (c->active) hoteli_h2_end(c, HOTELI_H2_BROKEN, code, reason);
+    // No stream of the server's was ever processed.
+    hoteli_h2_put32(payload, 0);
+    hoteli_h2_put32(payload + 4, code);
+    (void)hoteli_h2_put_small(c, HOTELI_H2_GOAWAY, 0, 0, payload, sizeof payload, 0);
+}
+
+/* A reply to what the server sent. One that does not read its replies is given up. */
+static void hoteli_h2_reply(hoteli_h2 *c, unsigned type, unsigned flags, uint32_t stream,
+                            const uint8_t *payload, size_t size, size_t keep) {
+    if (!hoteli_h2_put_small(c, type, flags, stream, payload, size, keep)) {
+        hoteli_h2_break(c, HOTELI_H2_ENHANCE_YOUR_CALM,
+                        "the server demands replies and does not read them");
+    }
+}
+
+static void hoteli_h2_put_reset(hoteli_h2 *c, uint32_t code) {
+    uint8_t payload[4];
+    hoteli_h2_put32(payload, code);
+    hoteli_h2_reply(c, HOTELI_H2_RST_STREAM, 0, c->stream, payload, sizeof payload,
+                    HOTELI_H2_HEAD + 8);
+}
+
+/* A stream error: the request fails, the connection goes on. */
+static void hoteli_h2_reset(hoteli_h2 *c, uint32_t code, const char *reason) {
+    hoteli_h2_put_reset(c, code);
+    if (c->broken) return;
+    hoteli_h2_end(c, HOTELI_H2_RESET, code, reason);
+    c->by_us = true;
+}
+
+/* Grants again what was handed over: in large steps, and not while replies stand in line. */
+static void hoteli_h2_grant(hoteli_h2 *c, uint32_t stream, uint32_t *owed, int64_t *window) {
+    uint8_t payload[4];
+    if (*owed <= HOTELI_H2_WINDOW / 2) return;
+    hoteli_h2_put32(payload, *owed);
+    if (!hoteli_h2_put_small(c, HOTELI_H2_WINDOW_UPDATE, 0, stream, payload, sizeof payload,
+                             HOTELI_H2_LAST)) {
+        return;
+    }
+    *window += *owed;
+    *owed = 0;
+}
+
+/* HEADERS, and CONTINUATION where the server's frames are smaller, of the next stream. */
+static void hoteli_h2_put_head(hoteli_h2 *c) {
+    const hoteli_h2_parts *parts = &c->parts;
+    size_t size = parts->head_size + (c->table == 1), done = 0;
+    size_t frames = (size + c->peer_frame - 1) / c->peer_frame + (size == 0);
+    unsigned type = HOTELI_H2_HEADERS, flags = parts->body_size == 0 ? HOTELI_H2_END_STREAM : 0;
+    if (c->out_capacity - c->out_end < frames * HOTELI_H2_HEAD + size + HOTELI_H2_RESERVE) return;
+    c->stream = c->stream == 0 ? 1 : c->stream + 2;
+    do {
+        size_t part = HOTELI_MIN(size, c->peer_frame), taken = part;
+        uint8_t *at = c->out + c->out_end;
+        c->out_end += HOTELI_H2_HEAD + part;
+        size -= part;
+        if (size == 0) flags |= HOTELI_H2_END_HEADERS;
+        hoteli_h2_put_frame(at, part, type, flags, c->stream);
+        at += HOTELI_H2_HEAD;
+        if (c->table == 1) {
+            *at++ = 0x20;
+            taken--;
+            c->table = 2;
+        }
+        if (taken > 0) memcpy(at, parts->head + done, taken);
+        done += taken;
+        type = HOTELI_H2_CONTINUATION;
+        flags = 0;
+    } while (size > 0);
+    c->queued = c->ended = false;
+    c->sending = parts->body_size > 0;
+    c->body_sent = 0;
+    c->stream_window = c->peer_window;
+    c->stream_receive = HOTELI_H2_WINDOW;
+    c->stream_owed = 0;
+}
+
+/* The next DATA frame; false when it has to wait for room or for a window. */
+static bool hoteli_h2_put_data(hoteli_h2 *c) {
+    size_t left = c->parts.body_size - c->body_sent;
+    size_t most = c->out_capacity - HOTELI_H2_RESERVE - HOTELI_H2_HEAD;
+    int64_t window = HOTELI_MIN(c->window, c->stream_window);
+    size_t size = HOTELI_MIN(HOTELI_MIN(left, most), (size_t)c->peer_frame);
+    if (window <= 0) return false;
+    if ((int64_t)size > window) size = (size_t)window;
+    // Frames are as large as they can be: none for the rest of the buffer.
+    if (c->out_capacity - c->out_end < HOTELI_H2_HEAD + size + HOTELI_H2_RESERVE) return false;
+    hoteli_h2_put_frame(c->out + c->out_end, size, HOTELI_H2_DATA,
+                        size == left ? HOTELI_H2_END_STREAM : 0, c->stream);
+    memcpy(c->out + c->out_end + HOTELI_H2_HEAD, c->parts.body + c->body_sent, size);
+    c->out_end += HOTELI_H2_HEAD + size;
+    c->body_sent += size;
+    c->window -= (int64_t)size;
+    c->stream_window -= (int64_t)size;
+    c->sending = size < left;
+    c->vain = 0;
+    return true;
+}
+
+/*
+ * What is to be sent now; 0 bytes: nothing, until something arrives. The bytes stay the same until
+ * they are sent, with more behind them perhaps, but may move.
+ */
+static inline size_t hoteli_h2_output(hoteli_h2 *c, const uint8_t **bytes) {
+    if (!c->broken) {
+        hoteli_h2_grant(c, 0, &c->owed, &c->receive_window);
+        if (c->active && !c->queued) {
+            hoteli_h2_grant(c, c->stream, &c->stream_owed, &c->stream_receive);
+        }
+        if (c->queued && c->peer_streams > 0) hoteli_h2_put_head(c);
+        while (c->sending && hoteli_h2_put_data(c)) {
+        }
+    }
+    *bytes = c->out + c->out_begin;
+    return c->out_end - c->out_begin;
+}
+
+static inline void hoteli_h2_sent(hoteli_h2 *c, size_t size) {
+    c->out_begin += size;
+    if (c->out_begin == c->out_end) c->out_begin = c->out_end = 0;
+}
+
+/* ---- a connection and its requests ---- */
+
+/*
+ * A new connection: the preface and our SETTINGS are to be sent. `block` takes header blocks of
+ * the server's; its size also bounds their decoded size. `out` has room for the headers of a
+ * request and 2 KiB; more makes what is sent at once larger.
+ */
+static inline void hoteli_h2_start(hoteli_h2 *c, uint8_t *block, size_t block_capacity,
+                                   uint8_t *out, size_t out_capacity) {
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    uint8_t settings[12] = {0, 2, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0};
+    memset(c, 0, offsetof(hoteli_h2, hpack));
+    hoteli_hpack_start(&c->hpack);
+    c->block = block;
+    c->block_capacity = block_capacity;
+    c->out = out;
+    c->out_capacity = out_capacity;
+    c->peer_frame = HOTELI_H2_FRAME;
+    c->peer_window = HOTELI_H2_WINDOW;
+    c->peer_streams = UINT32_MAX;
+    c->window = c->receive_window = HOTELI_H2_WINDOW;
+    memcpy(out, preface, sizeof preface - 1);
+    c->out_end = sizeof preface - 1;
+    hoteli_h2_put32(settings + 8, (uint32_t)block_capacity);
+    (void)hoteli_h2_put_small(c, HOTELI_H2_SETTINGS, 0, 0, settings, sizeof settings, 0);
+}
+
+/* May another request be made? While one is without an outcome, not yet. */
+static inline bool hoteli_h2_usable(const hoteli_h2 *c) {
+    return !c->broken && !c->leaving && !c->active && c->stream < HOTELI_H2_MAX;
+}
+
+/*
+ * Makes a request; hoteli_h2_output() sends it as the server allows. False when the connection is
+ * not usable, or when the headers can never fit.
+ */
+static inline bool hoteli_h2_request(hoteli_h2 *c, const hoteli_h2_parts *parts) {
+    size_t frames = parts->head_size / HOTELI_H2_FRAME + 2;
+    if (!hoteli_h2_usable(c) ||
+        parts->head_size + frames * HOTELI_H2_HEAD > c->out_capacity - HOTELI_H2_RESERVE) {
+        return false;
+    }
+    c->parts = *parts;
+    hoteli_h2_end(c, HOTELI_H2_OPEN, HOTELI_H2_NO_ERROR, NULL);
+    c->by_us = c->any_byte = c->trailing = false;
+    c->status = 0;
+    c->active = c->queued = true;
+    c->vain = 0;
+    return true;
+}
+
+/* Gives the request up (OG-09). What the server still sends for it is dropped. */
+static inline void hoteli_h2_cancel(hoteli_h2 *c) {
+    if (!c->active) return;
+    if (!c->queued) {
+        hoteli_h2_reset(c, HOTELI_H2_CANCEL, "the request was cancelled");
+    } else {
+        hoteli_h2_end(c, HOTELI_H2_RESET, HOTELI_H2_CANCEL, "the request was cancelled");
+        c->by_us = true;
+    }
+}
+
+/* What an open request waits for, in words for its deadline. */
+static inline const char *hoteli_h2_trouble(const hoteli_h2 *c) {
+    return c->queued && c->peer_streams == 0
+               ? "the server allowed no request (SETTINGS_MAX_CONCURRENT_STREAMS 0)"
+           : c->sending && HOTELI_MIN(c->window, c->stream_window) <= 0
+               ? "the server took no more data (its flow-control window stayed closed)"
+               : "the server did not answer in time";
+}
+
+/* ---- what is received ---- */
+
+/* Is that the stream of the request? */
+static bool hoteli_h2_is_mine(const hoteli_h2 *c, uint32_t id) {
+    return c->active && !c->queued && id == c->stream;
+}
+
+static bool hoteli_h2_was_opened(const hoteli_h2 *c, uint32_t id) {
+    return (id & 1) != 0 && id <= c->stream;
+}
+
+/* The response is complete (OG-03). The rest of a request that was not waited for is not sent. */
+static void hoteli_h2_done(hoteli_h2 *c) {
+    if (c->sending) hoteli_h2_put_reset(c, HOTELI_H2_NO_ERROR);
+    if (c->broken) return;
+    c->ended = true;
+    hoteli_h2_end(c, HOTELI_H2_DONE, HOTELI_H2_NO_ERROR, NULL);
+}
+
+static void hoteli_h2_problem(hoteli_h2 *c, uint32_t code, const char *problem) {
+    if (c->problem != NULL) return;
+    c->problem_code = code;
+    c->problem = problem;
+}
+
+/* Names are in lower case, and tokens but for what is harmless; values hold no NUL, CR or LF. A
+   blank at the end of a value is let through: a grpc-message may end in one. */
+static bool hoteli_h2_is_sound(const char *name, size_t name_size, const char *value,
+                               size_t value_size) {
+    static const char *const of_http1[] = {"connection", "keep-alive", "proxy-connection",
+                                           "transfer-encoding", "upgrade"};
+    size_t i;
+    for (i = 0; i < name_size; i++) {
+        unsigned char c = (unsigned char)name[i];
+        if (c <= 0x20 || c >= 0x7F || c == ':' || (c >= 'A' && c <= 'Z')) return false;
+    }
+    for (i = 0; i < value_size; i++) {
+        if (value[i] == 0 || value[i] == '\r' || value[i] == '\n') return false;
+    }
+    for (i = 0; i < sizeof of_http1 / sizeof of_http1[0]; i++) {
+        if (hoteli_is_word(name, name_size, of_http1[i])) return false;
+    }
+    return name_size > 0;
+}
+
+/* A field of a header block. Blocks of streams that are over are decoded, and that is all. */
+static void hoteli_h2_field(void *user_data, const char *name, size_t name_size,
+                            const char *value, size_t value_size) {
+    hoteli_h2 *c = (hoteli_h2 *)user_data;
+    uint64_t status = 0;
+    if (!hoteli_h2_is_mine(c, c->block_id) || c->problem != NULL) return;
+    c->list_size += name_size + value_size + HOTELI_HPACK_ENTRY;
+    if (c->list_size > c->block_capacity) {
+        hoteli_h2_problem(c, HOTELI_H2_ENHANCE_YOUR_CALM,
+                          "the headers of the response are larger than the limit");
+    } else if (name_size > 0 && name[0] == ':') {
+        if (c->trailing || c->any_field || c->block_status != 0 ||
+            name_size != 7 || memcmp(name, ":status", 7) != 0 || value_size != 3 ||
+            hoteli_is_blank(value[0]) || hoteli_is_blank(value[2]) ||
+            !hoteli_parse_uint(value, 3, 999, &status) || status < 100) {
+            hoteli_h2_problem(c, HOTELI_H2_PROTOCOL_ERROR,
+                              "the response has a malformed pseudo-header");
+        }
+        c->block_status = (int)status;
+    } else if (!hoteli_h2_is_sound(name, name_size, value, value_size)) {
+        hoteli_h2_problem(c, HOTELI_H2_PROTOCOL_ERROR, "the response has a malformed header");
+    } else if (!c->trailing && c->block_status == 0) {
+        hoteli_h2_problem(c, HOTELI_H2_PROTOCOL_ERROR, "the response has no :status");
+    } else if (c->trailing || c->block_status >= 200) {
+        c->parts.field_fn(c->parts.user_data, name, name_size, value, value_size);
+    }
+    c->any_field |= name_size == 0 || name[0] != ':';
+}
+
+/* A header block is complete: headers, interim headers, trailers, or of a stream that is over. */
+static void hoteli_h2_block_end(hoteli_h2 *c) {
+    uint32_t vain = c->vain + (uint32_t)(c->block_size / 16);
+    c->in_block = false;
+    c->list_size = 0;
+    c->block_status = 0;
+    c->any_field = false;
+    c->problem = NULL;
+    if (!hoteli_hpack_decode(&c->hpack, c->block, c->block_size, hoteli_h2_field, c)) {
+        hoteli_h2_break(c, HOTELI_H2_COMPRESSION_ERROR,
+                        "the headers of the response cannot be decompressed");
+        return;
+    }
+    c->vain = vain;
+    if (!hoteli_h2_is_mine(c, c->block_id)) return;
+    if (!c->trailing && c->block_status == 0) {
+        hoteli_h2_problem(c, HOTELI_H2_PROTOCOL_ERROR, "the response has no :status");
+    }
+    if (c->block_status == 101 || (c->block_status > 0 && c->block_status < 200 && c->block_ends)) {
+        hoteli_h2_problem(c, HOTELI_H2_PROTOCOL_ERROR, "the response is an interim one");
+    }
+    if (c->trailing && !c->block_ends) {
+        hoteli_h2_problem(c, HOTELI_H2_PROTOCOL_ERROR, "the trailers do not end the response");
+    }
+    if (c->problem != NULL) {
+        hoteli_h2_reset(c, c->problem_code, c->problem);
+        return;
+    }
+    if (!c->trailing && c->block_status < 200) return;
+    if (!c->trailing) c->status = c->block_status;
+    c->trailing = true;
+    c->vain = 0;
+    if (c->block_ends) hoteli_h2_done(c);
+}
+
+static void hoteli_h2_setting(hoteli_h2 *c, unsigned id, uint32_t value) {
+    switch (id) {
+    case 1: // HEADER_TABLE_SIZE: less than the default must be agreed to (RFC 7541, 4.2)
+        if (value < HOTELI_HPACK_TABLE && c->table == 0) c->table = 1;
+        break;
+    case 2:
+        if (value != 0) {
+            hoteli_h2_break(c, HOTELI_H2_PROTOCOL_ERROR, "the server sent ENABLE_PUSH");
+        }
+        break;
+    case 3:
+        c->peer_streams = value;
+        break;
+    case 4:
+        if (value > HOTELI_H2_MAX) {
+            hoteli_h2_break(c, HOTELI_H2_FLOW_CONTROL_ERROR,
+                            "INITIAL_WINDOW_SIZE is larger than a window can be");
+            break;
+        }
+        c->stream_window += (int64_t)value - (int64_t)c->peer_window;
+        c->peer_window = value;
+        if (c->active && !c->queued && c->stream_window > HOTELI_H2_MAX) {
+            hoteli_h2_break(c, HOTELI_H2_FLOW_CONTROL_ERROR,
+                            "INITIAL_WINDOW_SIZE makes a window too large");
+        }
+        break;
+    case 5:
+        if (value < HOTELI_H2_FRAME || value > 0xffffff) {
+            hoteli_h2_break(c, HOTELI_H2_PROTOCOL_ERROR, "MAX_FRAME_SIZE is out of its range");
+            break;
+        }
+        c->peer_frame = value;
+        break;
+    default:
+        break;
+    }
+}
+
+static void hoteli_h2_window_update(hoteli_h2 *c, uint32_t increment) {
+    bool is_mine = hoteli_h2_is_mine(c, c->id);
+    int64_t *window = c->id == 0 ? &c->window : &c->stream_window;
+    uint32_t code =
+        increment == 0 ? HOTELI_H2_PROTOCOL_ERROR : HOTELI_H2_FLOW_CONTROL_ERROR;
+    if (c->id != 0 && !is_mine) return;
+    if (increment > 0 && *window + increment <= HOTELI_H2_MAX) {
+        *window += increment;
+    } else if (is_mine) {
+        hoteli_h2_reset(c, code, "the server sent a wrong WINDOW_UPDATE");
+    } else {
+        hoteli_h2_break(c, code, "the server sent a wrong WINDOW_UPDATE");
+    }
+}
+
+/* Streams above the last one were not processed (OG-07); the others may still be answered. */
+static void hoteli_h2_goaway(hoteli_h2 *c, uint32_t last, uint32_t code) {
+    if (c->leaving && last > c->last_stream) {
+        hoteli_h2_break(c, HOTELI_H2_PROTOCOL_ERROR, "a second GOAWAY takes back the first");
+        return;
+    }
+    c->leaving = true;
+    c->last_stream = last;
+    c->leave_code = code;
+    c->leave_words_size = 0;
+    if (c->active && (c->queued || c->stream > last)) {
+        hoteli_h2_end(c, HOTELI_H2_REFUSED, code, "the server closes the connection");
+    }
+}
+
+/* The payload of a small frame, or one setting of many, is complete. */
+static void hoteli_h2_act(hoteli_h2 *c) {
+    uint32_t first = hoteli_h2_get32(c->small);
+    switch (c->type) {
+    case HOTELI_H2_RST_STREAM:
+        if (!hoteli_h2_is_mine(c, c->id)) break;
+        c->any_byte = true;
+        hoteli_h2_end(c, HOTELI_H2_RESET, first, "the server reset the stream");
+        break;
+    case HOTELI_H2_SETTINGS:
+        hoteli_h2_setting(c, first >> 16, (first & 0xffff) << 16 | (uint32_t)c->small[4] << 8 |
+                                              c->small[5]);
+        break;
+    case HOTELI_H2_PING:
+        if (c->flags & HOTELI_H2_ACK) break;
+        hoteli_h2_reply(c, HOTELI_H2_PING, HOTELI_H2_ACK, 0, c->small, 8, HOTELI_H2_LAST);
+        break;
+    case HOTELI_H2_GOAWAY:
+        hoteli_h2_goaway(c, first & HOTELI_H2_MAX, hoteli_h2_get32(c->small + 4));
+        break;
+    default:
+        hoteli_h2_window_update(c, first & HOTELI_H2_MAX);
+        break;
+    }
+}
+
+/* Frames, or parts of them, that are complete when so many bytes have come. */
+static void hoteli_h2_small_bytes(hoteli_h2 *c, const uint8_t *bytes, size_t size) {
+    uint32_t unit = c->type == HOTELI_H2_SETTINGS                                 ? 6
+                    : c->type == HOTELI_H2_PING || c->type == HOTELI_H2_GOAWAY ? 8
+                                                                                  : 4;
+    size_t i;
+    for (i = 0; i < size && !c->broken; i++, c->at++) {
+        if (c->type == HOTELI_H2_GOAWAY && c->at >= 8) {
+            if (c->leave_words_size == sizeof c->leave_words) return;
+            c->leave_words[c->leave_words_size++] = (char)bytes[i];
+            continue;
+        }
+        c->small[c->at % unit] = bytes[i];
+        if (c->at % unit == unit - 1) hoteli_h2_act(c);
+    }
+}
+
+/* Payload behind the prefix and in front of the padding. */
+static void hoteli_h2_content(hoteli_h2 *c, const uint8_t *bytes, size_t size) {
+    switch (c->type) {
+    case HOTELI_H2_DATA:
+        if (!hoteli_h2_is_mine(c, c->id)) break;
+        c->vain = 0;
+        if (!c->parts.data_fn(c->parts.user_data, bytes, size)) {
+            hoteli_h2_reset(c, HOTELI_H2_CANCEL, "the rest of the response is not wanted");
+        }
+        break;
+    case HOTELI_H2_HEADERS:
+    case HOTELI_H2_CONTINUATION:
+        // What is not decoded leaves the state of the decompression behind.
+        if (size > c->block_capacity - c->block_size) {
+            hoteli_h2_break(c, HOTELI_H2_ENHANCE_YOUR_CALM,
+                            "the headers of the response are larger than the limit");
+            break;
+        }
+        memcpy(c->block + c->block_size, bytes, size);
+        c->block_size += size;
+        break;
+    case HOTELI_H2_RST_STREAM:
+    case HOTELI_H2_SETTINGS:
+    case HOTELI_H2_PING:
+    case HOTELI_H2_GOAWAY:
+    case HOTELI_H2_WINDOW_UPDATE:
+        hoteli_h2_small_bytes(c, bytes, size);
+        break;
+    default:
+        break;
+    }
+}
+
+/* The next bytes of a payload; returns how many were taken. */
+static size_t hoteli_h2_payload(hoteli_h2 *c, const uint8_t *bytes, size_t size) {
+    size_t taken = HOTELI_MIN(size, (size_t)c->left);
+    if (c->prefix > 0) {
+        // The pad length comes first, the priority has five bytes and is passed over.
+        taken = c->has_pad ? 1 : HOTELI_MIN(taken, (size_t)c->prefix);
+        if (c->has_pad) c->pad = bytes[0];
+        if (c->pad > c->left - c->prefix) {
+            hoteli_h2_break(c, HOTELI_H2_PROTOCOL_ERROR, "a frame with more padding than payload");
+        }
+        c->has_pad = false;
+        c->prefix -= (uint32_t)taken;
+    } else if (c->left > c->pad) {
+        taken = HOTELI_MIN(taken, (size_t)(c->left - c->pad));
+        hoteli_h2_content(c, bytes, taken);
+    }
+    c->left -= (uint32_t)taken;
+    return taken;
+}
+
+/* DATA counts against the windows with all of its payload, padding too. */
+static void hoteli_h2_data_begin(hoteli_h2 *c) {
+    if (c->left > c->receive_window) {
+        hoteli_h2_break(c, HOTELI_H2_FLOW_CONTROL_ERROR, "the server sent more than was granted");
+        return;
+    }
+    c->receive_window -= c->left;
+    if (!hoteli_h2_is_mine(c, c->id)) return;
+    c->any_byte = true;
+    if (c->left > c->stream_receive) {
+        hoteli_h2_reset(c, HOTELI_H2_FLOW_CONTROL_ERROR, "the server sent more than was granted");
+        return;
+    }
+    c->stream_receive -= c->left;
+    if (!c->trailing) {
+        hoteli_h2_reset(c, HOTELI_H2_PROTOCOL_ERROR, "the response has content before headers");
+    }
+}
+
+/* What is wrong with a frame as its head shows; NULL: nothing. */
+static const char *hoteli_h2_frame_problem(const hoteli_h2 *c, uint32_t *code) {
+    static const uint8_t sizes[] = {0, 0, 0, 4, 0, 0, 8, 0, 4, 0};
+    bool is_known = c->type <= HOTELI_H2_CONTINUATION;
+    bool of_connection = c->type == HOTELI_H2_SETTINGS || c->type == HOTELI_H2_PING ||
+                         c->type == HOTELI_H2_GOAWAY;
+    bool has_prefix = c->type == HOTELI_H2_DATA || c->type == HOTELI_H2_HEADERS;
+    bool is_ack = (c->flags & HOTELI_H2_ACK) != 0;
+    *code = HOTELI_H2_FRAME_SIZE_ERROR;
+    if (c->left > HOTELI_H2_FRAME) return "a frame larger than allowed";
+    *code = HOTELI_H2_PROTOCOL_ERROR;
+    if (!c->settled && (c->type != HOTELI_H2_SETTINGS || is_ack)) {
+        return "the first frame is not SETTINGS";
+    }
+    if (c->in_block != (c->type == HOTELI_H2_CONTINUATION) ||
+        (c->in_block && c->id != c->block_id)) {
+        return "headers are not continued by CONTINUATION";
+    }
+    if (c->type == HOTELI_H2_PUSH_PROMISE) return "the server pushes, which was refused";
+    if (is_known && c->type != HOTELI_H2_WINDOW_UPDATE && (c->id == 0) != of_connection) {
+        return "a frame on a stream where it cannot be";
+    }
+    if (is_known && c->type != HOTELI_H2_PRIORITY && c->id != 0 &&
+        !hoteli_h2_was_opened(c, c->id)) {
+        return "a frame on a stream that was never opened";
+    }
+    *code = HOTELI_H2_FRAME_SIZE_ERROR;
+    if ((is_known && sizes[c->type] != 0 && c->left != sizes[c->type]) ||
+        (c->type == HOTELI_H2_SETTINGS && (is_ack ? c->left != 0 : c->left % 6 != 0)) ||
+        (c->type == HOTELI_H2_GOAWAY && c->left < 8) || (has_prefix && c->left < c->prefix)) {
+        return "a frame of the wrong size";
+    }
+    *code = HOTELI_H2_STREAM_CLOSED;
+    if (has_prefix && c->id == c->stream && c->ended) return "a frame behind the response's end";
+    return NULL;
+}
+
+/* The head of a frame is complete. */
+static void hoteli_h2_frame_begin(hoteli_h2 *c) {
+    const char *problem;
+    uint32_t code;
+    c->left = hoteli_h2_get32(c->frame) >> 8;
+    c->type = c->frame[3];
+    c->flags = c->frame[4];
+    c->id = hoteli_h2_get32(c->frame + 5) & HOTELI_H2_MAX;
+    c->at = c->pad = c->prefix = 0;
+    c->has_pad = (c->flags & HOTELI_H2_PADDED) != 0;
+    if (c->type == HOTELI_H2_DATA || c->type == HOTELI_H2_HEADERS) c->prefix = c->has_pad;
+    if (c->type == HOTELI_H2_HEADERS && (c->flags & HOTELI_H2_HAS_PRIORITY)) c->prefix += 5;
+    problem = hoteli_h2_frame_problem(c, &code);
+    if (problem != NULL) {
+        hoteli_h2_break(c, code, problem);
+        return;
+    }
+    c->settled = true;
+    // Windows may open byte by byte while they are needed.
+    if (c->type != HOTELI_H2_WINDOW_UPDATE || !c->sending) c->vain++;
+    if (c->vain > HOTELI_H2_MAX_VAIN) {
+        hoteli_h2_break(c, HOTELI_H2_ENHANCE_YOUR_CALM, "a flood of frames");
+    } else if (c->type == HOTELI_H2_DATA) {
+        hoteli_h2_data_begin(c);
+    } else if (c->type == HOTELI_H2_HEADERS) {
+        c->in_block = true;
+        c->block_id = c->id;
+        c->block_ends = (c->flags & HOTELI_H2_END_STREAM) != 0;
+        c->block_size = 0;
+        c->any_byte |= hoteli_h2_is_mine(c, c->id);
+    } else if (c->type == HOTELI_H2_PRIORITY && c->left != 5 && hoteli_h2_is_mine(c, c->id)) {
+        hoteli_h2_reset(c, HOTELI_H2_FRAME_SIZE_ERROR, "a frame of the wrong size");
+    }
+}
+
+/* The payload of a frame is complete. */
+static void hoteli_h2_frame_end(hoteli_h2 *c) {
+    uint32_t size = hoteli_h2_get32(c->frame) >> 8;
+    c->frame_size = 0;
+    if (c->broken) return;
+    switch (c->type) {
+    case HOTELI_H2_DATA:
+        c->owed += size;
+        if (!hoteli_h2_is_mine(c, c->id)) break;
+        c->stream_owed += size;
+        if (c->flags & HOTELI_H2_END_STREAM) hoteli_h2_done(c);
+        break;
+    case HOTELI_H2_HEADERS:
+    case HOTELI_H2_CONTINUATION:
+        if (c->flags & HOTELI_H2_END_HEADERS) hoteli_h2_block_end(c);
+        break;
+    case HOTELI_H2_SETTINGS:
+        if (c->flags & HOTELI_H2_ACK) break;
+        hoteli_h2_reply(c, HOTELI_H2_SETTINGS, HOTELI_H2_ACK, 0, NULL, 0, HOTELI_H2_LAST);
+        break;
+    default:
+        break;
+    }
+}
+
+/* What else than HTTP/2 begins with these bytes; NULL: nothing, or it is too early to tell. */
+static const char *hoteli_h2_stranger(const uint8_t *bytes, size_t size) {
+    static const char http1[] = "HTTP/";
+    if (size < 3 || bytes[0] == 0) return NULL;
+    if (memcmp(bytes, http1, HOTELI_MIN(size, (size_t)5)) == 0) {
+        return size < 5 ? NULL : "the server speaks HTTP/1.1, not HTTP/2";
+    }
+    // Records of TLS: their type, then the version.
+    if (bytes[0] >= 0x14 && bytes[0] <= 0x17 && bytes[1] == 3) return "the server speaks TLS";
+    return "the server does not speak HTTP/2";
+}
+
+/* The next bytes of the head of a frame; returns how many were taken. */
+static size_t hoteli_h2_frame_head(hoteli_h2 *c, const uint8_t *bytes, size_t size) {
+    size_t taken = HOTELI_MIN(size, HOTELI_H2_HEAD - c->frame_size);
+    const char *stranger;
+    memcpy(c->frame + c->frame_size, bytes, taken);
+    c->frame_size += taken;
+    stranger = c->settled ? NULL : hoteli_h2_stranger(c->frame, c->frame_size);
+    if (stranger != NULL) hoteli_h2_break(c, HOTELI_H2_PROTOCOL_ERROR, stranger);
+    else if (c->frame_size == HOTELI_H2_HEAD) hoteli_h2_frame_begin(c);
+    return taken;
+}
+
+/*
+ * Takes what arrived, however it was cut, with a request or without; returns the outcome of the
+ * last request. Callbacks are made from inside. `now_ms` is of any clock that does not go back: it
+ * tells a flood of frames from what came in the course of hours.
+ */
+static inline int hoteli_h2_feed(hoteli_h2 *c, const uint8_t *bytes, size_t size,
+                                 int64_t now_ms) {
+    size_t i = 0;
+    if (now_ms - c->vain_ms >= 1000) {
+        c->vain_ms = now_ms;
+        c->vain = 0;
+    }
+    while (i < size && !c->broken) {
+        if (c->frame_size < HOTELI_H2_HEAD) {
+            i += hoteli_h2_frame_head(c, bytes + i, size - i);
+        } else {
+            i += hoteli_h2_payload(c, bytes + i, size - i);
+        }
+        if (c->frame_size == HOTELI_H2_HEAD && c->left == 0) hoteli_h2_frame_end(c);
+    }
+    return c->outcome;
+}
+
+/* The server closed: an open request is lost. */
+static inline int hoteli_h2_finish(hoteli_h2 *c) {
+    if (c->active) {
+        hoteli_h2_end(c, HOTELI_H2_LOST, HOTELI_H2_NO_ERROR,
+                      c->any_byte ? "the server closed in the middle of its response"
+                                  : "the server closed without a response");
+    }
+    c->broken = true;
+    return c->outcome;
+}
+
 /* ==== [SECTION 24] OTLP REPLIES ============================================================ */
 
 typedef struct hoteli_reply {
@@ -4148,6 +4991,448 @@ static bool hoteli_status_parse(const uint8_t *bytes, size_t size, hoteli_reply 
     reply->rejected = 0;
     if (!ok) memset(reply, 0, sizeof *reply);
     return ok;
+}
+
+/* ==== [SECTION 00] GRPC ==================================================================== */
+
+/*
+ * Unary calls over HTTP/2. A request's headers are built once for a destination, but for its
+ * timeout; of the response everything is read that decides what becomes of the request.
+ */
+enum {
+    HOTELI_GRPC_OK,
+    HOTELI_GRPC_CANCELLED,
+    HOTELI_GRPC_UNKNOWN,
+    HOTELI_GRPC_INVALID_ARGUMENT,
+    HOTELI_GRPC_DEADLINE_EXCEEDED,
+    HOTELI_GRPC_NOT_FOUND,
+    HOTELI_GRPC_ALREADY_EXISTS,
+    HOTELI_GRPC_PERMISSION_DENIED,
+    HOTELI_GRPC_RESOURCE_EXHAUSTED,
+    HOTELI_GRPC_FAILED_PRECONDITION,
+    HOTELI_GRPC_ABORTED,
+    HOTELI_GRPC_OUT_OF_RANGE,
+    HOTELI_GRPC_UNIMPLEMENTED,
+    HOTELI_GRPC_INTERNAL,
+    HOTELI_GRPC_UNAVAILABLE,
+    HOTELI_GRPC_DATA_LOSS,
+    HOTELI_GRPC_UNAUTHENTICATED
+};
+
+#define HOTELI_GRPC_PREFIX 5   /* bytes in front of a message: compressed or not, size */
+#define HOTELI_GRPC_TIMEOUT 25 /* most bytes that the timeout takes of a header block */
+#define HOTELI_GRPC_DETAILS 3072 /* most that is decoded of a google.rpc.Status */
+
+/* ---- what is sent ---- */
+
+/* A header block in the making, or counted only: `size` may pass `capacity`. */
+typedef struct hoteli_grpc_head {
+    uint8_t *bytes;
+    size_t capacity;
+    size_t size;
+    size_t split; /* where the timeout goes: right behind the pseudo-headers (OG-01) */
+} hoteli_grpc_head;
+
+static void hoteli_grpc_put(hoteli_grpc_head *h, const char *name, const char *value,
+                            size_t value_size, bool secret) {
+    size_t room = h->size < h->capacity ? h->capacity - h->size : 0;
+    uint8_t *at = room > 0 ? h->bytes + h->size : NULL;
+    h->size += hoteli_hpack_write(at, room, name, value, value_size, secret);
+}
+
+/* Everything but the headers of the user's. `user_agent` NULL: there is one among those. */
+static inline void hoteli_grpc_head_start(hoteli_grpc_head *h, uint8_t *bytes, size_t capacity,
+                                          bool tls, const char *path, const char *authority,
+                                          bool gzip, const char *user_agent) {
+    h->bytes = bytes;
+    h->capacity = capacity;
+    h->size = 0;
+    hoteli_grpc_put(h, ":method", "POST", 4, false);
+    hoteli_grpc_put(h, ":scheme", tls ? "https" : "http", tls ? 5 : 4, false);
+    hoteli_grpc_put(h, ":path", path, strlen(path), false);
+    hoteli_grpc_put(h, ":authority", authority, strlen(authority), false);
+    h->split = h->size;
+    hoteli_grpc_put(h, "te", "trailers", 8, false);
+    hoteli_grpc_put(h, "content-type", "application/grpc", 16, false);
+    if (gzip) hoteli_grpc_put(h, "grpc-encoding", "gzip", 4, false);
+    if (user_agent != NULL) {
+        hoteli_grpc_put(h, "user-agent", user_agent, strlen(user_agent), false);
+    }
+}
+
+/*
+ * A header of the user's, whose name is a token and whose value holds no control characters. Its
+ * name becomes lower case, and as it may be a credential it is never indexed. False, and nothing
+ * is added, for a name that is gRPC's own (OH-07) or longer than 255 bytes.
+ */
+static inline bool hoteli_grpc_head_add(hoteli_grpc_head *h, const char *name, size_t name_size,
+                                        const char *value, size_t value_size) {
+    char lower[256];
+    size_t i;
+    if (name_size >= sizeof lower || (name_size >= 5 && hoteli_is_word(name, 5, "grpc-"))) {
+        return false;
+    }
+    for (i = 0; i < name_size; i++) {
+        lower[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
+    }
+    lower[name_size] = 0;
+    hoteli_trim(&value, &value_size);
+    hoteli_grpc_put(h, lower, value, value_size, true);
+    return true;
+}
+
+/* The text of a timeout: at most eight digits and a unit, never shorter than the time. */
+static size_t hoteli_grpc_timeout(char out[16], int64_t timeout_ms) {
+    uint64_t number = timeout_ms > 0 ? (uint64_t)timeout_ms : 1;
+    char digits[20], unit = 'm';
+    size_t count = 0, i;
+    if (number > 99999999) {
+        number = (number + 999) / 1000;
+        unit = 'S';
+    }
+    if (number > 99999999) number = 99999999;
+    for (; number > 0; number /= 10) digits[count++] = (char)('0' + number % 10);
+    for (i = 0; i < count; i++) out[i] = digits[count - 1 - i];
+    out[count] = unit;
+    return count + 1;
+}
+
+/*
+ * The header block of a request with that timeout, INT64_MAX: none. `out` has room for h->size and
+ * HOTELI_GRPC_TIMEOUT bytes; returns how many it took.
+ */
+static inline size_t hoteli_grpc_head_write(const hoteli_grpc_head *h, int64_t timeout_ms,
+                                            uint8_t *out) {
+    size_t size = h->split;
+    memcpy(out, h->bytes, size);
+    if (timeout_ms != INT64_MAX) {
+        char text[16];
+        size_t text_size = hoteli_grpc_timeout(text, timeout_ms);
+        size += hoteli_hpack_write(out + size, HOTELI_GRPC_TIMEOUT, "grpc-timeout", text,
+                                   text_size, false);
+    }
+    memcpy(out + size, h->bytes + h->split, h->size - h->split);
+    return size + h->size - h->split;
+}
+
+/* What stands in front of a message (OG-02). */
+static inline void hoteli_grpc_put_prefix(uint8_t *out, size_t size, bool compressed) {
+    out[0] = compressed;
+    hoteli_h2_put32(out + 1, (uint32_t)size);
+}
+
+/* ---- what is received ---- */
+
+typedef struct hoteli_grpc {
+    /* for the caller */
+    size_t body_kept;   /* bytes in `body`; the rest was counted and dropped */
+    uint64_t body_size; /* of the message; or of the content, when it is none of gRPC's */
+    bool is_message;    /* false: the server sent something else, a page of a proxy's say */
+    /* private */
+    char *body;
+    size_t body_capacity;
+    uint64_t max_response_bytes;
+    uint64_t received;
+    uint64_t left; /* of the message */
+    uint32_t messages;
+    uint8_t prefix[HOTELI_GRPC_PREFIX];
+    size_t prefix_size;
+    int status;          /* grpc-status, -1: none */
+    int64_t delay_ms;    /* of RetryInfo, -1: none */
+    bool too_large;
+    const char *problem; /* of the messages */
+    char message[160];   /* grpc-message, decoded, or what stands for it */
+    size_t message_size;
+} hoteli_grpc;
+
+/* What becomes of a request. */
+typedef struct hoteli_verdict {
+    int code;             /* of gRPC; 0: success */
+    bool retryable;       /* OR-04, OR-05, OR-06 */
+    bool unprocessed;     /* ... at once, on another connection: the server has done nothing */
+    int64_t delay_ms;     /* the least wait the server asks for, up to a day; -1: none (OR-08) */
+    const char *message;  /* within the hoteli_grpc, not checked for UTF-8 */
+    size_t message_size;
+} hoteli_verdict;
+
+static inline const char *hoteli_grpc_code_name(int code) {
+    static const char *const names[] = {
+        "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
+        "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+        "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+        "UNAUTHENTICATED"};
+    return code >= 0 && code < (int)(sizeof names / sizeof names[0]) ? names[code] : "UNKNOWN";
+}
+
+/* `body` takes the first `body_capacity` bytes of the message; it may be NULL when that is 0. */
+static inline void hoteli_grpc_start(hoteli_grpc *g, char *body, size_t body_capacity,
+                                     uint64_t max_response_bytes) {
+    memset(g, 0, sizeof *g);
+    g->body = body;
+    g->body_capacity = body_capacity;
+    g->max_response_bytes = max_response_bytes;
+    g->is_message = true;
+    g->status = -1;
+    g->delay_ms = -1;
+}
+
+/* Value of a character of base64 (RFC 4648, 4), -1 for anything else. */
+static int hoteli_grpc_base64_digit(char c) {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Binary metadata, padded or not (OG-11): as much as is well-formed and fits. */
+static size_t hoteli_grpc_base64(uint8_t *out, size_t capacity, const char *text, size_t size) {
+    uint32_t bits = 0;
+    size_t used = 0, i;
+    for (i = 0; i < size && used < capacity; i++) {
+        int digit = hoteli_grpc_base64_digit(text[i]);
+        if (digit < 0) break;
+        bits = (bits << 6 | (uint32_t)digit) & 0xffff;
+        // Four characters hold three bytes: each but the first one of them completes one.
+        if (i % 4 != 0) out[used++] = (uint8_t)(bits >> (6 - 2 * (i % 4)));
+    }
+    return used;
+}
+
+/* Milliseconds of a google.protobuf.Duration, rounded up, from 0 to a day. */
+static int64_t hoteli_grpc_duration_ms(const uint8_t *bytes, size_t size) {
+    const uint8_t *end = bytes + size;
+    int64_t seconds = 0, nanos = 0;
+    hoteli_field field;
+    while (hoteli_field_next(&bytes, end, &field) == 1) {
+        if (field.tag == 0x08) seconds = (int64_t)field.number;
+        if (field.tag == 0x10) nanos = (int32_t)(uint32_t)field.number;
+    }
+    if (seconds < 0 || nanos < 0) return 0;
+    if (seconds >= 86400) return 86400000;
+    return HOTELI_MIN(seconds * 1000 + (nanos + 999999) / 1000000, (int64_t)86400000);
+}
+
+/* A google.protobuf.Any: the delay, if it holds a google.rpc.RetryInfo. */
+static void hoteli_grpc_detail(hoteli_grpc *g, const uint8_t *bytes, size_t size) {
+    static const char name[] = "google.rpc.RetryInfo";
+    const uint8_t *end = bytes + size, *value = NULL, *value_end = NULL;
+    size_t name_size = sizeof name - 1;
+    bool is_retry = false;
+    hoteli_field field;
+    while (hoteli_field_next(&bytes, end, &field) == 1) {
+        if (field.tag == 0x0A) {
+            // The name stands behind the last slash.
+            is_retry = field.size > name_size && field.bytes[field.size - name_size - 1] == '/' &&
+                       memcmp(field.bytes + field.size - name_size, name, name_size) == 0;
+        } else if (field.tag == 0x12) {
+            value = field.bytes;
+            value_end = field.bytes + field.size;
+        }
+    }
+    if (!is_retry) return;
+    g->delay_ms = 0;
+    while (value != NULL && hoteli_field_next(&value, value_end, &field) == 1) {
+        if (field.tag == 0x0A) g->delay_ms = hoteli_grpc_duration_ms(field.bytes, field.size);
+    }
+}
+
+/* The details of a google.rpc.Status; more values than one stand in a list. */
+static void hoteli_grpc_details(hoteli_grpc *g, const char *value, size_t size) {
+    const char *end = value + size;
+    hoteli_pair item;
+    while (hoteli_list_next(&value, end, &item) != 0) {
+        uint8_t status[HOTELI_GRPC_DETAILS];
+        // Padding makes it look like a pair of name and value.
+        size_t used = hoteli_grpc_base64(status, sizeof status, item.key, item.key_size);
+        const uint8_t *at = status;
+        hoteli_field field;
+        while (hoteli_field_next(&at, status + used, &field) == 1) {
+            if (field.tag == 0x1A) hoteli_grpc_detail(g, field.bytes, field.size);
+        }
+    }
+}
+
+/* Percent-encoded UTF-8 (OG-05), its beginning: whole characters as far as they fit. */
+static void hoteli_grpc_message(hoteli_grpc *g, const char *value, size_t size) {
+    char decoded[3 * sizeof g->message];
+    size_t used, n;
+    bool ok;
+    used = hoteli_percent_decode(decoded, value, HOTELI_MIN(size, sizeof decoded), &ok);
+    n = HOTELI_MIN(used, sizeof g->message);
+    while (n > 0 && n < used && ((unsigned char)decoded[n] & 0xC0) == 0x80) n--;
+    memcpy(g->message, decoded, n);
+    g->message_size = n;
+}
+
+/* A header or trailer of the response; hoteli_h2 calls it with the hoteli_grpc. */
+static inline void hoteli_grpc_field(void *user_data, const char *name, size_t name_size,
+                                     const char *value, size_t value_size) {
+    hoteli_grpc *g = (hoteli_grpc *)user_data;
+    if (hoteli_is_word(name, name_size, "content-type")) {
+        g->is_message = value_size >= 16 && hoteli_is_word(value, 16, "application/grpc") &&
+                        (value_size == 16 || value[16] == '+' || value[16] == ';');
+    } else if (hoteli_is_word(name, name_size, "grpc-status")) {
+        uint64_t status = HOTELI_GRPC_UNKNOWN;
+        (void)hoteli_parse_uint(value, value_size, HOTELI_GRPC_UNAUTHENTICATED, &status);
+        g->status = (int)status;
+    } else if (hoteli_is_word(name, name_size, "grpc-message")) {
+        hoteli_grpc_message(g, value, value_size);
+    } else if (hoteli_is_word(name, name_size, "grpc-status-details-bin")) {
+        hoteli_grpc_details(g, value, value_size);
+    }
+}
+
+static void hoteli_grpc_keep(hoteli_grpc *g, const uint8_t *bytes, size_t size) {
+    size_t kept = HOTELI_MIN(size, g->body_capacity - g->body_kept);
+    if (kept > 0) memcpy(g->body + g->body_kept, bytes, kept);
+    g->body_kept += kept;
+    g->body_size += size;
+}
+
+/* The prefix of a message is complete (OG-02, OG-10). We accept none that is compressed. */
+static void hoteli_grpc_prefix(hoteli_grpc *g) {
+    g->left = hoteli_h2_get32(g->prefix + 1);
+    g->messages++;
+    g->too_large = g->left > g->max_response_bytes;
+    if (g->prefix[0] != 0) {
+        g->problem = g->prefix[0] == 1 ? "the reply is compressed, which was not asked for"
+                                       : "the reply is no message of gRPC";
+    } else if (g->messages > 1) {
+        g->problem = "the reply has more than one message";
+    }
+}
+
+/* Content of the response; hoteli_h2 calls it with the hoteli_grpc. False: it is too large. */
+static inline bool hoteli_grpc_data(void *user_data, const uint8_t *bytes, size_t size) {
+    hoteli_grpc *g = (hoteli_grpc *)user_data;
+    g->received += size;
+    g->too_large = g->received > g->max_response_bytes + HOTELI_GRPC_PREFIX;
+    if (!g->is_message) hoteli_grpc_keep(g, bytes, size);
+    while (g->is_message && size > 0 && !g->too_large) {
+        size_t taken = 1;
+        if (g->prefix_size < HOTELI_GRPC_PREFIX) {
+            g->prefix[g->prefix_size++] = *bytes;
+            if (g->prefix_size == HOTELI_GRPC_PREFIX) hoteli_grpc_prefix(g);
+        } else {
+            taken = size < g->left ? size : (size_t)g->left;
+            if (g->problem == NULL) hoteli_grpc_keep(g, bytes, taken);
+            g->left -= taken;
+        }
+        bytes += taken;
+        size -= taken;
+        if (g->prefix_size == HOTELI_GRPC_PREFIX && g->left == 0) g->prefix_size = 0;
+    }
+    return !g->too_large;
+}
+
+/* The code for a response without grpc-status (OG-04). */
+static int hoteli_grpc_http_code(int status) {
+    switch (status) {
+    case 400:
+    case 431: return HOTELI_GRPC_INTERNAL;
+    case 401: return HOTELI_GRPC_UNAUTHENTICATED;
+    case 403: return HOTELI_GRPC_PERMISSION_DENIED;
+    case 404: return HOTELI_GRPC_UNIMPLEMENTED;
+    case 429:
+    case 502:
+    case 503:
+    case 504: return HOTELI_GRPC_UNAVAILABLE;
+    default: return HOTELI_GRPC_UNKNOWN;
+    }
+}
+
+/* The code for a stream that was reset (OG-06). */
+static int hoteli_grpc_reset_code(uint32_t code) {
+    return code == HOTELI_H2_REFUSED_STREAM        ? HOTELI_GRPC_UNAVAILABLE
+           : code == HOTELI_H2_CANCEL              ? HOTELI_GRPC_CANCELLED
+           : code == HOTELI_H2_ENHANCE_YOUR_CALM   ? HOTELI_GRPC_RESOURCE_EXHAUSTED
+           : code == HOTELI_H2_INADEQUATE_SECURITY ? HOTELI_GRPC_PERMISSION_DENIED
+                                                   : HOTELI_GRPC_INTERNAL;
+}
+
+static void hoteli_grpc_say(hoteli_grpc *g, const char *text, size_t size) {
+    size = HOTELI_MIN(size, sizeof g->message - g->message_size);
+    memcpy(g->message + g->message_size, text, size);
+    g->message_size += size;
+}
+
+/* "what (NAME)" or "what (NAME: words)": a code of HTTP/2 */
+static void hoteli_grpc_say_code(hoteli_grpc *g, uint32_t code, const char *words, size_t size) {
+    const char *name = hoteli_h2_code_name(code);
+    hoteli_grpc_say(g, " (", 2);
+    hoteli_grpc_say(g, name, strlen(name));
+    if (size > 0) hoteli_grpc_say(g, ": ", 2);
+    hoteli_grpc_say(g, words, size);
+    hoteli_grpc_say(g, ")", 1);
+}
+
+/* What is to be said when the server did not say it. */
+static void hoteli_grpc_explain(hoteli_grpc *g, const hoteli_h2 *c) {
+    const char *reason = c->reason;
+    g->message_size = 0;
+    if (g->too_large) {
+        reason = "the response is larger than max_response_bytes";
+    } else if (c->outcome == HOTELI_H2_OPEN) {
+        reason = hoteli_h2_trouble(c);
+    } else if (c->outcome == HOTELI_H2_DONE && g->status == HOTELI_GRPC_OK) {
+        reason = g->problem;
+    } else if (c->outcome == HOTELI_H2_DONE) {
+        char text[] = "HTTP status 000 without a status of gRPC";
+        text[12] = (char)('0' + c->status / 100);
+        text[13] = (char)('0' + c->status / 10 % 10);
+        text[14] = (char)('0' + c->status % 10);
+        hoteli_grpc_say(g, text, sizeof text - 1);
+        return;
+    }
+    hoteli_grpc_say(g, reason, strlen(reason));
+    if (c->outcome == HOTELI_H2_REFUSED) {
+        hoteli_grpc_say_code(g, c->code, c->leave_words, c->leave_words_size);
+    } else if (c->outcome == HOTELI_H2_RESET && !c->by_us) {
+        hoteli_grpc_say_code(g, c->code, "", 0);
+    }
+}
+
+static int hoteli_grpc_code(const hoteli_grpc *g, const hoteli_h2 *c) {
+    if (g->too_large) return HOTELI_GRPC_RESOURCE_EXHAUSTED;
+    switch (c->outcome) {
+    case HOTELI_H2_OPEN: return HOTELI_GRPC_DEADLINE_EXCEEDED;
+    case HOTELI_H2_DONE:
+        if (g->status < 0) return hoteli_grpc_http_code(c->status);
+        return g->status == HOTELI_GRPC_OK && g->problem != NULL ? HOTELI_GRPC_INTERNAL
+                                                                 : g->status;
+    case HOTELI_H2_RESET:
+        if (c->by_us && c->code == HOTELI_H2_CANCEL) return HOTELI_GRPC_DEADLINE_EXCEEDED;
+        return hoteli_grpc_reset_code(c->code);
+    case HOTELI_H2_BROKEN: return HOTELI_GRPC_INTERNAL;
+    default: return HOTELI_GRPC_UNAVAILABLE;
+    }
+}
+
+/*
+ * What becomes of the request, when it has an outcome, or when its deadline is there (OG-04,
+ * OG-06, OG-07, OG-09, OG-10). A success without any message counts as one with an empty message.
+ */
+static inline hoteli_verdict hoteli_grpc_finish(hoteli_grpc *g, const hoteli_h2 *c) {
+    static const uint32_t retried = 1u << HOTELI_GRPC_CANCELLED |
+                                    1u << HOTELI_GRPC_DEADLINE_EXCEEDED |
+                                    1u << HOTELI_GRPC_ABORTED | 1u << HOTELI_GRPC_OUT_OF_RANGE |
+                                    1u << HOTELI_GRPC_UNAVAILABLE | 1u << HOTELI_GRPC_DATA_LOSS;
+    hoteli_verdict v;
+    bool answered = c->outcome == HOTELI_H2_DONE && g->status >= 0;
+    if (g->is_message && g->problem == NULL && g->prefix_size > 0) {
+        g->problem = "the reply ends in the middle of its message";
+    }
+    v.code = hoteli_grpc_code(g, c);
+    v.delay_ms = answered ? g->delay_ms : -1;
+    v.retryable = (retried >> v.code & 1) != 0 ||
+                  (v.code == HOTELI_GRPC_RESOURCE_EXHAUSTED && v.delay_ms >= 0);
+    v.unprocessed = c->outcome == HOTELI_H2_REFUSED ||
+                    (c->outcome == HOTELI_H2_RESET && !c->by_us &&
+                     c->code == HOTELI_H2_REFUSED_STREAM);
+    if (!answered || v.code != g->status) hoteli_grpc_explain(g, c);
+    v.message = g->message;
+    v.message_size = g->message_size;
+    return v;
 }
 
 /* ==== [SECTION 25] FINISHED SPANS ========================================================== */
