@@ -252,8 +252,10 @@ typedef enum hotel_result {
     HOTEL_ERR_ARGUMENT = -10,      /* an argument that cannot be used; the log names it           */
     HOTEL_ERR_HEADER = -11,        /* caller and implementation come from different headers       */
     HOTEL_ERR_ENDPOINT = -12,      /* a destination's endpoint is malformed or not supported      */
+    HOTEL_ERR_TOKEN = -13,         /* Hatchet's token, or what goes with it, cannot be used       */
     HOTEL_ERR_ORDER = -14,         /* contexts detached in the wrong order                        */
     HOTEL_ERR_CALLBACK = -15,      /* a blocking call from inside one of the library's callbacks  */
+    HOTEL_ERR_TLS = -16,           /* a certificate or key cannot be used; or no TLS in the build */
     HOTEL_ERR_MEMORY = -20,        /* no memory, or the memory given is too small                 */
     HOTEL_ERR_SYSTEM = -21         /* the operating system refused; the log has its words         */
 } hotel_result;
@@ -279,14 +281,16 @@ typedef enum hotel_log_level {
     X(2, BAD_VARIABLE)        /* an environment variable has a bad value; what was used instead */ \
     X(3, BAD_CONFIG)          /* a value in hotel_config was clamped or ignored                 */ \
     X(4, BAD_ENDPOINT)        /* a destination was not started: its endpoint and the reason     */ \
-    X(5, HATCHET_TOKEN)       /* a Hatchet token was seen; Hatchet needs OTLP over gRPC         */ \
+    X(5, HATCHET)             /* a Hatchet connection setting: what is wrong with it            */ \
     X(6, SYSTEM)              /* the operating system refused something                         */ \
     X(7, DETECTOR)            /* a resource detector failed; the rest is used                   */ \
+    X(8, TLS)                 /* certificates, keys, or the lack of TLS in this build           */ \
     X(10, EXPORT_RETRY)       /* a request failed and will be sent again                        */ \
     X(11, EXPORT_FAILED)      /* a request was given up: its spans are lost                     */ \
     X(12, PARTIAL_SUCCESS)    /* the server rejected some spans, or sent a warning              */ \
     X(13, EXPORT_RECOVERED)   /* the first success after failures                               */ \
     X(14, REQUEST_TOO_LARGE)  /* a span dropped: it alone is larger than max_request_bytes      */ \
+    X(15, COLLECTOR_OFF)      /* Hatchet's collector is not switched on: five minutes of quiet  */ \
     X(20, QUEUE_FULL)         /* spans dropped: a destination's queue is full                   */ \
     X(21, ARENA_FULL)         /* spans not recorded: no chunk was free                          */ \
     X(22, SPAN_TOO_LARGE)     /* data dropped: a span reached max_span_bytes                    */ \
@@ -642,11 +646,45 @@ typedef enum hotel_compression {
                               takes its 270 KiB for each destination by malloc, in hotel_init */
 } hotel_compression;
 
-/* Where spans go: OTLP over HTTP, protobuf. Copied by hotel_init. */
+/* How requests travel (OX-10). */
+typedef enum hotel_protocol {
+    HOTEL_PROTOCOL_DEFAULT = 0, /* OTEL_EXPORTER_OTLP_(TRACES_)PROTOCOL, else http/protobuf */
+    HOTEL_PROTOCOL_HTTP,        /* http/protobuf: protobuf over HTTP/1.1 */
+    HOTEL_PROTOCOL_GRPC         /* grpc: over HTTP/2, without TLS by prior knowledge */
+} hotel_protocol;
+
+typedef enum hotel_tls_version {
+    HOTEL_TLS_DEFAULT = 0, /* 1.2 */
+    HOTEL_TLS_1_2,
+    HOTEL_TLS_1_3
+} hotel_tls_version;
+
+/* How a connection is secured, where the endpoint says https (OX-04 to OX-06, OT-10); needs
+   HATCHET_OTEL_OPENSSL. The chain and the name or address of the server are always verified. Files
+   and text are PEM, read by hotel_init; text beats the file. Members that are not set: the
+   variables OTEL_EXPORTER_OTLP_(TRACES_)CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY. */
+typedef struct hotel_tls {
+    const char *ca_file HOTEL_ZERO; /* whom to trust; NULL: the roots of the system */
+    const char *ca_pem HOTEL_ZERO;
+    const char *certificate_file HOTEL_ZERO; /* the client's, or its chain */
+    const char *certificate_pem HOTEL_ZERO;
+    const char *key_file HOTEL_ZERO;
+    const char *key_pem HOTEL_ZERO;
+    const char *server_name HOTEL_ZERO; /* expected and sent instead of the endpoint's host */
+    hotel_tls_version min_version HOTEL_ZERO;
+} hotel_tls;
+
+/* Where spans go: OTLP over HTTP or gRPC, protobuf. Copied by hotel_init. */
 typedef struct hotel_destination {
-    /* http://host:port[/path] or unix:/path/to/socket[:/path]. Without a path /v1/traces is
-       used, with one exactly that. NULL: OTEL_EXPORTER_OTLP_*, else localhost:4318. */
+    /* http://host:port[/path], https://host:port[/path] or unix:/path/to/socket[:/path]. Without a
+       path /v1/traces is used, with one exactly that. With gRPC the path is not used, host:port
+       will do, and is https unless insecure (OX-02). NULL: OTEL_EXPORTER_OTLP_*, else localhost,
+       port 4318 or with gRPC 4317. */
     const char *endpoint HOTEL_ZERO;
+    hotel_protocol protocol HOTEL_ZERO;
+    bool insecure HOTEL_ZERO; /* no TLS to a host:port without a scheme;
+                                 OTEL_EXPORTER_OTLP_(TRACES_)INSECURE (OX-03) */
+    hotel_tls tls HOTEL_ZERO;
     const hotel_header *headers HOTEL_ZERO; /* replace those of the environment (C-05) */
     size_t num_headers HOTEL_ZERO;
     uint32_t timeout_ms HOTEL_ZERO;            /* one batch, all attempts; 10000       */
@@ -671,6 +709,41 @@ typedef struct hotel_destination {
        wait, and hotel_end must not be called in signal handlers. */
     bool simple HOTEL_ZERO;
 } hotel_destination;
+
+typedef enum hotel_tls_strategy {
+    HOTEL_TLS_STRATEGY_DEFAULT = 0, /* HATCHET_CLIENT_TLS_STRATEGY, else tls */
+    HOTEL_TLS_STRATEGY_TLS,         /* the server shows a certificate */
+    HOTEL_TLS_STRATEGY_MTLS,        /* the client too */
+    HOTEL_TLS_STRATEGY_NONE         /* clear text */
+} hotel_tls_strategy;
+
+/*
+ * The connection to Hatchet. With a token, spans go to the collector in Hatchet's engine, beside
+ * the other destinations: OTLP over gRPC, with the token as credentials, at most 1000 spans in a
+ * request. Each member that is not set has a variable of Hatchet's SDKs, named behind it, all with
+ * the prefix HATCHET_CLIENT_. Without a token there is no such destination, and that is no error.
+ *
+ * An engine whose collector is switched off answers UNIMPLEMENTED: the spans of that request and of
+ * the next five minutes are lost, counted as failed, and the log says so once.
+ */
+typedef struct hotel_hatchet {
+    const char *token HOTEL_ZERO;     /* TOKEN */
+    const char *host_port HOTEL_ZERO; /* HOST_PORT, else the address in the token */
+    hotel_tls_strategy tls_strategy HOTEL_ZERO; /* TLS_STRATEGY */
+    /* TLS_ROOT_CA_FILE, TLS_CERT_FILE, TLS_KEY_FILE; as text in TLS_ROOT_CA, TLS_CERT, TLS_KEY;
+       TLS_SERVER_NAME; TLS_MIN_VERSION, "1.2" or "1.3" */
+    hotel_tls tls HOTEL_ZERO;
+    const char *name_space HOTEL_ZERO; /* NAMESPACE: prefix of workflows and events */
+    const char *tenant_id HOTEL_ZERO;  /* TENANT_ID, else the one in the token */
+    bool no_collector HOTEL_ZERO; /* no destination; the rest holds. The enable_hatchet_collector
+                                     of other SDKs, the other way round */
+    /* Folder, "." for example, whose files .env, .env.hatchet, .env.dev and .env.local are read for
+       these variables, a later file winning; the environment beats them all. NULL: none is read. */
+    const char *env_folder HOTEL_ZERO;
+    /* How spans go there: timeout, delay, batch, queue, compression, transport ... Its endpoint,
+       protocol, insecure, headers, tls and exporter are not looked at. */
+    hotel_destination collector HOTEL_ZERO;
+} hotel_hatchet;
 
 /* Samplers (SM-01, SM-05 to SM-16). OTEL_TRACES_SAMPLER has names for the first six; the others
    are for code. */
@@ -868,8 +941,11 @@ typedef struct hotel_config {
        memory. Different schema URLs, of detectors and the one above, are an error (RS-07). */
     const struct hotel_detector *detectors HOTEL_ZERO;
     size_t num_detectors HOTEL_ZERO;
-    const hotel_destination *destinations HOTEL_ZERO; /* none: one by the environment          */
-    size_t num_destinations HOTEL_ZERO;               /* at most 4; OTEL_TRACES_EXPORTER       */
+    /* At most 4, with Hatchet's. None: one by the environment, if there is no token, or an
+       OTLP endpoint or OTEL_TRACES_EXPORTER is set beside it. */
+    const hotel_destination *destinations HOTEL_ZERO;
+    size_t num_destinations HOTEL_ZERO;
+    hotel_hatchet hatchet HOTEL_ZERO;
     hotel_tracer_config tracer HOTEL_ZERO; /* scope of spans that name no tracer               */
     hotel_sampler sampler HOTEL_ZERO;
     /* Becomes the global one; the struct is copied. NULL: OTEL_PROPAGATORS, else
@@ -2810,20 +2886,26 @@ static const char *hoteli_url_authority(const char *text, size_t size, hoteli_ur
     return NULL;
 }
 
+static const char *hoteli_url_text(const char *text, size_t size) {
+    size_t i;
+    for (i = 0; i < size; i++) {
+        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7F) {
+            return "it has a space or a control character in it";
+        }
+    }
+    return NULL;
+}
+
 /*
  * An endpoint: http, https, or "unix:/path/to.sock" with ":/http/path" behind it or not (OX-01,
  * OU-05, OU-06, OU-07, OU-10). Userinfo, query and fragment are ignored. Returns NULL, or the
  * reason why the text is none; `url` points into `text`.
  */
 static const char *hoteli_url_parse(const char *text, size_t size, hoteli_url *url) {
-    size_t i, start, stop;
-    const char *reason;
+    size_t start, stop;
+    const char *reason = hoteli_url_text(text, size);
     memset(url, 0, sizeof *url);
-    for (i = 0; i < size; i++) {
-        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7F) {
-            return "it has a space or a control character in it";
-        }
-    }
+    if (reason != NULL) return reason;
     if (size >= 5 && hoteli_is_word(text, 5, "unix:")) {
         return hoteli_url_unix(text + 5, size - 5, url);
     }
@@ -2838,6 +2920,17 @@ static const char *hoteli_url_parse(const char *text, size_t size, hoteli_url *u
     }
     reason = hoteli_url_authority(text + start, stop - start, url);
     return reason != NULL ? reason : hoteli_url_path(text + stop, size - stop, url);
+}
+
+/* "host:port", as gRPC names a server. Returns NULL, or the reason why it is none. */
+static const char *hoteli_url_target(const char *text, size_t size, bool tls, hoteli_url *url) {
+    const char *reason = hoteli_url_text(text, size);
+    memset(url, 0, sizeof *url);
+    if (reason) return reason;
+    url->tls = tls;
+    url->port = tls ? 443 : 80;
+    url->path = text + size;
+    return hoteli_url_authority(text, size, url);
 }
 
 /* ==== [SECTION 22] W3C TRACE CONTEXT ======================================================= */
@@ -5059,6 +5152,9 @@ typedef struct hoteli_destination {
     bool exports;        /* batches go to exporter, not over a connection */
     bool shut;           /* its exporter has had its last call */
     bool gzip;
+    bool grpc;
+    bool hatchet;        /* Hatchet's collector */
+    int64_t quiet_ms;    /* until when nothing is sent to it, because it is switched off */
     hotel_exporter exporter;
 #if defined(HATCHET_OTEL_ZLIB)
     z_stream zlib;
@@ -10816,22 +10912,52 @@ static void hoteli_unsupported(const hoteli_setup *s) {
                 hoteli_bad_variable(name, value, "needs TLS, which this version does not have",
                                     "it is ignored");
         }
-        hoteli_text_start(&text, name, sizeof name);
-        hoteli_say(&text, prefixes[k]);
-        hoteli_say(&text, "PROTOCOL");
-        value = hoteli_env(s, name);
-        if (value && !hoteli_is_word(value, strlen(value), "http/protobuf"))
-            hoteli_bad_variable(name, value,
-                                hoteli_is_word(value, strlen(value), "grpc") ||
-                                        hoteli_is_word(value, strlen(value), "http/json")
-                                    ? "is not supported by this version"
-                                    : "is none of grpc, http/protobuf, http/json",
-                                "http/protobuf is used");
     }
     if (hoteli_env(s, "HATCHET_CLIENT_TOKEN"))
-        hoteli_log(HOTEL_LOG_WARN, HOTEL_LOG_ID_HATCHET_TOKEN,
+        hoteli_log(HOTEL_LOG_WARN, HOTEL_LOG_ID_HATCHET,
                    "HATCHET_CLIENT_TOKEN is set, but Hatchet's collector speaks OTLP over gRPC "
                    "only, which this version does not have: nothing is sent to Hatchet");
+}
+
+/* gRPC or HTTP: code, else the first variable that can be followed (OX-10). */
+static bool hoteli_plan_grpc(hoteli_setup *s, uint32_t asked) {
+    static const char *const names[] = {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+                                        "OTEL_EXPORTER_OTLP_PROTOCOL"};
+    int i;
+    if (asked > HOTEL_PROTOCOL_GRPC) {
+        hoteli_bad_config("protocol", asked, HOTEL_PROTOCOL_HTTP);
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+        return false;
+    }
+    if (asked != HOTEL_PROTOCOL_DEFAULT) return asked == HOTEL_PROTOCOL_GRPC;
+    for (i = 0; i < 2; i++) {
+        const char *value = hoteli_env(s, names[i]), *word = value;
+        size_t size = value ? strlen(value) : 0;
+        if (!value) continue;
+        hoteli_trim(&word, &size);
+        if (hoteli_is_word(word, size, "grpc")) return true;
+        if (hoteli_is_word(word, size, "http/protobuf")) return false;
+        hoteli_bad_variable(names[i], value,
+                            hoteli_is_word(word, size, "http/json")
+                                ? "is not supported by this version, only grpc and http/protobuf"
+                                : "is none of grpc, http/protobuf, http/json",
+                            "it is ignored");
+    }
+    return false;
+}
+
+/* host:port without a scheme, which gRPC takes too (OX-02, OX-03). */
+static bool hoteli_plan_target(hoteli_setup *s, hoteli_plan *p, const char *endpoint,
+                               hoteli_destination *d, const char **problem) {
+    bool insecure = p->config->insecure;
+    size_t size = strlen(endpoint);
+    if (!d->grpc || !size || strstr(endpoint, "://") || !strncmp(endpoint, "unix:", 5))
+        return false;
+    insecure = hoteli_boolean(s, insecure, "OTEL_EXPORTER_OTLP_TRACES_INSECURE") ||
+               (!hoteli_env(s, "OTEL_EXPORTER_OTLP_TRACES_INSECURE") &&
+                hoteli_boolean(s, insecure, "OTEL_EXPORTER_OTLP_INSECURE"));
+    *problem = hoteli_url_target(endpoint, size, !insecure, &d->url);
+    return true;
 }
 
 /* Finds the endpoint and parses it. false: the destination is not started. */
@@ -10850,9 +10976,10 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
     }
     if (!endpoint) {
         source = "the default endpoint";
-        endpoint = "http://localhost:4318";
+        endpoint = d->grpc ? "http://localhost:4317" : "http://localhost:4318";
     }
-    problem = hoteli_url_parse(endpoint, strlen(endpoint), &d->url);
+    if (!hoteli_plan_target(s, p, endpoint, d, &problem))
+        problem = hoteli_url_parse(endpoint, strlen(endpoint), &d->url);
     if (!problem && d->url.is_unix &&
         strlen(d->url.host) >= sizeof((struct sockaddr_un *)0)->sun_path)
         problem = "the path of the socket is too long";
@@ -10863,7 +10990,9 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
         hoteli_bad_endpoint(s, source, endpoint, problem);
         return false;
     }
-    if (general) {
+    if (d->grpc) {
+        d->url.path_size = 0;
+    } else if (general) {
         while (d->url.path_size && d->url.path[d->url.path_size - 1] == '/') d->url.path_size--;
         p->suffix = "/v1/traces";
     } else if (!d->url.path_size) {
@@ -10872,7 +11001,7 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
     return true;
 }
 
-/* Framing is ours: these headers cannot be set. */
+/* Framing is ours: these headers cannot be set (OH-07). */
 static bool hoteli_header_reserved(const char *name, size_t size) {
     static const char *const reserved[] = {"host", "content-length", "content-type",
                                            "transfer-encoding", "content-encoding",
@@ -10880,7 +11009,7 @@ static bool hoteli_header_reserved(const char *name, size_t size) {
     size_t i;
     for (i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         if (hoteli_is_word(name, size, reserved[i])) return true;
-    return false;
+    return size > 5 && hoteli_is_word(name, 5, "grpc-");
 }
 
 static bool hoteli_header_sound(const char *value, size_t size) {
@@ -11986,6 +12115,7 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
             hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
             continue;
         }
+        d->grpc = !d->exports && hoteli_plan_grpc(s, (uint32_t)p->config->protocol);
         if (!d->exports && !hoteli_plan_endpoint(s, p, d)) continue;
         hoteli_plan_destination(s, p, d, share);
         delay = HOTELI_MIN(delay, d->delay_ms);
@@ -12032,7 +12162,8 @@ static void hoteli_announce(const hoteli_destination *d) {
     char words[512];
     hoteli_text text;
     hoteli_text_start(&text, words, sizeof words);
-    hoteli_say(&text, d->exports ? "handing spans to " : "sending OTLP over HTTP to ");
+    hoteli_say(&text, d->exports ? "handing spans to " : d->grpc ? "sending OTLP over gRPC to "
+                                                            : "sending OTLP over HTTP to ");
     hoteli_destination_name(&text, d);
     hoteli_log_text(HOTEL_LOG_INFO, HOTEL_LOG_ID_STARTED, &text);
 }
@@ -13261,7 +13392,9 @@ HOTEL_API const char *hotel_result_text(int result) {
     case HOTEL_ERR_ARGUMENT: return "an argument cannot be used";
     case HOTEL_ERR_HEADER: return "caller and implementation come from different headers";
     case HOTEL_ERR_ENDPOINT: return "an endpoint is malformed or not supported";
+    case HOTEL_ERR_TOKEN: return "Hatchet's token, or a setting of its connection, cannot be used";
     case HOTEL_ERR_ORDER: return "contexts were detached in the wrong order";
+    case HOTEL_ERR_TLS: return "a certificate or key cannot be used, or TLS is not in this build";
     case HOTEL_ERR_CALLBACK: return "not allowed inside a callback";
     case HOTEL_ERR_MEMORY: return "not enough memory";
     case HOTEL_ERR_SYSTEM: return "the operating system refused";
