@@ -3967,8 +3967,8 @@ static inline bool hoteli_hpack_decode(hoteli_hpack *h, const uint8_t *block, si
             continue;
         }
         if (first >= 0x80) {
-            good = hoteli_hpack_int(&cursor, end, 7, &number) &&
-                   hoteli_hpack_find(h, number, &field);
+            good =
+                hoteli_hpack_int(&cursor, end, 7, &number) && hoteli_hpack_find(h, number, &field);
         } else {
             good = hoteli_hpack_literal(h, &cursor, end, is_added ? 6 : 4, &field, &number);
         }
