@@ -4746,7 +4746,7 @@ static int hoteli_json_raw(const char *json, size_t size, const char *key, const
 }
 
 /*
- * The string under a key of the outermost object, unescaped, without NUL. Returns as above, or -2 if
+ * The string under a key of the outermost object, unescaped, without NUL. Returns as above, -2 if
  * the value is no string, -3 if it does not fit, with the needed size in *out_size.
  */
 static int hoteli_json_find(const char *json, size_t size, const char *key, char *out,
@@ -9673,9 +9673,9 @@ __attribute__((unused)) static void hoteli_quiet(hoteli_destination *d, int64_t 
     if (known) return;
     hoteli_text_start(&text, words, sizeof words);
     hoteli_destination_name(&text, d);
-    hoteli_say(&text, ": Hatchet's collector is switched off (UNIMPLEMENTED); start the engine with "
-                      "SERVER_OBSERVABILITY_ENABLED=true. The spans of the next five minutes are "
-                      "not sent");
+    hoteli_say(&text, ": UNIMPLEMENTED: Hatchet's collector is switched off; start its engine with "
+                      "SERVER_OBSERVABILITY_ENABLED=true. Nothing is sent for five minutes, spans "
+                      "that are due in that time are lost");
     hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_COLLECTOR_OFF, &text);
 }
 
