@@ -6012,33 +6012,43 @@ static bool hoteli_json_is_key(const hoteli_json_member *member, const char *key
 }
 
 /*
- * The string under a key of the outermost object, unescaped, without NUL. Returns 1, 0 if there is
- * none or no object (NULL, blank, null), -1 if the text is no JSON object, -2 if the value is no
- * string, -3 if it does not fit, with the needed size in *out_size. Of a repeated key the last
- * counts.
+ * The value under a key of the outermost object, as it stands: 1, 0 if there is none or no object
+ * (NULL, blank, null), -1 if the text is no JSON object. Of a repeated key the last counts.
+ */
+static int hoteli_json_raw(const char *json, size_t size, const char *key, const char **value,
+                           const char **value_end) {
+    const char *end = NULL;
+    hoteli_json_member member;
+    int found = hoteli_json_open(&json, size, &end);
+    *value = *value_end = NULL;
+    while (found == 1 && (found = hoteli_json_next(&json, end, &member)) == 1) {
+        if (hoteli_json_is_key(&member, key)) {
+            *value = member.value;
+            *value_end = member.value_end;
+        }
+    }
+    return found < 0 ? found : *value != NULL;
+}
+
+/*
+ * The string under a key of the outermost object, unescaped, without NUL. Returns as above, -2 if
+ * the value is no string, -3 if it does not fit, with the needed size in *out_size.
  */
 static int hoteli_json_find(const char *json, size_t size, const char *key, char *out,
                             size_t capacity, size_t *out_size) {
-    const char *end = NULL, *value = NULL, *value_end = NULL;
-    hoteli_json_member member;
+    const char *value, *value_end;
     char bytes[4];
-    int pass, found = hoteli_json_open(&json, size, &end);
+    int pass, found = hoteli_json_raw(json, size, key, &value, &value_end);
     *out_size = 0;
-    while (found == 1 && (found = hoteli_json_next(&json, end, &member)) == 1) {
-        if (hoteli_json_is_key(&member, key)) {
-            value = member.value + 1;
-            value_end = member.value_end - 1;
-        }
-    }
-    if (found < 0 || value == NULL) return found;
-    if (value[-1] != '"') return -2;
+    if (found != 1) return found;
+    if (*value != '"') return -2;
     for (pass = 0; pass < 2; pass++) {
-        const char *p = value;
+        const char *p = value + 1;
         hoteli_sink sink;
         sink.out = pass == 1 ? out : NULL;
         sink.size = 0;
-        while (p != value_end) {
-            size_t step = hoteli_json_char(&p, value_end, bytes);
+        while (p != value_end - 1) {
+            size_t step = hoteli_json_char(&p, value_end - 1, bytes);
             hoteli_sink_put(&sink, bytes, step);
         }
         *out_size = sink.size;
@@ -6151,6 +6161,363 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
         out[sink.size] = 0;
     }
     return sink.size;
+}
+
+/* ==== [SECTION 00] HATCHET TOKEN =========================================================== */
+
+/* With "Bearer " in front a token still fits the 4096 bytes that decoded headers may have. */
+#define HOTELI_TOKEN_SIZE 4088u
+
+/* What a token says about itself; nothing of it is verified here, the server does that. */
+typedef struct hoteli_claims {
+    char tenant[64];   /* sub; "": not there */
+    char address[300]; /* grpc_broadcast_address; "": not there */
+    int64_t expires;   /* exp, Unix seconds; INT64_MAX: never */
+} hoteli_claims;
+
+/* Value of a character of base64url (RFC 4648, 5), -1 for anything else. */
+static int hoteli_base64url_digit(char c) {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+/* Whether this is base64url without padding; then its bytes, at most size / 4 * 3 + 2, go to `out`
+   unless that is NULL. */
+static bool hoteli_base64url_decode(const char *text, size_t size, char *out, size_t *out_size) {
+    uint32_t bits = 0;
+    size_t i, used = 0;
+    for (i = 0; i < size; i++) {
+        int digit = hoteli_base64url_digit(text[i]);
+        if (digit < 0) return false;
+        bits = bits << 6 | (uint32_t)digit;
+        if ((i & 3) == 0) continue;
+        if (out != NULL) out[used] = (char)(bits >> (6 - 2 * (i & 3)) & 0xFF);
+        used++;
+    }
+    *out_size = used;
+    return size > 0 && (size & 3) != 1;
+}
+
+/* A claim that is text, as a C string: false if it is something else, too long, or has a NUL. One
+   that is absent is empty. */
+static bool hoteli_claim_text(const char *json, size_t size, const char *name, char *out,
+                              size_t capacity) {
+    size_t used;
+    int found = hoteli_json_find(json, size, name, out, capacity - 1, &used);
+    if (found != 1) used = 0;
+    out[used] = 0;
+    return found >= 0 && memchr(out, 0, used) == NULL;
+}
+
+/* The time of expiry: whole seconds; a fraction is cut off, what is before 1970 is 0. */
+static bool hoteli_claim_time(const char *json, size_t size, const char *name, int64_t *out) {
+    const char *value, *end;
+    uint64_t seconds = 0;
+    bool is_negative;
+    int found = hoteli_json_raw(json, size, name, &value, &end);
+    *out = INT64_MAX;
+    if (found != 1) return found == 0;
+    is_negative = *value == '-';
+    for (value += is_negative; value != end && *value >= '0' && *value <= '9'; value++)
+        if (seconds < (uint64_t)INT64_MAX / 100) seconds = seconds * 10 + (uint64_t)(*value - '0');
+    if (value != end && *value == '.')
+        do value++;
+        while (value != end && *value >= '0' && *value <= '9');
+    *out = is_negative ? 0 : (int64_t)seconds;
+    return value == end;
+}
+
+/*
+ * The claims of a token: a JWT, three parts with dots in between, each base64url without padding,
+ * of which the middle one is a JSON object. Returns NULL, or what is wrong with it, in which no
+ * part of the token stands.
+ */
+static const char *hoteli_token_parse(const char *text, size_t size, hoteli_claims *claims) {
+    const char *first, *second, *end = text + size;
+    char json[HOTELI_TOKEN_SIZE / 4 * 3 + 3];
+    const char *at = json, *stop;
+    size_t used = 0, ignored;
+    memset(claims, 0, sizeof *claims);
+    claims->expires = INT64_MAX;
+    if (size > HOTELI_TOKEN_SIZE) return "it is longer than 4088 bytes";
+    if (size < 2 || text[0] != 'e' || text[1] != 'y') return "it does not begin with \"ey\"";
+    first = (const char *)memchr(text, '.', size);
+    second = first ? (const char *)memchr(first + 1, '.', (size_t)(end - first - 1)) : NULL;
+    if (second == NULL || memchr(second + 1, '.', (size_t)(end - second - 1)) != NULL)
+        return "it does not have three parts with dots between them";
+    if (!hoteli_base64url_decode(text, (size_t)(first - text), NULL, &ignored))
+        return "its first part, the header, is not base64url";
+    if (!hoteli_base64url_decode(first + 1, (size_t)(second - first - 1), json, &used))
+        return "its second part, the claims, is not base64url";
+    if (!hoteli_base64url_decode(second + 1, (size_t)(end - second - 1), NULL, &ignored))
+        return "its third part, the signature, is not base64url";
+    if (hoteli_json_open(&at, used, &stop) != 1 ||
+        hoteli_json_raw(json, used, "", &at, &stop) < 0)
+        return "its second part, the claims, is not a JSON object";
+    if (!hoteli_claim_text(json, used, "sub", claims->tenant, sizeof claims->tenant))
+        return "its claim sub is not the ID of a tenant";
+    if (!hoteli_claim_text(json, used, "grpc_broadcast_address", claims->address,
+                           sizeof claims->address))
+        return "its claim grpc_broadcast_address is not an address";
+    if (!hoteli_claim_time(json, used, "exp", &claims->expires))
+        return "its claim exp is not a time in seconds";
+    return NULL;
+}
+
+/* ==== [SECTION 00] ENV FILES =============================================================== */
+
+/* Variables of files, the later ones behind: "NAME\0value\0NAME\0value\0" and so on. */
+typedef struct hoteli_dotenv {
+    char *text;
+    size_t size;
+    size_t capacity;
+    size_t file; /* where those of the file that is being read begin */
+    /* What "${NAME}" means if the file has no such variable; NULL, or a result of NULL: nothing. */
+    const char *(*outside_fn)(const char *name, void *user_data);
+    void *user_data;
+} hoteli_dotenv;
+
+/* A variable as it stands in a file. */
+typedef struct hoteli_binding {
+    const char *key; /* NULL: it was a comment, or the end */
+    size_t key_size;
+    const char *value; /* what is between the quotes, if there are some; NULL: there is no '=' */
+    size_t value_size;
+    char quote; /* 0: none */
+} hoteli_binding;
+
+/* White space as Python has it, of ASCII. */
+static bool hoteli_dotenv_space(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1C && c <= 0x1F);
+}
+
+static bool hoteli_dotenv_blank(char c) {
+    return hoteli_dotenv_space(c) && c != '\n' && c != '\r';
+}
+
+static const char *hoteli_dotenv_blanks(const char *p, const char *end) {
+    while (p != end && hoteli_dotenv_blank(*p)) p++;
+    return p;
+}
+
+static const char *hoteli_dotenv_line(const char *p, const char *end) {
+    while (p != end && *p != '\n' && *p != '\r') p++;
+    return p;
+}
+
+/* A key, behind which *cursor is left; false: there is none. */
+static bool hoteli_dotenv_key(const char **cursor, const char *end, hoteli_binding *b) {
+    const char *p = *cursor, *start = p;
+    if (p != end && *p == '\'') {
+        start++;
+        p = start != end ? (const char *)memchr(start, '\'', (size_t)(end - start)) : NULL;
+        if (p == NULL || p == start) return false;
+        *cursor = p + 1;
+    } else {
+        while (p != end && *p != '=' && *p != '#' && !hoteli_dotenv_space(*p)) p++;
+        if (p == start) return false;
+        *cursor = p;
+    }
+    b->key = start;
+    b->key_size = (size_t)(p - start);
+    return true;
+}
+
+/* Text in quotes, which may span lines; a backslash is never before the last one. False, and
+   *cursor as it was: it does not end. */
+static bool hoteli_dotenv_quoted(const char **cursor, const char *end, hoteli_binding *b) {
+    const char *p = *cursor;
+    b->quote = *p++;
+    b->value = p;
+    while (p != end && *p != b->quote) {
+        p += *p == '\\';
+        if (p == end) return false;
+        p++;
+    }
+    b->value_size = (size_t)(p - b->value);
+    if (p == end) return false;
+    *cursor = p + 1;
+    return true;
+}
+
+/* What follows the '=' that *cursor is at. */
+static bool hoteli_dotenv_value(const char **cursor, const char *end, hoteli_binding *b) {
+    const char *p = hoteli_dotenv_blanks(*cursor + 1, end), *stop = p;
+    bool is_comment = p != end && *p == '#' && p != *cursor + 1;
+    *cursor = b->value = p;
+    if (p == end || is_comment) return true;
+    if (*p == '\'' || *p == '"') return hoteli_dotenv_quoted(cursor, end, b);
+    *cursor = hoteli_dotenv_line(p, end);
+    while (stop != *cursor && (*stop != '#' || stop == p || !hoteli_dotenv_blank(stop[-1]))) stop++;
+    while (stop != p && hoteli_dotenv_blank(stop[-1])) stop--;
+    b->value_size = (size_t)(stop - p);
+    return true;
+}
+
+/*
+ * The next variable, comment, or the end, read as python-dotenv does; *cursor is left behind its
+ * line. False: what stands there is none of them, and its line was skipped.
+ */
+static bool hoteli_dotenv_next(const char **cursor, const char *end, hoteli_binding *b) {
+    const char *p = *cursor;
+    bool good = true;
+    memset(b, 0, sizeof *b);
+    while (p != end && hoteli_dotenv_space(*p)) p++;
+    *cursor = p;
+    if (p == end) return true;
+    if (end - p > 6 && memcmp(p, "export", 6) == 0 && hoteli_dotenv_blank(p[6]))
+        p = hoteli_dotenv_blanks(p + 6, end);
+    if (p == end || *p != '#') {
+        good = hoteli_dotenv_key(&p, end, b);
+        if (good) p = hoteli_dotenv_blanks(p, end);
+        if (good && p != end && *p == '=') good = hoteli_dotenv_value(&p, end, b);
+    }
+    if (good) p = hoteli_dotenv_blanks(p, end);
+    if (good && p != end && *p == '#') p = hoteli_dotenv_line(p, end);
+    good = good && p == hoteli_dotenv_line(p, end);
+    p = hoteli_dotenv_line(p, end);
+    if (p != end) p += p + 1 != end && p[0] == '\r' && p[1] == '\n' ? 2 : 1;
+    *cursor = p;
+    return good;
+}
+
+static void hoteli_dotenv_put(hoteli_dotenv *v, const char *bytes, size_t size) {
+    if (v->size > v->capacity || size > v->capacity - v->size) v->size = v->capacity + 1;
+    else if (size > 0) memcpy(v->text + v->size, bytes, size);
+    if (v->size <= v->capacity) v->size += size;
+}
+
+/* The value of the last variable of the file that has this name; NULL: there is none. */
+static const char *hoteli_dotenv_find(const hoteli_dotenv *v, size_t stop, const char *name) {
+    const char *p = v->text + v->file, *found = NULL;
+    while (p != v->text + stop) {
+        const char *value = p + strlen(p) + 1;
+        if (strcmp(p, name) == 0) found = value;
+        p = value + strlen(value) + 1;
+    }
+    return found;
+}
+
+/* A value without the escapes of its quotes; line breaks of any kind become line feeds. */
+static void hoteli_dotenv_unescape(hoteli_dotenv *v, const hoteli_binding *b) {
+    static const char from[] = "\\'\"abfnrtv", to[] = "\\'\"\a\b\f\n\r\t\v";
+    size_t i, known = b->quote == '"' ? 10 : b->quote == '\'' ? 2 : 0;
+    for (i = 0; i < b->value_size; i++) {
+        const char *c = b->value + i, *escape = NULL;
+        bool more = i + 1 < b->value_size;
+        if (*c == '\\' && more && known > 0) escape = (const char *)memchr(from, c[1], known);
+        if (escape != NULL) {
+            hoteli_dotenv_put(v, to + (escape - from), 1);
+            i++;
+        } else if (*c == '\r') {
+            hoteli_dotenv_put(v, "\n", 1);
+            i += more && c[1] == '\n';
+        } else {
+            hoteli_dotenv_put(v, c, 1);
+        }
+    }
+}
+
+/*
+ * What "${NAME}" or "${NAME:-default}" at `p` stands for, in the variable that begins at `entry`:
+ * behind it, or NULL if it is neither. The text is writable and ends in NUL.
+ */
+static char *hoteli_dotenv_insert(hoteli_dotenv *v, size_t entry, char *p) {
+    char *name = p + 2, *mark = name + strcspn(name, "}:"), *stop = mark, was = *mark;
+    const char *value, *otherwise = "";
+    if (was == ':') {
+        if (mark[1] != '-') return NULL;
+        otherwise = mark + 2;
+        stop = mark + 2 + strcspn(mark + 2, "}");
+    }
+    if (*stop == 0) return NULL;
+    *mark = *stop = 0;
+    value = hoteli_dotenv_find(v, entry, name);
+    if (value == NULL && v->outside_fn) value = v->outside_fn(name, v->user_data);
+    if (value == NULL) value = otherwise;
+    hoteli_dotenv_put(v, value, strlen(value));
+    *mark = was;
+    *stop = '}';
+    return stop + 1;
+}
+
+/* Puts values in the place of names in the text behind `at`, the last of all. */
+static void hoteli_dotenv_expand(hoteli_dotenv *v, size_t entry, size_t at) {
+    size_t out = v->size;
+    char *p = v->text + at;
+    if (strstr(p, "${") == NULL) return;
+    while (*p != 0 && v->size <= v->capacity) {
+        char *behind = p[0] == '$' && p[1] == '{' ? hoteli_dotenv_insert(v, entry, p) : NULL;
+        if (behind == NULL) hoteli_dotenv_put(v, p, 1);
+        p = behind != NULL ? behind : p + 1;
+    }
+    hoteli_dotenv_put(v, "", 1);
+    if (v->size > v->capacity) return;
+    memmove(v->text + at, v->text + out, v->size - out);
+    v->size -= out - at;
+}
+
+/*
+ * Adds the variables of a file. Returns NULL, or what is wrong with it; then none was added.
+ * *bad_line is the first line, counted from 1, that could not be read and was skipped; 0: none.
+ */
+static const char *hoteli_dotenv_read(hoteli_dotenv *v, const char *text, size_t size,
+                                      size_t *bad_line) {
+    const char *p = text, *end = text + size;
+    hoteli_binding b;
+    *bad_line = 0;
+    v->file = v->size;
+    if (size == 0) return NULL;
+    if (memchr(text, 0, size) != NULL || !hoteli_utf8_valid(text, size)) return "it is not UTF-8";
+    if (size >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0) p += 3;
+    while (p != end) {
+        size_t entry = v->size, at;
+        const char *line = p;
+        bool good = hoteli_dotenv_next(&p, end, &b);
+        if (!good && *bad_line == 0) {
+            while (hoteli_dotenv_space(*line)) line++;
+            for (*bad_line = 1; line != text; line--) *bad_line += line[-1] == '\n';
+        }
+        if (!good || b.key == NULL) continue;
+        hoteli_dotenv_put(v, b.key, b.key_size);
+        hoteli_dotenv_put(v, "", 1);
+        at = v->size;
+        hoteli_dotenv_unescape(v, &b);
+        hoteli_dotenv_put(v, "", 1);
+        if (v->size <= v->capacity) hoteli_dotenv_expand(v, entry, at);
+        if (v->size > v->capacity) {
+            v->size = v->file;
+            return "its variables, with those of the files before, take more than 64 KiB";
+        }
+    }
+    return NULL;
+}
+
+/* ==== [SECTION 00] PEM TEXT ================================================================ */
+
+/*
+ * Whether the text has a whole block of that kind, "CERTIFICATE" or "PRIVATE KEY", as far as can be
+ * seen without decoding it: NULL, or what is wrong with it.
+ */
+static const char *hoteli_pem_check(const char *text, const char *kind) {
+    static const char begin[] = "-----BEGIN ", finish[] = "-----END ";
+    const char *p = text, *label, *dashes, *end = NULL;
+    size_t size, kind_size = strlen(kind);
+    for (p = strstr(p, begin); p != NULL; p = strstr(label, begin)) {
+        label = p + sizeof begin - 1;
+        dashes = strstr(label, "-----");
+        size = dashes != NULL ? (size_t)(dashes - label) : 0;
+        if (size < kind_size || memcmp(dashes - kind_size, kind, kind_size) != 0) continue;
+        if (dashes[5] == '\\') return "line breaks in it are written as \\n";
+        if (dashes[5] != '\n' && dashes[5] != '\r') return "it has no line breaks";
+        for (end = strstr(dashes, finish); end != NULL; end = strstr(end + 1, finish))
+            if (strncmp(end + sizeof finish - 1, label, size + 5) == 0) return NULL;
+        return "it is cut off: there is no -----END line";
+    }
+    if (strstr(text, begin) == NULL) return "it is not PEM: there is no -----BEGIN line";
+    return *kind == 'C' ? "there is no certificate in it" : "there is no private key in it";
 }
 
 /* ==== [SECTION 27] STRUCTURES ============================================================== */
@@ -6614,6 +6981,8 @@ static struct hoteli_state {
     hoteli_scope scopes[HOTELI_MAX_SCOPES];
     uint32_t num_scopes;
     uint32_t hatchet_scope;
+    char hatchet_namespace[128]; /* lower case, "_" at the end; "": none */
+    char hatchet_tenant[64];     /* "": not known */
     uint32_t num_providers;
     uint32_t last_serial; /* of a provider */
     hotel_log_fn log_fn;
@@ -8905,17 +9274,20 @@ static void hoteli_found(hoteli_finder *f, hotel_attr attribute) {
     if (f->result == HOTEL_OK) f->result = result;
 }
 
-/* Up to `capacity` bytes of a file; 0 when it cannot be read. */
+/* Up to `capacity` bytes of a file; 0 when it is empty (errno is 0) or cannot be read. */
 static size_t hoteli_file_read(const char *path, char *out, size_t capacity) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd;
     size_t size = 0;
-    ssize_t n;
+    ssize_t n = 0;
+    do fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    while (fd < 0 && errno == EINTR);
     if (fd < 0) return 0;
     while (size < capacity && ((n = read(fd, out + size, capacity - size)) > 0 ||
                                (n < 0 && errno == EINTR)))
         if (n > 0) size += (size_t)n;
+    if (n == 0) errno = 0;
     (void)close(fd);
-    return size;
+    return n < 0 ? 0 : size;
 }
 
 /* The first line without blanks around it. */
@@ -10504,6 +10876,7 @@ static void hoteli_destination_clear(hoteli_destination *d) {
         d->requests[i].spans = 0;
     }
     d->failing = false;
+    d->quiet_ms = 0;
     d->first = d->count = d->chunks = 0;
     d->taken = d->target = 0;
     d->flush_begun = d->flush_done = 0;
@@ -10572,6 +10945,33 @@ static size_t hoteli_pack(hoteli_destination *d, uint8_t *from, size_t size, uin
 #endif
 }
 
+/* ---- Hatchet's collector ---- */
+
+/* It is switched off: it answered UNIMPLEMENTED. For five minutes it is asked for nothing. Called
+   while the spans of that request still count as queued; they fail. */
+__attribute__((unused)) static void hoteli_quiet(hoteli_destination *d, int64_t now_ms) {
+    bool known = now_ms < d->quiet_ms;
+    char words[512];
+    hoteli_text text;
+    d->quiet_ms = now_ms + 300000;
+    d->failing = true;
+    if (known) return;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_destination_name(&text, d);
+    hoteli_say(&text, ": UNIMPLEMENTED: Hatchet's collector is switched off; start its engine with "
+                      "SERVER_OBSERVABILITY_ENABLED=true. Nothing is sent for five minutes, spans "
+                      "that are due in that time are lost");
+    hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_COLLECTOR_OFF, &text);
+}
+
+/* A batch that is due in that time. */
+static void hoteli_quiet_drop(hoteli_destination *d, int64_t now_ms) {
+    uint32_t count = HOTELI_MIN(d->count, d->max_batch);
+    hoteli_settle(d, &d->books.failed, count);
+    hoteli_queue_pop(d, count);
+    d->due_ms = now_ms + d->delay_ms;
+}
+
 /* ---- one request ---- */
 
 /* The head goes right in front of the body, so that a request is one piece. */
@@ -10617,6 +11017,10 @@ static void hoteli_request_start(hoteli_request *r, int64_t now_ms) {
     hoteli_destination *d = r->to;
     size_t body = d->head_size + HOTELI_HEAD_TAIL, packed = 0;
     hoteli_batch batch;
+    if (now_ms < d->quiet_ms) {
+        hoteli_quiet_drop(d, now_ms);
+        return;
+    }
     hoteli_batch_choose(&batch, d, d->max_bytes);
     if (!batch.count) {
         hoteli_span_too_large(d);
@@ -10709,6 +11113,7 @@ static void hoteli_say_said(hoteli_text *text, const hoteli_request *r) {
 static void hoteli_request_fail(hoteli_request *r, const char *why) {
     hoteli_destination *d = r->to;
     uint32_t lost = r->spans;
+    d->quiet_ms = 0; /* it was another error */
     hoteli_disconnect(r, false);
     hoteli_request_end(r, &d->books.failed);
     if (hoteli_log_due(&d->logged_failed_ms, hoteli_now_ms())) {
@@ -10776,6 +11181,7 @@ static void hoteli_request_retry(hoteli_request *r, const char *why, int64_t wai
     hoteli_destination *d = r->to;
     int64_t now_ms = hoteli_now_ms();
     r->trouble = why;
+    d->quiet_ms = 0;
     hoteli_disconnect(r, false);
     if (wait_ms < 0) {
         uint64_t jitter = hoteli_random_aside() % (r->step_ms / 2 + 1);
@@ -10870,6 +11276,7 @@ static void hoteli_request_success(hoteli_request *r) {
     hoteli_destination *d = r->to;
     hoteli_reply reply;
     uint32_t rejected = 0;
+    d->quiet_ms = 0;
     memset(&reply, 0, sizeof reply);
     if (r->http.body_kept < r->http.body_size)
         hoteli_reply_start((const uint8_t *)r->reply, r->http.body_kept, &reply);
@@ -12034,6 +12441,20 @@ typedef struct hoteli_plan {
     const char *suffix;              /* what is appended to the path */
 } hoteli_plan;
 
+/* Of Hatchet's destination, on its way from settings to a plan. */
+typedef struct hoteli_connection {
+    bool wanted; /* there is a token, and the collector is not switched off */
+    bool valid;
+    hoteli_claims claims;
+    hotel_destination config;
+    hotel_header header;
+    char bearer[HOTELI_TOKEN_SIZE + 8];
+    char endpoint[320];
+    hoteli_dotenv files;
+    hoteli_memory memory; /* of files, until the set-up is over */
+    size_t ends[4];       /* where in files each of them ends */
+} hoteli_connection;
+
 typedef struct hoteli_setup {
     const hotel_config *config;
     hoteli_provider *provider;
@@ -12047,6 +12468,7 @@ typedef struct hoteli_setup {
     uint32_t hooks; /* of its processors, told when there is what they look at */
     hotel_destination by_environment[2];
     hotel_exporter console;
+    hoteli_connection hatchet;
     const char *service;
     const char *attributes; /* OTEL_RESOURCE_ATTRIBUTES */
     size_t num_attributes;
@@ -12198,10 +12620,6 @@ static void hoteli_unsupported(const hoteli_setup *s) {
                                     "it is ignored");
         }
     }
-    if (hoteli_env(s, "HATCHET_CLIENT_TOKEN"))
-        hoteli_log(HOTEL_LOG_WARN, HOTEL_LOG_ID_HATCHET,
-                   "HATCHET_CLIENT_TOKEN is set, but Hatchet's collector speaks OTLP over gRPC "
-                   "only, which this version does not have: nothing is sent to Hatchet");
 }
 
 /* gRPC or HTTP: code, else the first variable that can be followed (OX-10). */
@@ -12473,6 +12891,11 @@ static size_t hoteli_plan_arena(const hotel_config *c) {
     return HOTELI_MIN(bytes, HOTELI_MAX_CHUNKS * HATCHET_OTEL_CHUNK_BYTES);
 }
 
+/* Spans of a call of which Hatchet's collector keeps the rest no more, and the message that its
+   engine takes at most. */
+#define HOTELI_HATCHET_BATCH 1000u
+#define HOTELI_HATCHET_BYTES (4u << 20)
+
 static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_destination *d,
                                     uint32_t share) {
     const hotel_destination *c = p->config;
@@ -12500,6 +12923,10 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
     d->max_queue = hoteli_number(s, c->max_queue_size, "OTEL_BSP_MAX_QUEUE_SIZE", NULL, 1, 2048);
     d->max_batch = hoteli_number(s, c->max_export_batch_size, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
                                  NULL, 1, 512);
+    if (d->hatchet && d->max_batch > HOTELI_HATCHET_BATCH) {
+        hoteli_bad_config("max_export_batch_size to Hatchet", d->max_batch, HOTELI_HATCHET_BATCH);
+        d->max_batch = HOTELI_HATCHET_BATCH;
+    }
     if (c->simple) {
         d->delay_ms = 0;
         d->max_batch = 1;
@@ -12523,7 +12950,8 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
     /* Memory that is given has to do for all of them. */
     if (s->config->memory) arena /= d->max_inflight * (d->gzip ? 2u : 1u);
     bytes = (uint32_t)HOTELI_MAX(HOTELI_MIN(arena / 2, (size_t)512 << 10), (size_t)1024);
-    d->max_bytes = hoteli_plan_number("max_request_bytes", c->max_request_bytes, bytes, 64u << 20);
+    d->max_bytes = hoteli_plan_number("max_request_bytes", c->max_request_bytes, bytes,
+                                      d->hatchet ? HOTELI_HATCHET_BYTES : 64u << 20);
     hoteli_text_start(&text, NULL, 0);
     if (!d->exports) hoteli_write_head_text(&text, p, d);
     d->head_size = text.size;
@@ -13334,6 +13762,429 @@ static bool hoteli_transport_sound(const hotel_transport *t) {
                   t->descriptor_fn && t->close_fn);
 }
 
+/* ---- Hatchet's connection ---- */
+
+/* Of one of the .env files, and of the variables of all of them. */
+#define HOTELI_DOTENV_SIZE ((size_t)64 << 10)
+
+/* A setting, "" if there is none, and where it was found. */
+typedef struct hoteli_given {
+    const char *value;
+    const char *name; /* of the variable or member */
+    const char *file; /* NULL: it does not come from one */
+} hoteli_given;
+
+/* Where a setting may stand: its member, its variable. */
+typedef struct hoteli_place {
+    const char *code; /* the value there */
+    const char *member;
+    const char *variable;
+} hoteli_place;
+
+static const char *const hoteli_dotenv_files[4] = {".env", ".env.hatchet", ".env.dev",
+                                                   ".env.local"};
+
+static const char *hoteli_dotenv_outside(const char *name, void *setup) {
+    const hoteli_setup *s = (const hoteli_setup *)setup;
+    return s->config->ignore_environment ? NULL : getenv(name);
+}
+
+/* What is wrong with a setting; the value of a secret is not shown. */
+static void hoteli_bad_hatchet(hoteli_setup *s, hotel_result result, const hoteli_given *from,
+                               bool is_secret, const char *problem) {
+    char words[768];
+    hoteli_text text;
+    const char *shown = strrchr(from->value, '@'); /* in front of it may be a password */
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say(&text, from->name);
+    if (!is_secret && *from->value) {
+        hoteli_say(&text, shown ? " ..." : " ");
+        if (!shown) shown = from->value;
+        hoteli_say_quoted(&text, shown, strlen(shown));
+    }
+    if (from->file) {
+        hoteli_say(&text, " in ");
+        hoteli_say(&text, from->file);
+    }
+    hoteli_say(&text, ": ");
+    hoteli_say(&text, problem);
+    hoteli_say(&text, "; no spans are sent to Hatchet");
+    hoteli_log_text(HOTEL_LOG_ERROR,
+                    result == HOTEL_ERR_TLS ? HOTEL_LOG_ID_TLS : HOTEL_LOG_ID_HATCHET, &text);
+    hoteli_fail_setup(s, result);
+    s->hatchet.valid = false;
+}
+
+static const char *hoteli_file_trouble(int error) {
+    switch (error) {
+    case 0: return "it is empty";
+    case EACCES:
+    case EPERM: return "it cannot be read: permission denied";
+    case EISDIR: return "it is a folder";
+    case ENOENT:
+    case ENOTDIR: return "there is no such file";
+    default: return "it cannot be read";
+    }
+}
+
+static void hoteli_bad_dotenv(hoteli_setup *s, const char *path, const char *problem,
+                              size_t line) {
+    char words[512];
+    hoteli_text text;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say_quoted(&text, path, strlen(path));
+    if (line) {
+        hoteli_say(&text, ", line ");
+        hoteli_say_uint(&text, line);
+        hoteli_say(&text, ": this is not NAME=value; the line is skipped");
+    } else {
+        hoteli_say(&text, ": ");
+        hoteli_say(&text, problem);
+        hoteli_say(&text, "; nothing of it is used");
+        hoteli_fail_setup(s, HOTEL_ERR_TOKEN);
+    }
+    hoteli_log_text(line ? HOTEL_LOG_WARN : HOTEL_LOG_ERROR, HOTEL_LOG_ID_HATCHET, &text);
+}
+
+/* Reads one of the .env files into the variables. `room` is for HOTELI_DOTENV_SIZE and a byte. */
+static void hoteli_dotenv_load(hoteli_setup *s, const char *path, char *room) {
+    size_t size, line = 0;
+    const char *problem = NULL;
+    int error;
+    size = hoteli_file_read(path, room, HOTELI_DOTENV_SIZE + 1);
+    error = errno;
+    if (size > HOTELI_DOTENV_SIZE) problem = "it is larger than 64 KiB";
+    else if (size) problem = hoteli_dotenv_read(&s->hatchet.files, room, size, &line);
+    else if (error && error != ENOENT) problem = hoteli_file_trouble(error);
+    if (line) hoteli_bad_dotenv(s, path, NULL, line);
+    if (problem) hoteli_bad_dotenv(s, path, problem, 0);
+}
+
+/* Not for programs with borrowed rights, whose working folder is somebody else's. */
+static void hoteli_plan_dotenv(hoteli_setup *s) {
+    const char *folder = s->config->hatchet.env_folder;
+    hoteli_connection *h = &s->hatchet;
+    size_t i;
+    if (!folder || getuid() != geteuid() || getgid() != getegid()) return;
+    if (!hoteli_allocate(&h->memory, 2 * HOTELI_DOTENV_SIZE + 1)) {
+        hoteli_bad_dotenv(s, folder, "there is no memory to read its files", 0);
+        return;
+    }
+    h->files.text = (char *)h->memory.at;
+    h->files.capacity = HOTELI_DOTENV_SIZE;
+    h->files.outside_fn = hoteli_dotenv_outside;
+    h->files.user_data = s;
+    for (i = 0; i < 4; i++) {
+        char path[1024];
+        hoteli_text text;
+        hoteli_text_start(&text, path, sizeof path);
+        hoteli_say(&text, folder);
+        hoteli_say(&text, "/");
+        hoteli_say(&text, hoteli_dotenv_files[i]);
+        if (text.size >= sizeof path) hoteli_bad_dotenv(s, path, "the path is too long", 0);
+        else hoteli_dotenv_load(s, path, h->files.text + HOTELI_DOTENV_SIZE);
+        h->ends[i] = h->files.size;
+    }
+}
+
+/* The last value in the files that is not empty; names in any case. */
+static bool hoteli_dotenv_get(const hoteli_connection *h, const char *variable,
+                              hoteli_given *out) {
+    const char *p = h->files.text, *end = p ? p + h->files.size : NULL, *value;
+    bool found = false;
+    size_t i;
+    for (; p != end; p = value + strlen(value) + 1) {
+        value = p + strlen(p) + 1;
+        if (!*value || !hoteli_same_name(p, strlen(p), variable, strlen(variable))) continue;
+        out->value = value;
+        for (i = 0; p >= h->files.text + h->ends[i]; i++) continue;
+        out->file = hoteli_dotenv_files[i];
+        found = true;
+    }
+    return found;
+}
+
+enum { HOTELI_IN_CODE = 0, HOTELI_IN_ENVIRONMENT, HOTELI_IN_FILES };
+
+static bool hoteli_given_in(const hoteli_setup *s, int where, const hoteli_place *place,
+                            hoteli_given *out) {
+    const char *value = where == HOTELI_IN_CODE ? place->code
+                        : where == HOTELI_IN_ENVIRONMENT ? hoteli_env(s, place->variable) : NULL;
+    if (where == HOTELI_IN_FILES) {
+        out->name = place->variable;
+        return hoteli_dotenv_get(&s->hatchet, place->variable, out);
+    }
+    if (!value || !*value) return false;
+    out->value = value;
+    out->name = where == HOTELI_IN_CODE ? place->member : place->variable;
+    return true;
+}
+
+/* Code beats environment beats files; without any the value is "". */
+static hoteli_given hoteli_given_find(const hoteli_setup *s, const char *code, const char *member,
+                                      const char *variable) {
+    hoteli_place place;
+    hoteli_given out;
+    int where;
+    place.code = code;
+    place.member = member;
+    place.variable = variable;
+    memset((void *)&out, 0, sizeof out);
+    for (where = HOTELI_IN_CODE; where <= HOTELI_IN_FILES; where++)
+        if (hoteli_given_in(s, where, &place, &out)) return out;
+    out.value = "";
+    out.name = variable;
+    return out;
+}
+
+/* "2025-01-31 23:59:59 UTC" */
+static void hoteli_say_time(hoteli_text *text, int64_t unix_s) {
+    /* Days are counted in years that begin in March, from the year 0 on. */
+    uint64_t days = (uint64_t)unix_s / 86400 + 719468, second = (uint64_t)unix_s % 86400;
+    uint64_t era = days / 146097, day = days % 146097;
+    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365, month;
+    uint64_t fields[6];
+    size_t i;
+    day -= 365 * year + year / 4 - year / 100;
+    month = (5 * day + 2) / 153;
+    fields[0] = era * 400 + year + (month >= 10);
+    fields[1] = month < 10 ? month + 3 : month - 9;
+    fields[2] = day - (153 * month + 2) / 5 + 1;
+    fields[3] = second / 3600;
+    fields[4] = second / 60 % 60;
+    fields[5] = second % 60;
+    for (i = 0; i < 6; i++) {
+        if (i) hoteli_say_n(text, &"0-- ::"[i], 1);
+        if (i && fields[i] < 10) hoteli_say(text, "0");
+        hoteli_say_uint(text, fields[i]);
+    }
+    hoteli_say(text, " UTC");
+}
+
+static void hoteli_plan_token(hoteli_setup *s, const hoteli_given *token, const char *problem) {
+    hoteli_connection *h = &s->hatchet;
+    hoteli_text text;
+    char words[64];
+    if (problem) {
+        hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, token, true, problem);
+        return;
+    }
+    if (h->claims.expires <= (int64_t)(hoteli_clock_ns(CLOCK_REALTIME) / 1000000000u)) {
+        hoteli_text_start(&text, words, sizeof words);
+        hoteli_say(&text, "it expired at ");
+        hoteli_say_time(&text, h->claims.expires);
+        hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, token, true, words);
+    }
+    hoteli_text_start(&text, h->bearer, sizeof h->bearer);
+    hoteli_say(&text, "Bearer ");
+    hoteli_say(&text, token->value);
+    h->header.name = "authorization";
+    h->header.value = h->bearer;
+    h->config.headers = &h->header;
+    h->config.num_headers = 1;
+}
+
+static const char *hoteli_host_port_check(const char *text) {
+    hoteli_url url;
+    const char *reason;
+    memset(&url, 0, sizeof url);
+    if (strstr(text, "://")) return "it begins with a scheme; what belongs here is host:port";
+    reason = hoteli_url_authority(text, strlen(text), &url);
+    return reason ? reason : url.port ? NULL : "it has no port; what belongs here is host:port";
+}
+
+/* HOST_PORT, else what the token says, if it could be read. */
+static void hoteli_plan_address(hoteli_setup *s, bool secure, bool token_read) {
+    const hotel_hatchet *c = &s->config->hatchet;
+    hoteli_connection *h = &s->hatchet;
+    hoteli_given address = hoteli_given_find(s, c->host_port, "hatchet.host_port",
+                                             "HATCHET_CLIENT_HOST_PORT");
+    const char *problem = "it is not set, and the token names no address";
+    hoteli_text text;
+    if (!*address.value && *h->claims.address) {
+        address.value = h->claims.address;
+        address.name = "the token's grpc_broadcast_address";
+    }
+    if (*address.value) problem = hoteli_host_port_check(address.value);
+    else if (!token_read) return;
+    if (problem) hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, &address, false, problem);
+    hoteli_text_start(&text, h->endpoint, sizeof h->endpoint);
+    hoteli_say(&text, secure ? "https://" : "http://");
+    hoteli_say(&text, address.value);
+    h->config.endpoint = h->endpoint;
+}
+
+/* TLS_STRATEGY; DEFAULT when it is unknown. */
+static hotel_tls_strategy hoteli_plan_strategy(hoteli_setup *s) {
+    static const char *const words[] = {"tls", "mtls", "none"};
+    const uint32_t asked = (uint32_t)s->config->hatchet.tls_strategy;
+    hoteli_given given = hoteli_given_find(s, NULL, NULL, "HATCHET_CLIENT_TLS_STRATEGY");
+    const char *word = given.value;
+    size_t size = strlen(word), i;
+    if (asked > HOTEL_TLS_STRATEGY_NONE) {
+        given.value = "";
+        given.name = "hatchet.tls_strategy";
+        given.file = NULL;
+        hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, &given, false, "it is none of the known ones");
+        return HOTEL_TLS_STRATEGY_DEFAULT;
+    }
+    if (asked != HOTEL_TLS_STRATEGY_DEFAULT) return (hotel_tls_strategy)asked;
+    if (!size) return HOTEL_TLS_STRATEGY_TLS;
+    hoteli_trim(&word, &size);
+    for (i = 0; i < 3; i++)
+        if (hoteli_is_word(word, size, words[i]))
+            return (hotel_tls_strategy)(HOTEL_TLS_STRATEGY_TLS + i);
+    hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, &given, false, "it is none of tls, mtls, none");
+    return HOTEL_TLS_STRATEGY_DEFAULT;
+}
+
+/* A certificate or key: text, which beats the file of the same place; both NULL: none is given. */
+static void hoteli_plan_pem(hoteli_setup *s, const hoteli_place *text, const hoteli_place *file,
+                            const char *kind, const char **pem, const char **path) {
+    hoteli_given given;
+    const char *problem;
+    char byte;
+    int where;
+    memset((void *)&given, 0, sizeof given);
+    *pem = *path = NULL;
+    for (where = HOTELI_IN_CODE; where <= HOTELI_IN_FILES && !*pem && !*path; where++) {
+        if (hoteli_given_in(s, where, text, &given)) {
+            *pem = given.value;
+            problem = hoteli_pem_check(given.value, kind);
+            if (problem) hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, true, problem);
+        } else if (hoteli_given_in(s, where, file, &given)) {
+            *path = given.value;
+            if (!hoteli_file_read(given.value, &byte, 1))
+                hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, false, hoteli_file_trouble(errno));
+        }
+    }
+}
+
+static void hoteli_plan_min_version(hoteli_setup *s, hotel_tls_version *out) {
+    const char *const variable = "HATCHET_CLIENT_TLS_MIN_VERSION";
+    const uint32_t asked = (uint32_t)s->config->hatchet.tls.min_version;
+    hoteli_given given = hoteli_given_find(s, NULL, NULL, variable);
+    *out = (hotel_tls_version)asked;
+    if (asked > HOTEL_TLS_1_3) {
+        given.value = "";
+        given.name = "hatchet.tls.min_version";
+        hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, false, "it is none of the known ones");
+    }
+    if (asked || !*given.value) return;
+    *out = strcmp(given.value, "1.2") == 0 ? HOTEL_TLS_1_2
+           : strcmp(given.value, "1.3") == 0 ? HOTEL_TLS_1_3 : HOTEL_TLS_DEFAULT;
+    if (*out == HOTEL_TLS_DEFAULT)
+        hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, false, "it is neither 1.2 nor 1.3");
+}
+
+/* Certificates and what goes with them, for tls and mtls. */
+static void hoteli_plan_hatchet_tls(hoteli_setup *s, hotel_tls_strategy strategy) {
+    const hotel_tls *from = &s->config->hatchet.tls;
+    hotel_tls *to = &s->hatchet.config.tls;
+    const hoteli_place places[6] = {
+        {from->ca_pem, "hatchet.tls.ca_pem", "HATCHET_CLIENT_TLS_ROOT_CA"},
+        {from->ca_file, "hatchet.tls.ca_file", "HATCHET_CLIENT_TLS_ROOT_CA_FILE"},
+        {from->certificate_pem, "hatchet.tls.certificate_pem", "HATCHET_CLIENT_TLS_CERT"},
+        {from->certificate_file, "hatchet.tls.certificate_file", "HATCHET_CLIENT_TLS_CERT_FILE"},
+        {from->key_pem, "hatchet.tls.key_pem", "HATCHET_CLIENT_TLS_KEY"},
+        {from->key_file, "hatchet.tls.key_file", "HATCHET_CLIENT_TLS_KEY_FILE"}};
+    hoteli_given missing = hoteli_given_find(s, from->server_name, "hatchet.tls.server_name",
+                                             "HATCHET_CLIENT_TLS_SERVER_NAME");
+    memset((void *)to, 0, sizeof *to);
+    to->server_name = *missing.value ? missing.value : NULL;
+    hoteli_plan_min_version(s, &to->min_version);
+    hoteli_plan_pem(s, &places[0], &places[1], "CERTIFICATE", &to->ca_pem, &to->ca_file);
+    if (strategy != HOTEL_TLS_STRATEGY_MTLS) return;
+    hoteli_plan_pem(s, &places[2], &places[3], "CERTIFICATE", &to->certificate_pem,
+                    &to->certificate_file);
+    hoteli_plan_pem(s, &places[4], &places[5], "PRIVATE KEY", &to->key_pem, &to->key_file);
+    memset((void *)&missing, 0, sizeof missing);
+    missing.value = "";
+    missing.name = places[3].variable;
+    if (!to->certificate_pem && !to->certificate_file)
+        hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &missing, false, "it is not set, and mtls needs it");
+    missing.name = places[5].variable;
+    if (!to->key_pem && !to->key_file)
+        hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &missing, false, "it is not set, and mtls needs it");
+}
+
+#if defined(HATCHET_OTEL_OPENSSL)
+#define HOTELI_TLS_HERE true
+#else
+#define HOTELI_TLS_HERE false
+#endif
+
+/* Where spans for Hatchet go, and how; every setting that cannot be used is named. */
+static void hoteli_plan_connection(hoteli_setup *s, bool token_read) {
+    hoteli_connection *h = &s->hatchet;
+    hoteli_given given;
+    hotel_tls_strategy strategy = hoteli_plan_strategy(s);
+    bool secure = strategy != HOTEL_TLS_STRATEGY_NONE;
+    h->config.protocol = HOTEL_PROTOCOL_GRPC;
+    h->config.insecure = false;
+    h->config.exporter = NULL;
+    hoteli_plan_address(s, secure, token_read);
+    if (!secure || strategy == HOTEL_TLS_STRATEGY_DEFAULT) return;
+    if (HOTELI_TLS_HERE || h->config.transport) {
+        hoteli_plan_hatchet_tls(s, strategy);
+        return;
+    }
+    memset((void *)&given, 0, sizeof given);
+    given.value = strategy == HOTEL_TLS_STRATEGY_TLS ? "tls" : "mtls";
+    given.name = "HATCHET_CLIENT_TLS_STRATEGY";
+    hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, false,
+                       "this build has no TLS; compile the implementation with "
+                       "HATCHET_OTEL_OPENSSL, or set HATCHET_CLIENT_TLS_STRATEGY=none for clear "
+                       "text");
+}
+
+static bool hoteli_name_fits(const hoteli_given *given, size_t capacity) {
+    if (strlen(given->value) < capacity) return true;
+    hoteli_bad_variable(given->name, given->value, "is too long", "it is ignored");
+    return false;
+}
+
+/* The prefix of workflows and events, in the form that other SDKs give it, and the tenant. */
+static void hoteli_plan_names(hoteli_setup *s) {
+    const hotel_hatchet *c = &s->config->hatchet;
+    hoteli_given name = hoteli_given_find(s, c->name_space, "hatchet.name_space",
+                                          "HATCHET_CLIENT_NAMESPACE");
+    hoteli_given tenant = hoteli_given_find(s, c->tenant_id, "hatchet.tenant_id",
+                                            "HATCHET_CLIENT_TENANT_ID");
+    char *out = hoteli_g.hatchet_namespace;
+    hoteli_text text;
+    if (!hoteli_name_fits(&name, sizeof hoteli_g.hatchet_namespace - 1)) name.value = "";
+    hoteli_text_start(&text, out, sizeof hoteli_g.hatchet_namespace);
+    hoteli_say(&text, name.value);
+    for (; *out; out++)
+        if (*out >= 'A' && *out <= 'Z') *out = (char)(*out + 32);
+    if (text.size && out[-1] != '_') hoteli_say(&text, "_");
+    if (!*tenant.value || !hoteli_name_fits(&tenant, sizeof hoteli_g.hatchet_tenant))
+        tenant.value = s->hatchet.claims.tenant;
+    hoteli_text_start(&text, hoteli_g.hatchet_tenant, sizeof hoteli_g.hatchet_tenant);
+    hoteli_say(&text, tenant.value);
+}
+
+/* A provider beside the first one has a destination at Hatchet only by a token in code. */
+static void hoteli_plan_hatchet(hoteli_setup *s, bool disabled) {
+    const hotel_hatchet *c = &s->config->hatchet;
+    hoteli_connection *h = &s->hatchet;
+    const char *const member = "hatchet.token", *const variable = "HATCHET_CLIENT_TOKEN";
+    const char *problem = NULL;
+    hoteli_given token;
+    if (s->index && (!c->token || !*c->token)) return;
+    hoteli_plan_dotenv(s);
+    token = hoteli_given_find(s, c->token, member, variable);
+    if (*token.value) problem = hoteli_token_parse(token.value, strlen(token.value), &h->claims);
+    if (!s->index) hoteli_plan_names(s);
+    h->wanted = h->valid = *token.value && !c->no_collector && !s->config->no_destinations &&
+                           !disabled;
+    if (!h->wanted) return;
+    h->config = c->collector;
+    hoteli_plan_token(s, &token, problem);
+    hoteli_plan_connection(s, problem == NULL);
+}
+
 /* Which destinations there are when code names none: OTEL_TRACES_EXPORTER (EV-08). The console
    comes with the simple processor (EX-03). */
 static size_t hoteli_destinations_by_environment(hoteli_setup *s) {
@@ -13354,6 +14205,9 @@ static size_t hoteli_destinations_by_environment(hoteli_setup *s) {
         list = *end ? end + 1 : end;
     }
     if (named[0]) return 0;
+    /* Beside Hatchet's only where it is asked for. */
+    any = any || (s->hatchet.wanted && !hoteli_env(s, "OTEL_EXPORTER_OTLP_ENDPOINT") &&
+                  !hoteli_env(s, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"));
     if (named[1] || !any) count++;
     if (named[2]) {
         s->console = hotel_console_exporter(1);
@@ -13363,11 +14217,11 @@ static size_t hoteli_destinations_by_environment(hoteli_setup *s) {
     return count;
 }
 
-/* Every destination that is valid gets a place. */
+/* Every destination that is valid gets a place, Hatchet's the last. */
 static void hoteli_plan_destinations(hoteli_setup *s) {
     const hotel_config *c = s->config;
     const hotel_destination *list = c->destinations;
-    size_t count = list ? c->num_destinations : 0, i;
+    size_t count = list ? c->num_destinations : 0, total, i;
     uint32_t share, delay = HOTELI_GET(hoteli_g.drain_delay_ms);
     if (!count) {
         list = s->by_environment;
@@ -13378,12 +14232,21 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
         hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
         count = HOTELI_MAX_OF_PROVIDER;
     }
-    share = (uint32_t)count;
+    if (s->hatchet.wanted && count == HOTELI_MAX_OF_PROVIDER) {
+        hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_HATCHET,
+                   "num_destinations leaves no place for Hatchet's, at most 4 are possible; no "
+                   "spans are sent to Hatchet");
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+        s->hatchet.wanted = s->hatchet.valid = false;
+    }
+    total = count + s->hatchet.wanted;
+    share = (uint32_t)(count + s->hatchet.valid);
     hoteli_unsupported(s);
-    for (i = 0; i < count; i++) {
+    for (i = 0; i < count + s->hatchet.valid; i++) {
         hoteli_plan *p = &s->plans[s->num_drafts];
         hoteli_destination *d = &s->drafts[s->num_drafts];
-        p->config = &list[i];
+        d->hatchet = i == count;
+        p->config = d->hatchet ? &s->hatchet.config : &list[i];
         d->provider = s->provider;
         d->position = hoteli_g.num_configured + (uint32_t)i;
         if (!hoteli_transport_sound(p->config->transport)) {
@@ -13406,7 +14269,7 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
         delay = HOTELI_MIN(delay, d->delay_ms);
         s->num_drafts++;
     }
-    s->num_planned = (uint32_t)count;
+    s->num_planned = (uint32_t)total;
     s->drain_delay_ms = delay;
 }
 
@@ -14910,6 +15773,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     HOTELI_SET(hoteli_g.no_threads, s->config->no_threads || disabled);
     hoteli_plan_allocator(s);
     hoteli_plan_provider(s);
+    hoteli_plan_hatchet(s, disabled);
     if (!disabled) hoteli_plan_destinations(s);
     result = hoteli_build(s);
     if (result != HOTEL_OK) {
@@ -14956,6 +15820,7 @@ static hotel_result hoteli_start_further(hoteli_setup *s) {
     p = s->provider = &hoteli_g.providers[s->index];
     HOTELI_SET(p->serial, ++hoteli_g.last_serial); /* before its scopes are made */
     hoteli_plan_provider(s);
+    hoteli_plan_hatchet(s, false);
     hoteli_plan_destinations(s);
     result = hoteli_build(s);
     if (result != HOTEL_OK) {
@@ -15002,6 +15867,7 @@ HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t con
     hoteli_flag_enter(&hoteli_g.shape);
     hoteli_plan_propagator(&setup);
     result = hoteli_start_running(&setup);
+    hoteli_memory_free(&setup.hatchet.memory);
     hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_life_leave();
     return result;
@@ -15023,6 +15889,7 @@ HOTEL_API hotel_result hotel_provider_start(const hotel_config *config, hotel_pr
     hoteli_flag_enter(&hoteli_g.shape);
     if (hoteli_flag_load(&hoteli_g.running)) {
         result = hoteli_start_further(&setup);
+        hoteli_memory_free(&setup.hatchet.memory);
         if (setup.provider && setup.provider->serial) {
             out->index = setup.index;
             out->serial = setup.provider->serial;
@@ -15481,6 +16348,14 @@ static void hoteli_describe_line(hoteli_text *text, const char *name, uint64_t v
     hoteli_say(text, "\n");
 }
 
+static void hoteli_describe_text(hoteli_text *text, const char *name, const char *value) {
+    if (!*value) return;
+    hoteli_say(text, name);
+    hoteli_say(text, "=");
+    hoteli_say(text, value);
+    hoteli_say(text, "\n");
+}
+
 static void hoteli_describe(hoteli_text *text) {
     const hotel_limits *l = &hoteli_g.providers[0].limits;
     uint32_t i;
@@ -15516,6 +16391,8 @@ static void hoteli_describe(hoteli_text *text) {
         hoteli_describe_line(text, "  max_inflight", d->max_inflight);
         hoteli_say(text, d->gzip ? "  compression=gzip\n" : "  compression=none\n");
     }
+    hoteli_describe_text(text, "hatchet_namespace", hoteli_g.hatchet_namespace);
+    hoteli_describe_text(text, "hatchet_tenant", hoteli_g.hatchet_tenant);
 }
 
 HOTEL_API size_t hotel_describe(char *out, size_t capacity) {
