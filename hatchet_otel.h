@@ -39,6 +39,8 @@ HATCHET_OTEL_CHUNK_BYTES      bytes of an arena chunk, a power of two from 256; 
 HATCHET_OTEL_MAX_ATTACHED     contexts attached at once on a thread, 80 bytes each; default 32
 HATCHET_OTEL_MAX_PROVIDERS    tracer providers at once, 1.5 KiB each: 1, 2, 4 or 8; default 4
 HATCHET_OTEL_ZLIB             gzip for requests; link with -lz. Without it zlib.h is never included
+HATCHET_OTEL_OPENSSL          https by OpenSSL 1.1.1 or later; link with -lssl -lcrypto. Without it
+                              no header of OpenSSL is included
 
 No option changes a public type; hotel_init checks that caller and implementation agree.
 
@@ -2424,6 +2426,11 @@ private:
 #if defined(HATCHET_OTEL_ZLIB)
 #include <zlib.h>
 #endif
+#if defined(HATCHET_OTEL_OPENSSL)
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#endif
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #include <x86intrin.h>
@@ -3588,7 +3595,7 @@ static void hoteli_http_line_byte(hoteli_http *http, char c) {
         hoteli_http_fail(http, -1,
                          http->line_size > 0 ? "not an HTTP response"
                          : c == 0x00         ? "answers in HTTP/2, as a gRPC port does"
-                         : c == 0x15         ? "answers in TLS"
+                         : c == 0x15         ? "answers in TLS: https may be right"
                                              : "not an HTTP response");
     } else if (((unsigned char)c < 0x20 && c != '\t') || c == 0x7F) {
         hoteli_http_fail(http, -1, "control character in a header");
@@ -6751,6 +6758,32 @@ typedef struct hoteli_books {
     hoteli_word flush_failures; /* of an exporter */
 } hoteli_books;
 
+#if defined(HATCHET_OTEL_OPENSSL)
+/* What a connection with TLS has beside its socket. */
+typedef struct hoteli_tls {
+    SSL *ssl;       /* in a fork child also that of before, until the next connection */
+    bool ready;     /* the handshake is over */
+    bool served;    /* content came */
+    bool broken;    /* OpenSSL allows no goodbye */
+    bool asked;     /* the server wants a certificate, and there is none */
+    bool heard;     /* something came */
+    uint8_t first;  /* ... which begins with that */
+    char words[320]; /* what is wrong; "": nothing, or it is not known */
+} hoteli_tls;
+
+/* What the connections of a destination have in common. */
+typedef struct hoteli_tls_setup {
+    SSL_CTX *context; /* NULL: no TLS */
+    BIO_METHOD *method;
+    SSL_SESSION *session; /* the newest, to go on from; NULL: none */
+    char name[256];       /* of the server, as its certificate must have it */
+    bool is_address;
+    bool only_1_3;
+    bool own_ca;
+    bool own_certificate;
+} hoteli_tls_setup;
+#endif
+
 /* A request and its connection. The bytes are kept unchanged until it is settled. */
 typedef struct hoteli_request {
     struct hoteli_destination *to;
@@ -6765,6 +6798,9 @@ typedef struct hoteli_request {
     short events;        /* that its connection waits for */
     void *connection;
     hoteli_socket socket;
+#if defined(HATCHET_OTEL_OPENSSL)
+    hoteli_tls tls;
+#endif
     bool reused;         /* the connection served a request before */
     uint32_t attempts;
     uint32_t step_ms;
@@ -6811,6 +6847,9 @@ typedef struct hoteli_destination {
 #if defined(HATCHET_OTEL_ZLIB)
     z_stream zlib;
     bool has_zlib;       /* zlib holds memory */
+#endif
+#if defined(HATCHET_OTEL_OPENSSL)
+    hoteli_tls_setup tls;
 #endif
     /* ended spans that wait */
     uint32_t *queue;
@@ -7013,6 +7052,12 @@ static struct hoteli_state {
     int64_t stop_ms;
     uint32_t stop_ticket;   /* of its last flush */
     uint32_t stop_mask;     /* destinations that this is for */
+#if defined(HATCHET_OTEL_OPENSSL)
+    hoteli_word tls_inside; /* threads that are in OpenSSL for us */
+    hoteli_word tls_forks;  /* under way: nobody enters */
+    hoteli_flag tls_gone;   /* it has cleaned up: nobody enters any more */
+    bool tls_watched;       /* ... which we are told */
+#endif
 } hoteli_g;
 
 static __thread hoteli_thread hoteli_t;
@@ -10758,6 +10803,696 @@ static void hoteli_socket_close(void *connection, bool inherited) {
     s->lookup = NULL;
 }
 
+/* ==== [SECTION 00] TLS ===================================================================== */
+
+#if defined(HATCHET_OTEL_OPENSSL)
+
+/*
+ * TLS by OpenSSL, 1.1.1 or later, between the built-in socket and the protocols: the same table of
+ * functions, whose connection is the request it belongs to. OpenSSL moves its bytes by our own
+ * functions, because its own would raise SIGPIPE. A destination has a context, made from its
+ * settings by hotel_init; a connection has a session of its own in it.
+ *
+ * Nothing of this runs while the process forks or after OpenSSL has cleaned itself up: every use
+ * stands between hoteli_tls_enter and hoteli_tls_leave, and no callback of the host is called in
+ * between.
+ */
+
+/* Errors that the thread, which may be the host's, had in OpenSSL's queue before. */
+typedef struct hoteli_tls_errors {
+    unsigned long kept[16];
+    size_t count;
+} hoteli_tls_errors;
+
+/* With an empty queue, as OpenSSL wants it; false: OpenSSL is not there any more. */
+static bool hoteli_tls_enter(hoteli_tls_errors *errors) {
+    errors->count = 0;
+    for (;;) {
+        (void)__atomic_add_fetch(&hoteli_g.tls_inside.bits, 1, __ATOMIC_SEQ_CST);
+        if (!__atomic_load_n(&hoteli_g.tls_forks.bits, __ATOMIC_SEQ_CST) &&
+            !__atomic_load_n(&hoteli_g.tls_gone.bits, __ATOMIC_SEQ_CST))
+            break;
+        (void)hoteli_sub(&hoteli_g.tls_inside, 1);
+        if (hoteli_flag_load(&hoteli_g.tls_gone)) return false;
+        hoteli_nap(1);
+    }
+    while (errors->count < sizeof errors->kept / sizeof errors->kept[0] &&
+           (errors->kept[errors->count] = ERR_get_error()) != 0)
+        errors->count++;
+    return true;
+}
+
+static void hoteli_tls_leave(const hoteli_tls_errors *errors) {
+    size_t i;
+    ERR_clear_error();
+    for (i = 0; i < errors->count; i++) {
+        unsigned long code = errors->kept[i];
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+        ERR_new();
+        ERR_set_error(ERR_GET_LIB(code), ERR_GET_REASON(code), NULL);
+#else
+        ERR_put_error(ERR_GET_LIB(code), ERR_GET_FUNC(code), ERR_GET_REASON(code), "", 0);
+#endif
+    }
+    (void)hoteli_sub(&hoteli_g.tls_inside, 1);
+}
+
+/* Until nobody is inside. A thread that forks or exits in a signal handler may be so itself. */
+static void hoteli_tls_wait(void) {
+    int i;
+    for (i = 0; i < 200 && __atomic_load_n(&hoteli_g.tls_inside.bits, __ATOMIC_SEQ_CST); i++)
+        hoteli_nap(1);
+}
+
+/* OpenSSL cleans up: by the host's call, or at exit if the host was the first to use it. */
+static void hoteli_tls_gone(void) {
+    (void)hoteli_flag_swap(&hoteli_g.tls_gone, 1);
+    hoteli_tls_wait();
+}
+
+/* A child must not inherit what OpenSSL has half done. */
+static void hoteli_tls_before_fork(void) {
+    (void)__atomic_add_fetch(&hoteli_g.tls_forks.bits, 1, __ATOMIC_SEQ_CST);
+    hoteli_tls_wait();
+}
+
+static void hoteli_tls_after_fork(void) { (void)hoteli_sub(&hoteli_g.tls_forks, 1); }
+
+static void hoteli_tls_forked(void) {
+    hoteli_store(&hoteli_g.tls_forks, 0);
+    hoteli_store(&hoteli_g.tls_inside, 0);
+}
+
+/* First of all: whoever comes first decides whether OpenSSL cleans up at exit, where threads may
+   still be inside. */
+static bool hoteli_tls_start(void) {
+    if (OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL) != 1) return false;
+    if (!hoteli_g.tls_watched) hoteli_g.tls_watched = OPENSSL_atexit(hoteli_tls_gone) == 1;
+    return hoteli_g.tls_watched;
+}
+
+/* ---- what is wrong, in words ---- */
+
+static void hoteli_tls_text(hoteli_text *text, hoteli_request *r) {
+    hoteli_text_start(text, r->tls.words, sizeof r->tls.words);
+}
+
+/* The first explanation counts: it is the nearest to the cause. */
+static void hoteli_tls_say(hoteli_request *r, const char *words) {
+    hoteli_text text;
+    if (r->tls.words[0]) return;
+    hoteli_tls_text(&text, r);
+    hoteli_say(&text, words);
+}
+
+/* What a certificate has in it, in quotes. */
+static void hoteli_tls_say_bytes(hoteli_text *text, const unsigned char *bytes, int size) {
+    char words[81];
+    size_t i, n = size > 0 ? (size_t)size : 0;
+    for (i = 0; i < n && i < sizeof words; i++)
+        words[i] = (char)(bytes[i] < 0x20 || bytes[i] > 0x7e ? '.' : bytes[i]);
+    hoteli_say_quoted(text, words, i);
+}
+
+static void hoteli_tls_say_two(hoteli_text *text, int number) {
+    if (number < 10) hoteli_say(text, "0");
+    hoteli_say_uint(text, (uint64_t)number);
+}
+
+/* "2026-01-31 23:59:59 UTC". */
+static void hoteli_tls_say_time(hoteli_text *text, const ASN1_TIME *at) {
+    struct tm t;
+    memset(&t, 0, sizeof t);
+    if (!at || ASN1_TIME_to_tm(at, &t) != 1) {
+        hoteli_say(text, "an unreadable date");
+        return;
+    }
+    hoteli_say_uint(text, (uint64_t)t.tm_year + 1900);
+    hoteli_say(text, "-");
+    hoteli_tls_say_two(text, t.tm_mon + 1);
+    hoteli_say(text, "-");
+    hoteli_tls_say_two(text, t.tm_mday);
+    hoteli_say(text, " ");
+    hoteli_tls_say_two(text, t.tm_hour);
+    hoteli_say(text, ":");
+    hoteli_tls_say_two(text, t.tm_min);
+    hoteli_say(text, ":");
+    hoteli_tls_say_two(text, t.tm_sec);
+    hoteli_say(text, " UTC");
+}
+
+/* The names and addresses that a certificate is for, the first few of them. */
+static void hoteli_tls_say_names(hoteli_text *text, const X509 *certificate) {
+    GENERAL_NAMES *names =
+        (GENERAL_NAMES *)X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    int i, count = names ? sk_GENERAL_NAME_num(names) : 0, said = 0, more = 0;
+    for (i = 0; i < count; i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        const ASN1_STRING *value = name->type == GEN_DNS     ? name->d.dNSName
+                                   : name->type == GEN_IPADD ? name->d.iPAddress
+                                                             : NULL;
+        int size = value ? ASN1_STRING_length(value) : 0;
+        const unsigned char *bytes = value ? ASN1_STRING_get0_data(value) : NULL;
+        char address[INET6_ADDRSTRLEN];
+        if (!value || (name->type == GEN_IPADD && size != 4 && size != 16)) continue;
+        if (said == 4) {
+            more++;
+            continue;
+        }
+        hoteli_say(text, said++ ? ", " : "");
+        if (name->type == GEN_DNS) hoteli_tls_say_bytes(text, bytes, size);
+        else if (inet_ntop(size == 4 ? AF_INET : AF_INET6, bytes, address, sizeof address))
+            hoteli_say(text, address);
+    }
+    if (more) hoteli_say(text, " and others");
+    if (!said) hoteli_say(text, "no name at all (a common name does not count)");
+    GENERAL_NAMES_free(names);
+}
+
+static void hoteli_tls_say_setting(hoteli_text *text, const hoteli_destination *d,
+                                   const char *otlp, const char *hatchet, const char *member) {
+    hoteli_say(text, d->hatchet ? "HATCHET_CLIENT_TLS_" : "OTEL_EXPORTER_OTLP_");
+    hoteli_say(text, d->hatchet ? hatchet : otlp);
+    hoteli_say(text, " (");
+    hoteli_say(text, member);
+    hoteli_say(text, ")");
+}
+
+static void hoteli_tls_say_unknown(hoteli_text *text, const hoteli_destination *d,
+                                   X509 *certificate, int error) {
+    char issuer[256];
+    issuer[0] = 0;
+    if (certificate)
+        (void)X509_NAME_oneline(X509_get_issuer_name(certificate), issuer, sizeof issuer);
+    if (error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT) {
+        hoteli_say(text, "the server's certificate is self-signed, ");
+    } else {
+        hoteli_say(text, "the server's certificate was issued by ");
+        hoteli_say_quoted(text, issuer, strlen(issuer));
+        hoteli_say(text, ", ");
+    }
+    if (d->tls.own_ca) {
+        hoteli_say(text, "and not among those that ");
+        hoteli_tls_say_setting(text, d, "CERTIFICATE", "ROOT_CA_FILE", "tls.ca_file");
+        hoteli_say(text, " trusts");
+        return;
+    }
+    hoteli_say(text, "unknown to this system: give the CA's certificate in ");
+    hoteli_tls_say_setting(text, d, "CERTIFICATE", "ROOT_CA_FILE", "tls.ca_file");
+}
+
+static void hoteli_tls_say_verify(hoteli_request *r, X509_STORE_CTX *store) {
+    int error = X509_STORE_CTX_get_error(store), depth = X509_STORE_CTX_get_error_depth(store);
+    X509 *certificate = X509_STORE_CTX_get_current_cert(store);
+    hoteli_text text;
+    hoteli_tls_text(&text, r);
+    switch (error) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        hoteli_say(&text,
+                   depth ? "a certificate in the server's chain" : "the server's certificate");
+        if (error == X509_V_ERR_CERT_HAS_EXPIRED) {
+            hoteli_say(&text, " expired on ");
+            hoteli_tls_say_time(&text, X509_get0_notAfter(certificate));
+        } else {
+            hoteli_say(&text, " is not valid before ");
+            hoteli_tls_say_time(&text, X509_get0_notBefore(certificate));
+        }
+        hoteli_say(&text, ", if this machine's clock is right");
+        break;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        hoteli_say(&text, "the server's certificate is not for ");
+        hoteli_say_quoted(&text, r->to->tls.name, strlen(r->to->tls.name));
+        hoteli_say(&text, " but for ");
+        hoteli_tls_say_names(&text, certificate);
+        hoteli_say(&text, "; tls.server_name sets the name that is expected");
+        break;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        hoteli_tls_say_unknown(&text, r->to, certificate, error);
+        break;
+    default:
+        hoteli_say(&text, "the server's certificate cannot be trusted: ");
+        hoteli_say(&text, X509_verify_cert_error_string(error));
+        break;
+    }
+}
+
+static void hoteli_tls_say_client(hoteli_request *r) {
+    hoteli_text text;
+    hoteli_tls_text(&text, r);
+    hoteli_say(&text, "the server wants a client certificate: give one in ");
+    hoteli_tls_say_setting(&text, r->to, "CLIENT_CERTIFICATE", "CERT_FILE", "tls.certificate_file");
+    hoteli_say(&text, " and its key in ");
+    hoteli_tls_say_setting(&text, r->to, "CLIENT_KEY", "KEY_FILE", "tls.key_file");
+}
+
+static void hoteli_tls_say_alert(hoteli_request *r, int alert, const char *words) {
+    const hoteli_tls_setup *t = &r->to->tls;
+    bool about_us = alert == SSL_AD_CERTIFICATE_REQUIRED ||
+                    (alert >= SSL_AD_BAD_CERTIFICATE && alert <= SSL_AD_CERTIFICATE_UNKNOWN) ||
+                    alert == SSL_AD_UNKNOWN_CA || alert == SSL_AD_ACCESS_DENIED;
+    hoteli_text text;
+    if (r->tls.asked && (about_us || alert == SSL_AD_HANDSHAKE_FAILURE)) {
+        hoteli_tls_say_client(r);
+        return;
+    }
+    hoteli_tls_text(&text, r);
+    if (alert == SSL_AD_PROTOCOL_VERSION) {
+        hoteli_say(&text, "the server speaks no version of TLS that is allowed here, ");
+        hoteli_say(&text, t->only_1_3 ? "1.3" : "1.2 or later");
+        hoteli_say(&text, " (tls.min_version)");
+    } else if (alert == SSL_AD_NO_APPLICATION_PROTOCOL) {
+        hoteli_say(&text, r->to->grpc
+                              ? "the server does not offer HTTP/2 there (ALPN), which gRPC needs"
+                              : "the server does not offer HTTP/1.1 there (ALPN): a gRPC port?");
+    } else {
+        hoteli_say(&text, about_us && t->own_certificate
+                              ? "the server does not accept the client certificate: "
+                              : "the server broke TLS off: ");
+        hoteli_say(&text, words);
+    }
+}
+
+/* After an error that ends the connection; what is known of it is in OpenSSL's queue. */
+static void hoteli_tls_explain(hoteli_request *r) {
+    const hoteli_tls *c = &r->tls;
+    unsigned long code = ERR_peek_error();
+    int reason = ERR_GET_REASON(code);
+    const char *words = ERR_reason_error_string(code);
+    hoteli_text text;
+    if (c->words[0]) return;
+    if (!code) {
+        /* The peer closed, or the connection broke. */
+        if (c->asked && !c->served) hoteli_tls_say_client(r);
+        else if (!c->ready)
+            hoteli_tls_say(r, c->heard ? "the server closed in the middle of the TLS handshake"
+                                       : "the server closed without a word of TLS: is this its "
+                                         "TLS port?");
+    } else if (!c->ready && c->heard && c->first != 0x15 && c->first != 0x16) {
+        hoteli_tls_say(r, "the server does not speak TLS there: it answers in clear text");
+    } else if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET) {
+        int alert = reason - SSL_AD_REASON_OFFSET;
+        hoteli_tls_say_alert(r, alert, SSL_alert_desc_string_long(alert));
+    } else if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+               (reason == SSL_R_UNSUPPORTED_PROTOCOL || reason == SSL_R_WRONG_SSL_VERSION)) {
+        hoteli_tls_say_alert(r, SSL_AD_PROTOCOL_VERSION, "");
+    } else {
+        hoteli_tls_text(&text, r);
+        hoteli_say(&text, "TLS failed: ");
+        hoteli_say(&text, words ? words : "unknown error");
+    }
+}
+
+/* ---- what OpenSSL calls ---- */
+
+static int hoteli_tls_verify(int good, X509_STORE_CTX *store) {
+    const SSL *ssl =
+        (const SSL *)X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    hoteli_request *r = (hoteli_request *)SSL_get_ex_data(ssl, 0);
+    if (!good && !r->tls.words[0]) hoteli_tls_say_verify(r, store);
+    return good;
+}
+
+/* The server asks for a certificate, and there is none. */
+static int hoteli_tls_asked(SSL *ssl, X509 **certificate, EVP_PKEY **key) {
+    (void)certificate;
+    (void)key;
+    ((hoteli_request *)SSL_get_ex_data(ssl, 0))->tls.asked = true;
+    return 0;
+}
+
+/* The next connection may go on from here. 1: it is ours now. */
+static int hoteli_tls_session(SSL *ssl, SSL_SESSION *session) {
+    hoteli_tls_setup *t = &((hoteli_request *)SSL_get_ex_data(ssl, 0))->to->tls;
+    SSL_SESSION_free(t->session);
+    t->session = session;
+    return 1;
+}
+
+static int hoteli_tls_no_password(char *out, int size, int writing, void *wanted) {
+    (void)out;
+    (void)size;
+    (void)writing;
+    *(bool *)wanted = true;
+    return -1;
+}
+
+static int hoteli_tls_write(BIO *bio, const char *bytes, int size) {
+    hoteli_request *r = (hoteli_request *)BIO_get_data(bio);
+    ptrdiff_t n = hoteli_socket_send(&r->socket, bytes, (size_t)size);
+    BIO_clear_retry_flags(bio);
+    if (n == HOTEL_IO_WANT_WRITE) BIO_set_retry_write(bio);
+    return n > 0 ? (int)n : -1;
+}
+
+static int hoteli_tls_read(BIO *bio, char *bytes, int size) {
+    hoteli_request *r = (hoteli_request *)BIO_get_data(bio);
+    ptrdiff_t n = hoteli_socket_receive(&r->socket, bytes, (size_t)size);
+    BIO_clear_retry_flags(bio);
+    if (n == HOTEL_IO_WANT_READ) BIO_set_retry_read(bio);
+    if (n > 0 && !r->tls.heard) {
+        r->tls.heard = true;
+        r->tls.first = (uint8_t)bytes[0];
+    }
+    return n > 0 ? (int)n : n == HOTEL_IO_CLOSED ? 0 : -1;
+}
+
+static long hoteli_tls_control(BIO *bio, int command, long number, void *pointer) {
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+/* ---- the transport ---- */
+
+/* Without a word to the peer. */
+static void hoteli_tls_drop(hoteli_request *r) {
+    SSL *ssl = r->tls.ssl;
+    if (!ssl) return;
+    /* Else OpenSSL takes the session for unfit to go on from. */
+    SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(ssl);
+    r->tls.ssl = NULL;
+}
+
+static void *hoteli_tls_open(const char *host, uint16_t port, void *user_data) {
+    hoteli_request *r = (hoteli_request *)user_data;
+    hoteli_tls_errors errors;
+    if (r->tls.ssl && hoteli_tls_enter(&errors)) { /* of before a fork */
+        hoteli_tls_drop(r);
+        hoteli_tls_leave(&errors);
+    }
+    memset(&r->tls, 0, sizeof r->tls);
+    return hoteli_socket_open(host, port, &r->socket) ? r : NULL;
+}
+
+static bool hoteli_tls_begin(hoteli_request *r) {
+    hoteli_tls_setup *t = &r->to->tls;
+    BIO *bio;
+    r->tls.ssl = SSL_new(t->context);
+    bio = r->tls.ssl ? BIO_new(t->method) : NULL;
+    if (!bio) return false;
+    BIO_set_data(bio, r);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(r->tls.ssl, bio, bio);
+    SSL_set_connect_state(r->tls.ssl);
+    if (!t->is_address && SSL_set_tlsext_host_name(r->tls.ssl, t->name) != 1) return false;
+    if (t->session) (void)SSL_set_session(r->tls.ssl, t->session);
+    return SSL_set_ex_data(r->tls.ssl, 0, r) == 1;
+}
+
+/* What a call that moved nothing means. */
+static int hoteli_tls_result(hoteli_request *r, int result) {
+    switch (SSL_get_error(r->tls.ssl, result)) {
+    case SSL_ERROR_WANT_READ: return HOTEL_IO_WANT_READ;
+    case SSL_ERROR_WANT_WRITE: return HOTEL_IO_WANT_WRITE;
+    case SSL_ERROR_ZERO_RETURN: return HOTEL_IO_CLOSED;
+    default:
+        r->tls.broken = true;
+        hoteli_tls_explain(r);
+        return HOTEL_IO_REFUSED;
+    }
+}
+
+static int hoteli_tls_handshake(hoteli_request *r) {
+    const unsigned char *chosen = NULL;
+    unsigned size = 0;
+    int result;
+    if (!r->tls.ssl && !hoteli_tls_begin(r)) {
+        hoteli_tls_say(r, "not enough memory for TLS");
+        return HOTEL_IO_REFUSED;
+    }
+    result = SSL_do_handshake(r->tls.ssl);
+    if (result != 1) {
+        result = hoteli_tls_result(r, result);
+        if (result == HOTEL_IO_CLOSED) hoteli_tls_explain(r);
+        return result;
+    }
+    r->tls.ready = true;
+    if (!r->to->grpc) return HOTEL_IO_DONE;
+    SSL_get0_alpn_selected(r->tls.ssl, &chosen, &size);
+    if (size == 2 && chosen[0] == 'h' && chosen[1] == '2') return HOTEL_IO_DONE;
+    hoteli_tls_say_alert(r, SSL_AD_NO_APPLICATION_PROTOCOL, "");
+    return HOTEL_IO_REFUSED;
+}
+
+static int hoteli_tls_connect(void *connection) {
+    hoteli_request *r = (hoteli_request *)connection;
+    hoteli_tls_errors errors;
+    int result = HOTEL_IO_DONE;
+    if (!r->socket.connected) result = hoteli_socket_connect(&r->socket);
+    if (result != HOTEL_IO_DONE) return result;
+    if (!hoteli_tls_enter(&errors)) return HOTEL_IO_REFUSED;
+    result = hoteli_tls_handshake(r);
+    hoteli_tls_leave(&errors);
+    return result;
+}
+
+/* Several records at once. What OpenSSL has begun to send it wants to see again, wherever it lies
+   then: a caller offers the same bytes until they are taken. */
+static ptrdiff_t hoteli_tls_send(void *connection, const void *bytes, size_t size) {
+    hoteli_request *r = (hoteli_request *)connection;
+    hoteli_tls_errors errors;
+    size_t most = HOTELI_MIN(size, (size_t)256 << 10), sent = 0;
+    int n = 1;
+    if (!hoteli_tls_enter(&errors)) return HOTEL_IO_REFUSED;
+    while (sent < most) {
+        n = SSL_write(r->tls.ssl, (const char *)bytes + sent,
+                      (int)HOTELI_MIN(size - sent, (size_t)1 << 30));
+        if (n <= 0) break;
+        sent += (size_t)n;
+    }
+    if (!sent && n <= 0) n = hoteli_tls_result(r, n);
+    hoteli_tls_leave(&errors);
+    return sent ? (ptrdiff_t)sent : n;
+}
+
+static ptrdiff_t hoteli_tls_receive(void *connection, void *bytes, size_t size) {
+    hoteli_request *r = (hoteli_request *)connection;
+    hoteli_tls_errors errors;
+    int n;
+    if (!hoteli_tls_enter(&errors)) return HOTEL_IO_REFUSED;
+    n = SSL_read(r->tls.ssl, bytes, (int)HOTELI_MIN(size, (size_t)1 << 30));
+    if (n > 0) r->tls.served = true;
+    else n = hoteli_tls_result(r, n);
+    hoteli_tls_leave(&errors);
+    return n;
+}
+
+static int hoteli_tls_descriptor(void *connection) {
+    return ((hoteli_request *)connection)->socket.fd;
+}
+
+/* Says goodbye and does not wait for the answer. In a fork child the session is freed later, not in
+   the middle of fork. */
+static void hoteli_tls_close(void *connection, bool inherited) {
+    hoteli_request *r = (hoteli_request *)connection;
+    hoteli_tls_errors errors;
+    if (!inherited && r->tls.ssl && hoteli_tls_enter(&errors)) {
+        if (r->tls.ready && !r->tls.broken) (void)SSL_shutdown(r->tls.ssl);
+        hoteli_tls_drop(r);
+        hoteli_tls_leave(&errors);
+    }
+    hoteli_socket_close(&r->socket, inherited);
+}
+
+/* ---- settings ---- */
+
+/* A certificate or key: as text, or in a file. */
+typedef struct hoteli_tls_source {
+    const char *name; /* of the setting; NULL: there is none */
+    const char *file;
+    const char *pem;
+} hoteli_tls_source;
+
+enum { HOTELI_TLS_CA, HOTELI_TLS_CERTIFICATE, HOTELI_TLS_KEY, HOTELI_TLS_SOURCES };
+
+static const char *hoteli_tls_file_trouble(int error) {
+    switch (error) {
+    case ENOENT: return "there is no such file";
+    case EACCES: return "it may not be read";
+    case EISDIR: return "it is a directory";
+    case EMFILE:
+    case ENFILE: return "no file descriptor is left to read it";
+    default: return "it cannot be read";
+    }
+}
+
+/* The whole of it in memory; NULL, or what is wrong. */
+static const char *hoteli_tls_load(const hoteli_tls_source *from, BIO **out) {
+    char bytes[4096];
+    size_t size = 0;
+    const char *problem = NULL;
+    ssize_t n = 0;
+    int fd;
+    *out = from->pem ? BIO_new_mem_buf(from->pem, -1) : BIO_new(BIO_s_mem());
+    if (!*out) return "there is no memory to read it";
+    if (from->pem) return NULL;
+    fd = open(from->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return hoteli_tls_file_trouble(errno);
+    while (!problem && ((n = read(fd, bytes, sizeof bytes)) > 0 || (n < 0 && errno == EINTR))) {
+        if (n < 0) continue;
+        size += (size_t)n;
+        if (size > (size_t)4 << 20) problem = "it is larger than 4 MiB";
+        else if (BIO_write(*out, bytes, (int)n) != (int)n)
+            problem = "there is no memory to read it";
+    }
+    if (n < 0) problem = hoteli_tls_file_trouble(errno);
+    (void)close(fd);
+    OPENSSL_cleanse(bytes, sizeof bytes);
+    return problem;
+}
+
+/* The next certificate; NULL: there is none, or *damaged. */
+static X509 *hoteli_tls_next(BIO *from, bool *damaged) {
+    bool wanted = false;
+    X509 *certificate = PEM_read_bio_X509(from, NULL, hoteli_tls_no_password, &wanted);
+    unsigned long code = ERR_peek_last_error();
+    if (!certificate)
+        *damaged =
+            ERR_GET_LIB(code) != ERR_LIB_PEM || ERR_GET_REASON(code) != PEM_R_NO_START_LINE;
+    ERR_clear_error();
+    return certificate;
+}
+
+/* All certificates of the source are trusted, or the first is ours and the others lead to it.
+   NULL, or what is wrong. */
+static const char *hoteli_tls_certificates(SSL_CTX *context, const hoteli_tls_source *from,
+                                           bool ours) {
+    BIO *bio = NULL;
+    const char *problem = hoteli_tls_load(from, &bio);
+    bool damaged = false;
+    size_t count = 0;
+    while (!problem) {
+        X509 *certificate = hoteli_tls_next(bio, &damaged);
+        int good;
+        if (!certificate) break;
+        if (!ours) good = X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate);
+        else if (!count) good = SSL_CTX_use_certificate(context, certificate);
+        else good = (int)SSL_CTX_add1_chain_cert(context, certificate);
+        X509_free(certificate);
+        count++;
+        if (good != 1) problem = ERR_reason_error_string(ERR_peek_error());
+        if (good != 1 && !problem) problem = "a certificate in it cannot be used";
+    }
+    BIO_free(bio);
+    if (!problem && damaged) problem = "a certificate in it is damaged";
+    if (!problem && !count) problem = "there is no certificate in it (PEM)";
+    return problem;
+}
+
+/* Behind the certificate. NULL, or what is wrong. */
+static const char *hoteli_tls_key(SSL_CTX *context, const hoteli_tls_source *from) {
+    BIO *bio = NULL;
+    const char *problem = hoteli_tls_load(from, &bio);
+    bool wanted = false;
+    EVP_PKEY *key =
+        problem ? NULL : PEM_read_bio_PrivateKey(bio, NULL, hoteli_tls_no_password, &wanted);
+    BIO_free(bio);
+    if (problem) return problem;
+    if (!key)
+        return wanted ? "the key in it has a passphrase; take one without"
+                      : "there is no private key in it (PEM)";
+    if (SSL_CTX_use_PrivateKey(context, key) != 1 || SSL_CTX_check_private_key(context) != 1)
+        problem = "the key in it does not belong to the certificate";
+    EVP_PKEY_free(key);
+    return problem;
+}
+
+/* Whom the server must prove to be: a name or an address. false: it is neither. */
+static bool hoteli_tls_expect(hoteli_tls_setup *t, const char *name) {
+    X509_VERIFY_PARAM *parameters = SSL_CTX_get0_param(t->context);
+    size_t size = strlen(name), i;
+    struct in6_addr address;
+    if (size > 1 && name[size - 1] == '.') size--;
+    if (!size || size >= sizeof t->name) return false;
+    memcpy(t->name, name, size);
+    t->name[size] = 0;
+    t->is_address = inet_pton(AF_INET, t->name, &address) == 1 ||
+                    inet_pton(AF_INET6, t->name, &address) == 1;
+    X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+                                                    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (t->is_address) return X509_VERIFY_PARAM_set1_ip_asc(parameters, t->name) == 1;
+    for (i = 0; i < size; i++)
+        if (!hoteli_is_alnum(name[i]) && !memchr("-._", name[i], 3)) return false;
+    return X509_VERIFY_PARAM_set1_host(parameters, t->name, size) == 1;
+}
+
+/* What does not depend on certificates. */
+static bool hoteli_tls_prepare(hoteli_tls_setup *t, bool grpc) {
+    static const unsigned char h2[] = {2, 'h', '2'};
+    static const unsigned char http[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+    long version = t->only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+    SSL_CTX *context = t->context = SSL_CTX_new(TLS_client_method());
+    t->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "hatchet_otel");
+    if (!context || !t->method) return false;
+    (void)BIO_meth_set_write(t->method, hoteli_tls_write);
+    (void)BIO_meth_set_read(t->method, hoteli_tls_read);
+    (void)BIO_meth_set_ctrl(t->method, hoteli_tls_control);
+    /* The system may want more. */
+    if (SSL_CTX_get_min_proto_version(context) < version &&
+        SSL_CTX_set_min_proto_version(context, (int)version) != 1)
+        return false;
+    (void)SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    (void)SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS |
+                                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    /* A peer that sends tickets and key updates without end gets a turn like all others. */
+    (void)SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
+    (void)SSL_CTX_set_session_cache_mode(context,
+                                         SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, hoteli_tls_session);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, hoteli_tls_verify);
+    /* Whatever certificate is given to trust is an anchor, a root or not. */
+    (void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
+    return (grpc ? SSL_CTX_set_alpn_protos(context, h2, sizeof h2)
+                 : SSL_CTX_set_alpn_protos(context, http, sizeof http)) == 0;
+}
+
+static void hoteli_tls_free(hoteli_tls_setup *t) {
+    SSL_SESSION_free(t->session);
+    SSL_CTX_free(t->context);
+    BIO_meth_free(t->method);
+    t->session = NULL;
+    t->context = NULL;
+    t->method = NULL;
+}
+
+/* Makes the context of a destination. NULL, or what is wrong, and *at the source of it. */
+static const char *hoteli_tls_make(hoteli_tls_setup *t, const hoteli_tls_source *sources,
+                                   const char *name, bool grpc, const hoteli_tls_source **at) {
+    const hoteli_tls_source *ca = &sources[HOTELI_TLS_CA];
+    const hoteli_tls_source *certificate = &sources[HOTELI_TLS_CERTIFICATE];
+    const hoteli_tls_source *key = &sources[HOTELI_TLS_KEY];
+    const char *problem = NULL;
+    *at = NULL;
+    if (!hoteli_tls_prepare(t, grpc)) return "OpenSSL could not be set up";
+    if (!hoteli_tls_expect(t, name)) return "tls.server_name is neither a host name nor an address";
+    t->own_ca = ca->name != NULL;
+    t->own_certificate = certificate->name != NULL;
+    *at = ca;
+    if (t->own_ca) problem = hoteli_tls_certificates(t->context, ca, false);
+    else if (SSL_CTX_set_default_verify_paths(t->context) != 1)
+        return "the roots of the system cannot be read";
+    if (problem) return problem;
+    *at = certificate;
+    if (t->own_certificate && !key->name) return "it needs a key, which is not given";
+    if (t->own_certificate) problem = hoteli_tls_certificates(t->context, certificate, true);
+    if (problem) return problem;
+    *at = key;
+    if (key->name && !t->own_certificate) return "it needs a certificate, which is not given";
+    if (key->name) problem = hoteli_tls_key(t->context, key);
+    if (!t->own_certificate) SSL_CTX_set_client_cert_cb(t->context, hoteli_tls_asked);
+    return problem;
+}
+
+#endif
+
 /* ==== [SECTION 40] DESTINATIONS ============================================================ */
 
 static void hoteli_destination_name(hoteli_text *text, const hoteli_destination *d) {
@@ -10923,6 +11658,20 @@ static void hoteli_pack_release(hoteli_destination *d) {
     d->has_zlib = false;
 #endif
     d->gzip = false;
+}
+
+/* Gives back what does not lie in the set-up's memory. */
+static void hoteli_destination_release(hoteli_destination *d) {
+#if defined(HATCHET_OTEL_OPENSSL)
+    hoteli_tls_errors errors;
+    uint32_t i;
+    if (d->tls.context && hoteli_tls_enter(&errors)) {
+        for (i = 0; i < hoteli_num_requests(d); i++) hoteli_tls_drop(&d->requests[i]);
+        hoteli_tls_free(&d->tls);
+        hoteli_tls_leave(&errors);
+    }
+#endif
+    hoteli_pack_release(d);
 }
 
 /* Size of the packed bytes; 0 when there are none: no gzip, an error, or nothing gained. */
@@ -11357,6 +12106,37 @@ static const char *hoteli_connect_trouble(const hoteli_destination *d, int error
     }
 }
 
+#if defined(HATCHET_OTEL_OPENSSL)
+static bool hoteli_has_tls(const hoteli_destination *d) { return d->tls.context != NULL; }
+
+/* What is known of a broken connection: what TLS says, else that. */
+static const char *hoteli_link_trouble(const hoteli_request *r, const char *otherwise) {
+    return r->tls.words[0] ? r->tls.words : otherwise;
+}
+
+static const char *hoteli_connect_slow(const hoteli_request *r) {
+    return hoteli_has_tls(r->to) && r->socket.connected ? "the TLS handshake did not end in time"
+                                                        : "no connection was made in time";
+}
+
+/* What the built-in transports open a connection with. */
+static void *hoteli_open_data(hoteli_request *r) {
+    return hoteli_has_tls(r->to) ? (void *)r : (void *)&r->socket;
+}
+#else
+static const char *hoteli_link_trouble(const hoteli_request *r, const char *otherwise) {
+    (void)r;
+    return otherwise;
+}
+
+static const char *hoteli_connect_slow(const hoteli_request *r) {
+    (void)r;
+    return "no connection was made in time";
+}
+
+static void *hoteli_open_data(hoteli_request *r) { return &r->socket; }
+#endif
+
 /* One step of the connection: true when something moved, else *events says what to wait for. */
 static bool hoteli_step_connect(hoteli_request *r, short *events) {
     hoteli_destination *d = r->to;
@@ -11364,7 +12144,7 @@ static bool hoteli_step_connect(hoteli_request *r, short *events) {
     r->said_size = 0;
     if (r->connection && r->reused) hoteli_check_idle(r);
     if (!r->connection) {
-        void *user_data = d->builtin ? (void *)&r->socket : d->transport.user_data;
+        void *user_data = d->builtin ? hoteli_open_data(r) : d->transport.user_data;
         r->connection = d->transport.open_fn(d->url.host, d->url.port, user_data);
         r->reused = false;
         if (!r->connection) {
@@ -11376,11 +12156,11 @@ static bool hoteli_step_connect(hoteli_request *r, short *events) {
     result = r->reused ? (int)HOTEL_IO_DONE : d->transport.connect_fn(r->connection);
     if (result == HOTEL_IO_WANT_READ || result == HOTEL_IO_WANT_WRITE) {
         *events = hoteli_want(result);
-        r->trouble = "no connection was made in time";
+        r->trouble = hoteli_connect_slow(r);
         return false;
     }
     if (result != HOTEL_IO_DONE) {
-        hoteli_request_retry(r, hoteli_connect_trouble(d, errno), -1);
+        hoteli_request_retry(r, hoteli_link_trouble(r, hoteli_connect_trouble(d, errno)), -1);
         return true;
     }
     if (!r->reused) hoteli_count(&d->books.connections, 1);
@@ -11419,9 +12199,9 @@ static bool hoteli_step_receive(hoteli_request *r, short *events) {
         hoteli_say(&text, ")");
         hoteli_request_fail(r, words);
     } else if (result == -1 && n <= 0) {
-        hoteli_connection_lost(r, r->http.any_byte
-                                      ? "the server closed in the middle of its response"
-                                      : "the server closed without a response");
+        const char *why = r->http.any_byte ? "the server closed in the middle of its response"
+                                           : "the server closed without a response";
+        hoteli_connection_lost(r, hoteli_link_trouble(r, why));
     } else if (result == -1) {
         hoteli_request_hear(r, r->http.reason, hotel_text_size(r->http.reason));
         hoteli_request_fail(r, "the response is not HTTP");
@@ -12557,7 +13337,7 @@ static void hoteli_fail_setup(hoteli_setup *s, hotel_result result) {
 }
 
 static void hoteli_bad_endpoint(hoteli_setup *s, const char *source, const char *endpoint,
-                                const char *problem) {
+                                const char *problem, hotel_result result) {
     const char *at;
     char words[512];
     hoteli_text text;
@@ -12569,8 +13349,9 @@ static void hoteli_bad_endpoint(hoteli_setup *s, const char *source, const char 
     hoteli_say(&text, ": ");
     hoteli_say(&text, problem);
     hoteli_say(&text, "; this destination is not started");
-    hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_ENDPOINT, &text);
-    hoteli_fail_setup(s, HOTEL_ERR_ENDPOINT);
+    hoteli_log_text(HOTEL_LOG_ERROR,
+                    result == HOTEL_ERR_TLS ? HOTEL_LOG_ID_TLS : HOTEL_LOG_ID_BAD_ENDPOINT, &text);
+    hoteli_fail_setup(s, result);
 }
 
 /* A boolean: "true" in any case is true, and all else false, with a word about it (EP-02). */
@@ -12599,27 +13380,6 @@ static int hoteli_choice(const hoteli_setup *s, const char *name, const char *co
         if (hoteli_is_word(word, size, words[i])) return i;
     hoteli_bad_variable(name, value, "is not a value that is known here", instead);
     return -1;
-}
-
-/* Settings that this build cannot follow are named, with what happens instead. */
-static void hoteli_unsupported(const hoteli_setup *s) {
-    static const char *const tls[] = {"CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"};
-    static const char *const prefixes[] = {"OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"};
-    char name[64];
-    hoteli_text text;
-    const char *value;
-    size_t i, k;
-    for (k = 0; k < 2; k++) {
-        for (i = 0; i < 3; i++) {
-            hoteli_text_start(&text, name, sizeof name);
-            hoteli_say(&text, prefixes[k]);
-            hoteli_say(&text, tls[i]);
-            value = hoteli_env(s, name);
-            if (value)
-                hoteli_bad_variable(name, value, "needs TLS, which this version does not have",
-                                    "it is ignored");
-        }
-    }
 }
 
 /* gRPC or HTTP: code, else the first variable that can be followed (OX-10). */
@@ -12663,6 +13423,12 @@ static bool hoteli_plan_target(hoteli_setup *s, hoteli_plan *p, const char *endp
     return true;
 }
 
+#if defined(HATCHET_OTEL_OPENSSL)
+#define HOTELI_OPENSSL_HERE true
+#else
+#define HOTELI_OPENSSL_HERE false
+#endif
+
 /* Finds the endpoint and parses it. false: the destination is not started. */
 static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destination *d) {
     const char *source = "endpoint", *endpoint = p->config->endpoint, *problem;
@@ -12686,11 +13452,14 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
     if (!problem && d->url.is_unix &&
         strlen(d->url.host) >= sizeof((struct sockaddr_un *)0)->sun_path)
         problem = "the path of the socket is too long";
-    if (!problem && d->url.tls)
-        problem = "https needs TLS, which this version does not have; send to a local collector "
-                  "over http, and let that one speak TLS";
+    if (!problem && d->url.tls && !HOTELI_OPENSSL_HERE && !p->config->transport) {
+        hoteli_bad_endpoint(s, source, endpoint,
+                            "https needs HATCHET_OTEL_OPENSSL where the implementation is compiled",
+                            HOTEL_ERR_TLS);
+        return false;
+    }
     if (problem) {
-        hoteli_bad_endpoint(s, source, endpoint, problem);
+        hoteli_bad_endpoint(s, source, endpoint, problem, HOTEL_ERR_ENDPOINT);
         return false;
     }
     if (d->grpc) {
@@ -12703,6 +13472,106 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
     }
     return true;
 }
+
+/* "https://host: " and what is wrong with TLS there. */
+static void hoteli_bad_tls(const hoteli_destination *d, hotel_log_level level, const char *name,
+                           const char *file, const char *problem) {
+    char words[512];
+    hoteli_text text;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say(&text, d->url.tls ? "https://" : d->url.is_unix ? "unix:" : "http://");
+    hoteli_say(&text, d->url.is_unix ? d->url.host : d->url.authority);
+    hoteli_say(&text, ": ");
+    if (name) hoteli_say(&text, name);
+    if (file) {
+        hoteli_say(&text, " ");
+        hoteli_say_quoted(&text, file, strlen(file));
+    }
+    if (name) hoteli_say(&text, ": ");
+    hoteli_say(&text, problem);
+    if (level == HOTEL_LOG_ERROR) hoteli_say(&text, "; this destination is not started");
+    hoteli_log_text(level, HOTEL_LOG_ID_TLS, &text);
+}
+
+/* Settings that have no meaning, because something else than TLS, or somebody else's, is used. */
+static void hoteli_plan_no_tls(const hoteli_plan *p, const hoteli_destination *d) {
+    const hotel_tls *c = &p->config->tls;
+    if (!c->ca_file && !c->ca_pem && !c->certificate_file && !c->certificate_pem && !c->key_file &&
+        !c->key_pem && !c->server_name && !c->min_version)
+        return;
+    hoteli_bad_tls(d, HOTEL_LOG_WARN, "tls", NULL,
+                   d->url.tls ? "not looked at, because the transport is the application's"
+                              : "not looked at, because the endpoint is not https");
+}
+
+#if defined(HATCHET_OTEL_OPENSSL)
+static hoteli_tls_source hoteli_tls_find(const hoteli_setup *s, const hoteli_destination *d,
+                                         int which, const char *pem, const char *file) {
+    static const char *const names[HOTELI_TLS_SOURCES][6] = {
+        {"tls.ca_pem", "tls.ca_file", "hatchet.tls.ca_pem (HATCHET_CLIENT_TLS_ROOT_CA)",
+         "hatchet.tls.ca_file (HATCHET_CLIENT_TLS_ROOT_CA_FILE)",
+         "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"},
+        {"tls.certificate_pem", "tls.certificate_file",
+         "hatchet.tls.certificate_pem (HATCHET_CLIENT_TLS_CERT)",
+         "hatchet.tls.certificate_file (HATCHET_CLIENT_TLS_CERT_FILE)",
+         "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"},
+        {"tls.key_pem", "tls.key_file", "hatchet.tls.key_pem (HATCHET_CLIENT_TLS_KEY)",
+         "hatchet.tls.key_file (HATCHET_CLIENT_TLS_KEY_FILE)",
+         "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"}};
+    hoteli_tls_source found;
+    int i;
+    found.name = NULL;
+    found.pem = pem && *pem ? pem : NULL;
+    found.file = !found.pem && file && *file ? file : NULL;
+    if (found.pem || found.file)
+        found.name = names[which][(d->hatchet ? 2 : 0) + (found.pem ? 0 : 1)];
+    for (i = 4; i < 6 && !found.name && !d->hatchet; i++) {
+        found.file = hoteli_env(s, names[which][i]);
+        if (found.file) found.name = names[which][i];
+    }
+    return found;
+}
+
+/* The context of an https destination. false: it is not started. */
+static bool hoteli_plan_tls(hoteli_setup *s, const hoteli_plan *p, hoteli_destination *d) {
+    const hotel_tls *c = &p->config->tls;
+    const hoteli_tls_source *at = NULL;
+    const char *problem = "OpenSSL could not be set up";
+    hoteli_tls_source sources[HOTELI_TLS_SOURCES];
+    hoteli_tls_errors errors;
+    memset(&d->tls, 0, sizeof d->tls);
+    if (!d->url.tls || p->config->transport) {
+        hoteli_plan_no_tls(p, d);
+        return true;
+    }
+    if ((uint32_t)c->min_version > HOTEL_TLS_1_3) {
+        hoteli_bad_tls(d, HOTEL_LOG_WARN, "tls.min_version", NULL, "unknown; 1.2 is used");
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+    }
+    d->tls.only_1_3 = c->min_version == HOTEL_TLS_1_3;
+    sources[HOTELI_TLS_CA] = hoteli_tls_find(s, d, HOTELI_TLS_CA, c->ca_pem, c->ca_file);
+    sources[HOTELI_TLS_CERTIFICATE] = hoteli_tls_find(s, d, HOTELI_TLS_CERTIFICATE,
+                                                      c->certificate_pem, c->certificate_file);
+    sources[HOTELI_TLS_KEY] = hoteli_tls_find(s, d, HOTELI_TLS_KEY, c->key_pem, c->key_file);
+    if (hoteli_tls_start() && hoteli_tls_enter(&errors)) {
+        problem = hoteli_tls_make(&d->tls, sources,
+                                  c->server_name && *c->server_name ? c->server_name : d->url.host,
+                                  d->grpc, &at);
+        if (problem) hoteli_tls_free(&d->tls);
+        hoteli_tls_leave(&errors);
+    }
+    if (!problem) return true;
+    hoteli_bad_tls(d, HOTEL_LOG_ERROR, at ? at->name : NULL, at ? at->file : NULL, problem);
+    hoteli_fail_setup(s, HOTEL_ERR_TLS);
+    return false;
+}
+#else
+static bool hoteli_plan_tls(hoteli_setup *s, const hoteli_plan *p, hoteli_destination *d) {
+    (void)s;
+    hoteli_plan_no_tls(p, d);
+    return true;
+}
+#endif
 
 /* Framing is ours: these headers cannot be set (OH-07). */
 static bool hoteli_header_reserved(const char *name, size_t size) {
@@ -13181,6 +14050,28 @@ static bool hoteli_build_requests(hoteli_destination *d) {
     return true;
 }
 
+static hotel_transport hoteli_transport_of(const hoteli_destination *d) {
+    hotel_transport t;
+    memset((void *)&t, 0, sizeof t);
+    t.open_fn = hoteli_socket_open;
+    t.connect_fn = hoteli_socket_connect;
+    t.send_fn = hoteli_socket_send;
+    t.receive_fn = hoteli_socket_receive;
+    t.descriptor_fn = hoteli_socket_descriptor;
+    t.close_fn = hoteli_socket_close;
+    (void)d;
+#if defined(HATCHET_OTEL_OPENSSL)
+    if (!hoteli_has_tls(d)) return t;
+    t.open_fn = hoteli_tls_open;
+    t.connect_fn = hoteli_tls_connect;
+    t.send_fn = hoteli_tls_send;
+    t.receive_fn = hoteli_tls_receive;
+    t.descriptor_fn = hoteli_tls_descriptor;
+    t.close_fn = hoteli_tls_close;
+#endif
+    return t;
+}
+
 static hoteli_destination *hoteli_build_destination(const hoteli_destination *draft,
                                                     const hoteli_plan *p) {
     hoteli_destination *d = (hoteli_destination *)hoteli_carve(sizeof *d);
@@ -13199,16 +14090,7 @@ static hoteli_destination *hoteli_build_destination(const hoteli_destination *dr
     if (!d->exports) hoteli_write_head_text(&text, p, d);
     d->url.path = NULL;
     d->builtin = p->config->transport == NULL;
-    if (!d->builtin) {
-        d->transport = *p->config->transport;
-    } else {
-        d->transport.open_fn = hoteli_socket_open;
-        d->transport.connect_fn = hoteli_socket_connect;
-        d->transport.send_fn = hoteli_socket_send;
-        d->transport.receive_fn = hoteli_socket_receive;
-        d->transport.descriptor_fn = hoteli_socket_descriptor;
-        d->transport.close_fn = hoteli_socket_close;
-    }
+    d->transport = d->builtin ? hoteli_transport_of(d) : *p->config->transport;
     return hoteli_build_requests(d) ? d : NULL;
 }
 
@@ -13239,7 +14121,7 @@ static void hoteli_drop_destinations(void) {
     hoteli_lock();
     __atomic_store_n(&hoteli_g.num_destinations, 0u, __ATOMIC_RELEASE);
     hoteli_unlock();
-    for (i = 0; i < count; i++) hoteli_pack_release(hoteli_g.destinations[i]);
+    for (i = 0; i < count; i++) hoteli_destination_release(hoteli_g.destinations[i]);
 }
 
 /* Cuts the block into shards and chunks, all free. */
@@ -14241,7 +15123,6 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
     }
     total = count + s->hatchet.wanted;
     share = (uint32_t)(count + s->hatchet.valid);
-    hoteli_unsupported(s);
     for (i = 0; i < count + s->hatchet.valid; i++) {
         hoteli_plan *p = &s->plans[s->num_drafts];
         hoteli_destination *d = &s->drafts[s->num_drafts];
@@ -14265,6 +15146,7 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
         }
         d->grpc = !d->exports && hoteli_plan_grpc(s, (uint32_t)p->config->protocol);
         if (!d->exports && !hoteli_plan_endpoint(s, p, d)) continue;
+        if (!d->exports && !hoteli_plan_tls(s, p, d)) continue;
         hoteli_plan_destination(s, p, d, share);
         delay = HOTELI_MIN(delay, d->delay_ms);
         s->num_drafts++;
@@ -14370,6 +15252,9 @@ static void hoteli_fork_child(void) {
     hoteli_t.quiet = 0; /* it may have been made inside a callback */
     hoteli_hooks_forked();
     hoteli_flag_store(&hoteli_g.propagator_lock, 0);
+#if defined(HATCHET_OTEL_OPENSSL)
+    hoteli_tls_forked();
+#endif
     /* Later these numbers may belong to files of the child's own. */
     hoteli_pipe_close();
     for (i = 0; i < hoteli_num_destinations(); i++)
@@ -14392,8 +15277,14 @@ static void hoteli_epoch_make(void) {
         __atomic_store_n(word, ++hoteli_g.last_epoch, __ATOMIC_RELAXED);
         __atomic_store_n(&hoteli_g.epoch, word, __ATOMIC_RELEASE);
     }
-    if (!hoteli_g.atfork_set)
+    if (!hoteli_g.atfork_set) {
+#if defined(HATCHET_OTEL_OPENSSL)
+        hoteli_g.atfork_set = pthread_atfork(hoteli_tls_before_fork, hoteli_tls_after_fork,
+                                             hoteli_fork_child) == 0;
+#else
         hoteli_g.atfork_set = pthread_atfork(NULL, NULL, hoteli_fork_child) == 0;
+#endif
+    }
 }
 
 /* Blocks survive a fork, because inherited contexts refer to them; what records held on them is
@@ -15701,7 +16592,7 @@ static hotel_result hoteli_build(hoteli_setup *s) {
     hotel_result result = hoteli_build_all(s);
     uint32_t i;
     for (i = 0; result != HOTEL_OK && i < s->num_drafts; i++)
-        if (s->built[i]) hoteli_pack_release(s->built[i]);
+        hoteli_destination_release(s->built[i] ? s->built[i] : &s->drafts[i]);
     return result;
 }
 
