@@ -900,20 +900,20 @@ SERVER_FN void grpc_write(server *s, server_connection *c) {
     }
 }
 
-/* Starts on a given IPv4 port, 0 for a free one. */
-SERVER_FN bool grpc_start_at(grpc_server *g, uint16_t port, const server_step *steps,
-                             size_t num_steps) {
+/* Starts on a given port, 0 for a free one. False when this machine has no such address. */
+SERVER_FN bool grpc_start_at(grpc_server *g, server_family family, uint16_t port,
+                             const server_step *steps, size_t num_steps) {
     static const server_protocol protocol = {grpc_accepted, grpc_arrived, grpc_write, grpc_wants,
                                              grpc_ended};
     static const server_step usual = {.reply = GRPC_OK};
     memset(g, 0, sizeof *g);
     g->reset_code = g->goaway_code = GRPC_NONE;
     if (num_steps == 0) steps = &usual, num_steps = 1;
-    return server_start_with(&g->http, SERVER_IPV4, port, &protocol, steps, num_steps);
+    return server_start_with(&g->http, family, port, &protocol, steps, num_steps);
 }
 
 SERVER_FN bool grpc_start(grpc_server *g, const server_step *steps, size_t num_steps) {
-    return grpc_start_at(g, 0, steps, num_steps);
+    return grpc_start_at(g, SERVER_IPV4, 0, steps, num_steps);
 }
 
 #endif

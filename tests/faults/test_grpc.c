@@ -843,7 +843,7 @@ static void test_late_server(void) {
     end_spans(NUM_SPANS);
     is_int(hotel_flush(100), HOTEL_ERR_TIMEOUT, "OR-03 nobody listens yet");
     (void)close(fd);
-    if (!grpc_start_at(&g, port, NULL, 0)) {
+    if (!grpc_start_at(&g, SERVER_IPV4, port, NULL, 0)) {
         skip("the port was taken in between");
         (void)hotel_shutdown(100);
         return;
