@@ -30,8 +30,8 @@
 
 enum { TEXT_ROOM = 1 << 14, WIRE_ROOM = 1 << 21, BODY_ROOM = 1 << 20 };
 
-static const char *const type_names[] = {"DATA",         "HEADERS", "PRIORITY", "RST_STREAM",
-                                         "SETTINGS",     "PUSH_PROMISE", "PING", "GOAWAY",
+static const char *const type_names[] = {"DATA",          "HEADERS",      "PRIORITY", "RST_STREAM",
+                                         "SETTINGS",      "PUSH_PROMISE", "PING",     "GOAWAY",
                                          "WINDOW_UPDATE", "CONTINUATION"};
 static const char *const outcome_names[] = {"OPEN", "DONE", "RESET", "REFUSED", "LOST", "BROKEN"};
 
@@ -69,13 +69,15 @@ typedef struct world {
     bool seen_preface;
     size_t body_seen;
     hoteli_hpack server; /* decodes what we send */
-    text sent, heard; /* frames; fields and content */
-    char content[64]; /* since the last field */
+    text sent, heard;    /* frames; fields and content */
+    char content[64];    /* since the last field */
     size_t content_size;
     bool any_content;
 } world;
 
-static uint8_t body_byte(size_t i) { return (uint8_t)(i * 7 + i / 251); }
+static uint8_t body_byte(size_t i) {
+    return (uint8_t)(i * 7 + i / 251);
+}
 
 static uint8_t body[BODY_ROOM], head_block[32768];
 static size_t head_size;
@@ -201,8 +203,8 @@ static void on_field(void *user_data, const char *name, size_t name_size, const 
                      size_t value_size) {
     world *w = (world *)user_data;
     end_content(w);
-    say(&w->heard, " %s%.*s=%.*s", w->h2.trailing ? "~" : "", (int)name_size, name,
-        (int)value_size, value);
+    say(&w->heard, " %s%.*s=%.*s", w->h2.trailing ? "~" : "", (int)name_size, name, (int)value_size,
+        value);
 }
 
 static bool on_data(void *user_data, const uint8_t *bytes, size_t size) {
@@ -232,8 +234,8 @@ static void flush_wire(world *w) {
         if (w->cut == 1) n = 1;
         if (w->cut > 1) n = 1 + random_below(HOTELI_MIN(n, (size_t)w->cut));
         if (n > GUARD_MAX_BYTES) n = GUARD_MAX_BYTES;
-        outcome = hoteli_h2_feed(&w->h2, (const uint8_t *)guard_copy(0, w->wire + i, n), n,
-                                 w->now_ms);
+        outcome =
+            hoteli_h2_feed(&w->h2, (const uint8_t *)guard_copy(0, w->wire + i, n), n, w->now_ms);
         if (outcome != w->h2.outcome) say(&w->heard, " WRONG OUTCOME");
         i += n;
     }
@@ -260,8 +262,10 @@ static void request(world *w, size_t size) {
 
 static void put(world *w, const void *bytes, size_t size) {
     if (w->wire_size + size > WIRE_ROOM) abort();
-    if (bytes != NULL) memcpy(w->wire + w->wire_size, bytes, size);
-    else memset(w->wire + w->wire_size, 0, size);
+    if (bytes != NULL)
+        memcpy(w->wire + w->wire_size, bytes, size);
+    else
+        memset(w->wire + w->wire_size, 0, size);
     w->wire_size += size;
 }
 
@@ -293,8 +297,8 @@ static void put_word(world *w, const char *word, bool is_setting) {
         char name[64];
         uint8_t field[600];
         (void)snprintf(name, sizeof name, "%.*s", (int)(mark - word), word);
-        put(w, field, hoteli_hpack_write(field, sizeof field, name, mark + 1, strlen(mark + 1),
-                                         false));
+        put(w, field,
+            hoteli_hpack_write(field, sizeof field, name, mark + 1, strlen(mark + 1), false));
     } else {
         fprintf(stderr, "what is %s?\n", word);
         abort();
@@ -313,10 +317,14 @@ static void put_frame(world *w, unsigned type, char **words) {
     put(w, NULL, 9);
     for (; *words != NULL; words++) {
         const char *word = *words;
-        if (strcmp(word, "es") == 0 || strcmp(word, "ack") == 0) flags |= 1;
-        else if (strcmp(word, "eh") == 0) flags |= 4;
-        else if (strncmp(word, "f=", 2) == 0) flags |= (unsigned)strtoul(word + 2, NULL, 0);
-        else if (strncmp(word, "len=", 4) == 0) length = atol(word + 4);
+        if (strcmp(word, "es") == 0 || strcmp(word, "ack") == 0)
+            flags |= 1;
+        else if (strcmp(word, "eh") == 0)
+            flags |= 4;
+        else if (strncmp(word, "f=", 2) == 0)
+            flags |= (unsigned)strtoul(word + 2, NULL, 0);
+        else if (strncmp(word, "len=", 4) == 0)
+            length = atol(word + 4);
         else if (strncmp(word, "p=", 2) == 0) {
             uint8_t byte = (uint8_t)atoi(word + 2);
             flags |= 8;
@@ -493,12 +501,12 @@ static void test_requests(void) {
           "DONE 200 content-type=application/grpc \"helloworld\" ~grpc-status=0 ~x=y", BEGUN);
     check("OG-03 trailers only", BEGIN "HEADERS 1 eh es :status=200 grpc-status=12",
           "DONE 200 grpc-status=12", BEGUN);
-    check("OG-03 content ends the response",
-          BEGIN "HEADERS 1 eh :status=404 | DATA 1 es t:gone", "DONE 404 \"gone\"", BEGUN);
+    check("OG-03 content ends the response", BEGIN "HEADERS 1 eh :status=404 | DATA 1 es t:gone",
+          "DONE 404 \"gone\"", BEGUN);
     check("OG-03 empty DATA ends the response",
           BEGIN "HEADERS 1 eh :status=204 | DATA 1 | DATA 1 es", "DONE 204", BEGUN);
-    check("OG-03 no content to send", "request 0 | SETTINGS",
-          "OPEN", "HEADERS 1 es eh :method=POST a=b | SETTINGS ack");
+    check("OG-03 no content to send", "request 0 | SETTINGS", "OPEN",
+          "HEADERS 1 es eh :method=POST a=b | SETTINGS ack");
     check("OG-08 answered before the server's SETTINGS are acknowledged",
           "request 10 | SETTINGS | SETTINGS ack | HEADERS 1 eh es :status=200", "DONE 200", BEGUN);
     check("OG-08 one request after the other",
@@ -533,8 +541,8 @@ static void test_requests(void) {
           "LOST 200: the server closed in the middle of its response \"ab\" broken", BEGUN);
     check("OG-08 the server closes while idle", BEGIN "HEADERS 1 eh es :status=200 | close",
           "DONE 200 broken", BEGUN);
-    check("OG-08 no request on a closed connection",
-          "SETTINGS | close | request 5", "OPEN not usable broken", "SETTINGS ack");
+    check("OG-08 no request on a closed connection", "SETTINGS | close | request 5",
+          "OPEN not usable broken", "SETTINGS ack");
 }
 
 static void test_framing(void) {
@@ -622,8 +630,7 @@ static void test_refused(void) {
     refused("OG-08 DATA before the stream", "DATA 3 z:1", "PROTOCOL_ERROR", never);
     refused("OG-08 HEADERS on no stream", "HEADERS 0 eh :status=200", "PROTOCOL_ERROR",
             wrong_stream);
-    refused("OG-08 HEADERS before the stream", "HEADERS 3 eh :status=200", "PROTOCOL_ERROR",
-            never);
+    refused("OG-08 HEADERS before the stream", "HEADERS 3 eh :status=200", "PROTOCOL_ERROR", never);
     refused("OG-08 HEADERS on a stream of the server's", "HEADERS 2 eh :status=200",
             "PROTOCOL_ERROR", never);
     refused("OG-08 DATA on a stream of the server's", "DATA 2 z:1", "PROTOCOL_ERROR", never);
@@ -650,8 +657,8 @@ static void test_refused(void) {
 /* Headers that make the response malformed: the stream is given up, the connection goes on. */
 static void malformed(const char *name, const char *frames, const char *reason) {
     char script[1024], outcome[512];
-    (void)snprintf(script, sizeof script,
-                   BEGIN "%s | drain | SETTINGS | DATA 1 t:late | request 2", frames);
+    (void)snprintf(script, sizeof script, BEGIN "%s | drain | SETTINGS | DATA 1 t:late | request 2",
+                   frames);
     (void)snprintf(outcome, sizeof outcome, "RESET PROTOCOL_ERROR by us%s", reason);
     check(name, script, "OPEN",
           BEGUN " | RST_STREAM 1 PROTOCOL_ERROR | SETTINGS ack"
@@ -751,8 +758,9 @@ static void test_settings(void) {
     check("OG-08 not their ACK first", "request 10 | SETTINGS ack",
           "BROKEN PROTOCOL_ERROR: the first frame is not SETTINGS broken",
           OPENED GOAWAY("PROTOCOL_ERROR"));
-    check("OG-08 each SETTINGS is acknowledged", BEGIN "SETTINGS 4=5 | SETTINGS ack | SETTINGS 5=16385",
-          "OPEN", BEGUN " | SETTINGS ack | SETTINGS ack");
+    check("OG-08 each SETTINGS is acknowledged",
+          BEGIN "SETTINGS 4=5 | SETTINGS ack | SETTINGS 5=16385", "OPEN",
+          BEGUN " | SETTINGS ack | SETTINGS ack");
     check("OG-08 ENABLE_PUSH 0", BEGIN "SETTINGS 2=0", "OPEN", BEGUN " | SETTINGS ack");
     check("OG-08 ENABLE_PUSH 1", BEGIN "SETTINGS 2=1",
           "BROKEN PROTOCOL_ERROR: the server sent ENABLE_PUSH broken",
@@ -776,13 +784,14 @@ static void test_settings(void) {
     check("OG-08 MAX_FRAME_SIZE above its range", BEGIN "SETTINGS 5=16777216",
           "BROKEN PROTOCOL_ERROR: MAX_FRAME_SIZE is out of its range broken",
           BEGUN GOAWAY("PROTOCOL_ERROR"));
-    check("OG-08 MAX_FRAME_SIZE in the middle",
-          "out 65536 | SETTINGS 4=1000000 | WINDOW_UPDATE 0 n:1000000 | quietly 150000 | take 66000 |"
-          "SETTINGS 5=30000",
-          "OPEN",
-          "SETTINGS ack | HEADERS 1 eh :method=POST a=b | DATA 1 16384 | DATA 1 16384"
-          " | DATA 1 16384 | DATA 1 16384 | DATA 1 16384 | DATA 1 16384 | SETTINGS ack"
-          " | DATA 1 30000 | DATA 1 es 21696");
+    check(
+        "OG-08 MAX_FRAME_SIZE in the middle",
+        "out 65536 | SETTINGS 4=1000000 | WINDOW_UPDATE 0 n:1000000 | quietly 150000 | take 66000 |"
+        "SETTINGS 5=30000",
+        "OPEN",
+        "SETTINGS ack | HEADERS 1 eh :method=POST a=b | DATA 1 16384 | DATA 1 16384"
+        " | DATA 1 16384 | DATA 1 16384 | DATA 1 16384 | DATA 1 16384 | SETTINGS ack"
+        " | DATA 1 30000 | DATA 1 es 21696");
     check("OG-08 MAX_CONCURRENT_STREAMS 0: the request waits",
           "SETTINGS 3=0 | request 5 | PING z:8 | drain | SETTINGS 3=1 | drain |"
           "HEADERS 1 eh es :status=200",
@@ -831,7 +840,8 @@ static void test_windows(void) {
           " | SETTINGS ack | DATA 1 2 | SETTINGS ack | DATA 1 es 9");
     check("OG-08 the next stream has the window of the SETTINGS",
           "SETTINGS 4=5 | request 5 | WINDOW_UPDATE 1 n:100 | HEADERS 1 eh es :status=200 |"
-          "request 7", "OPEN",
+          "request 7",
+          "OPEN",
           "SETTINGS ack | HEADERS 1 eh :method=POST a=b | DATA 1 es 5"
           " | HEADERS 3 eh :method=POST a=b | DATA 3 5");
     check("OG-08 WINDOW_UPDATE of 0 on the connection", BEGIN "WINDOW_UPDATE 0 n:0",
@@ -843,9 +853,10 @@ static void test_windows(void) {
     check("OG-08 the window of the stream passes 2^31-1", BEGIN "WINDOW_UPDATE 1 n:0x7fff0010",
           "RESET FLOW_CONTROL_ERROR by us: the server sent a wrong WINDOW_UPDATE",
           BEGUN " | RST_STREAM 1 FLOW_CONTROL_ERROR");
-    check("OG-08 windows of 2^31-1", "request 0 | SETTINGS | WINDOW_UPDATE 0 n:0x7fff0000 |"
-          "WINDOW_UPDATE 1 n:0x7fff0000", "OPEN",
-          "HEADERS 1 es eh :method=POST a=b | SETTINGS ack");
+    check("OG-08 windows of 2^31-1",
+          "request 0 | SETTINGS | WINDOW_UPDATE 0 n:0x7fff0000 |"
+          "WINDOW_UPDATE 1 n:0x7fff0000",
+          "OPEN", "HEADERS 1 es eh :method=POST a=b | SETTINGS ack");
     check("OG-08 WINDOW_UPDATE on a stream that is over",
           BEGIN "HEADERS 1 eh es :status=200 | WINDOW_UPDATE 1 n:0x7fffffff | WINDOW_UPDATE 1 n:0",
           "DONE 200", BEGUN);
@@ -888,15 +899,16 @@ static void test_granted(void) {
           "RESET FLOW_CONTROL_ERROR by us 200: the server sent more than was granted"
           " (49152 bytes)",
           "");
-    check("OG-10 content that is not wanted", BEGIN "refuse | HEADERS 1 eh :status=200 |"
-          "DATA 1 t:abc | DATA 1 t:def | HEADERS 1 es eh grpc-status=0",
+    check("OG-10 content that is not wanted",
+          BEGIN "refuse | HEADERS 1 eh :status=200 |"
+                "DATA 1 t:abc | DATA 1 t:def | HEADERS 1 es eh grpc-status=0",
           "RESET CANCEL by us 200: the rest of the response is not wanted",
           BEGUN " | RST_STREAM 1 CANCEL");
 }
 
 static void test_streams(void) {
-    check("OG-06 RST_STREAM", BEGIN "RST_STREAM 1 n:7 | request 2",
-          "OPEN", BEGUN " | HEADERS 3 eh :method=POST a=b | DATA 3 es 2");
+    check("OG-06 RST_STREAM", BEGIN "RST_STREAM 1 n:7 | request 2", "OPEN",
+          BEGUN " | HEADERS 3 eh :method=POST a=b | DATA 3 es 2");
     check("OG-06 the code of RST_STREAM", BEGIN "RST_STREAM 1 n:7",
           "RESET REFUSED_STREAM: the server reset the stream", BEGUN);
     check("OG-06 RST_STREAM in the middle of the request",
@@ -918,8 +930,7 @@ static void test_streams(void) {
           BEGIN "HEADERS 1 eh es :status=200 | HEADERS 1 eh es a=b", "DONE 200 broken",
           BEGUN GOAWAY("STREAM_CLOSED"));
     check("OG-09 cancelled", BEGIN "HEADERS 1 eh :status=200 a=b | cancel | DATA 1 es t:abc",
-          "RESET CANCEL by us 200: the request was cancelled a=b",
-          BEGUN " | RST_STREAM 1 CANCEL");
+          "RESET CANCEL by us 200: the request was cancelled a=b", BEGUN " | RST_STREAM 1 CANCEL");
     check("OG-09 cancelled: the next request is undisturbed",
           BEGIN "HEADERS 1 eh :status=200 | cancel | request 3 | DATA 1 t:abc |"
                 "HEADERS 3 eh :status=200 | HEADERS 1 eh es c=d | DATA 3 es t:xyz",
@@ -928,14 +939,13 @@ static void test_streams(void) {
     check("OG-09 cancelled between headers",
           BEGIN "HEADERS 1 :status=200 | cancel | CONTINUATION 1 eh a=b | request 1 |"
                 "HEADERS 3 eh es :status=200",
-          "DONE 200",
-          BEGUN " | RST_STREAM 1 CANCEL | HEADERS 3 eh :method=POST a=b | DATA 3 es 1");
+          "DONE 200", BEGUN " | RST_STREAM 1 CANCEL | HEADERS 3 eh :method=POST a=b | DATA 3 es 1");
     check("OG-09 cancelled in the middle of a frame of DATA",
           BEGIN "HEADERS 1 eh :status=200 | DATA 1 len=6 t:abc | cancel | raw t:def | PING z:8",
           "RESET CANCEL by us 200: the request was cancelled \"abc\"",
           BEGUN " | RST_STREAM 1 CANCEL | PING ack ");
-    check("OG-09 cancelled before it was sent", "quietly 5 | cancel | SETTINGS | request 1",
-          "OPEN", "SETTINGS ack | HEADERS 1 eh :method=POST a=b | DATA 1 es 1");
+    check("OG-09 cancelled before it was sent", "quietly 5 | cancel | SETTINGS | request 1", "OPEN",
+          "SETTINGS ack | HEADERS 1 eh :method=POST a=b | DATA 1 es 1");
     check("OG-09 cancelled with frames under way: they are completed",
           "quietly 100 | take 70 | cancel | SETTINGS",
           "RESET CANCEL by us: the request was cancelled",
@@ -948,7 +958,8 @@ static void test_goaway(void) {
     check("OG-07 GOAWAY: a request below is finished",
           BEGIN "GOAWAY n:1 n:0 t:bye | HEADERS 1 eh es :status=200",
           "DONE 200 leaving NO_ERROR(bye)", BEGUN);
-    check("OG-07 GOAWAY: a request above was not processed", BEGIN "GOAWAY n:0 n:11 t:too_many_pings",
+    check("OG-07 GOAWAY: a request above was not processed",
+          BEGIN "GOAWAY n:0 n:11 t:too_many_pings",
           "REFUSED ENHANCE_YOUR_CALM: the server closes the connection"
           " leaving ENHANCE_YOUR_CALM(too_many_pings)",
           BEGUN);
@@ -969,10 +980,11 @@ static void test_goaway(void) {
     check("OG-07 GOAWAY cannot be taken back", BEGIN "GOAWAY n:1 n:0 | GOAWAY n:3 n:0",
           "BROKEN PROTOCOL_ERROR: a second GOAWAY takes back the first leaving NO_ERROR broken",
           BEGUN GOAWAY("PROTOCOL_ERROR"));
-    check("OG-07 the reserved bit of the last stream is passed over", BEGIN "GOAWAY n:0x80000001 n:0",
-          "OPEN leaving NO_ERROR", BEGUN);
+    check("OG-07 the reserved bit of the last stream is passed over",
+          BEGIN "GOAWAY n:0x80000001 n:0", "OPEN leaving NO_ERROR", BEGUN);
     check("OG-07 GOAWAY with more words than are kept",
-          BEGIN "GOAWAY n:1 n:0 t:0123456789012345678901234567890123456789012345678901234567890123456789",
+          BEGIN
+          "GOAWAY n:1 n:0 t:0123456789012345678901234567890123456789012345678901234567890123456789",
           "OPEN leaving NO_ERROR(0123456789012345678901234567890123456789012345678901234567890123)",
           BEGUN);
     check("OG-07 PING is answered behind GOAWAY", BEGIN "GOAWAY n:1 n:0 | PING t:12345678",
@@ -996,10 +1008,8 @@ static void test_strangers(void) {
           OPENED GOAWAY("PROTOCOL_ERROR"));
     check("OG-08 a banner of SSH", "request 10 | raw t:SSH-2.0-x", other,
           OPENED GOAWAY("PROTOCOL_ERROR"));
-    check("OG-08 almost HTTP", "request 10 | raw t:HTTPS/", other,
-          OPENED GOAWAY("PROTOCOL_ERROR"));
-    check("OG-08 almost TLS", "request 10 | raw x:150403", other,
-          OPENED GOAWAY("PROTOCOL_ERROR"));
+    check("OG-08 almost HTTP", "request 10 | raw t:HTTPS/", other, OPENED GOAWAY("PROTOCOL_ERROR"));
+    check("OG-08 almost TLS", "request 10 | raw x:150403", other, OPENED GOAWAY("PROTOCOL_ERROR"));
     check("OG-08 a number of zeros", "request 10 | raw z:9",
           "BROKEN PROTOCOL_ERROR: the first frame is not SETTINGS broken",
           OPENED GOAWAY("PROTOCOL_ERROR"));
@@ -1042,26 +1052,28 @@ static void flood(const char *name, const char *script, const char *reason) {
 
 static void test_floods(void) {
     static const char frames[] = "a flood of frames";
-    static const char replies[] =
-        "the server demands replies and does not read them";
+    static const char replies[] = "the server demands replies and does not read them";
     static world w;
     int i;
     flood("OG-08 a flood of PINGs that are answered and not read", BEGIN "*300 PING z:8", replies);
-    flood("OG-08 a flood of SETTINGS that are answered and not read", BEGIN "*500 SETTINGS", replies);
+    flood("OG-08 a flood of SETTINGS that are answered and not read", BEGIN "*500 SETTINGS",
+          replies);
     flood("OG-08 a flood of their ACKs", BEGIN "*10001 SETTINGS ack", frames);
     flood("OG-08 a flood of CONTINUATION", BEGIN "HEADERS 1 :status=200 | *10001 CONTINUATION 1",
           frames);
     flood("OG-08 a flood of empty DATA", BEGIN "HEADERS 1 eh :status=200 | *10001 DATA 1", frames);
-    flood("OG-08 a flood of padding", "SETTINGS | *200 PING ack z:8 | request 1 |"
-          "HEADERS 1 eh :status=200 | *10001 DATA 1 p=0", frames);
+    flood("OG-08 a flood of padding",
+          "SETTINGS | *200 PING ack z:8 | request 1 |"
+          "HEADERS 1 eh :status=200 | *10001 DATA 1 p=0",
+          frames);
     flood("OG-08 a flood of interim headers", BEGIN "*10001 HEADERS 1 eh :status=103", frames);
     flood("OG-08 a flood of headers that take work",
           "block 16384 | request 1 | SETTINGS | cancel | *15 HEADERS 1 eh z:12000", "broken");
     flood("OG-08 a flood of PRIORITY", BEGIN "*10001 PRIORITY 5 z:5", frames);
     flood("OG-08 a flood of WINDOW_UPDATE", BEGIN "*10001 WINDOW_UPDATE 0 n:1", frames);
     flood("OG-08 a flood of unknown frames", BEGIN "*10001 UNKNOWN 5 z:5", frames);
-    flood("OG-08 a flood of content for a stream that is over",
-          BEGIN "cancel | *10001 DATA 1 z:1", "broken");
+    flood("OG-08 a flood of content for a stream that is over", BEGIN "cancel | *10001 DATA 1 z:1",
+          "broken");
     run(&w, BEGIN "*9000 SETTINGS ack | time 1000 | *9000 SETTINGS ack", 0);
     ok(!w.h2.broken, "OG-08 as many frames in the course of time are no flood");
     run(&w, BEGIN "HEADERS 1 eh es :status=200", 0);
@@ -1094,8 +1106,8 @@ static void test_heads(void) {
           "out 21100 | SETTINGS | look | PING z:8 | quietly 1 | look | take 10 | look", "OPEN",
           "SETTINGS ack | PING ack  | HEADERS 1 16384 | CONTINUATION 1 eh x=(4063)"
           " | DATA 1 es 1");
-    check("OG-08 headers that can never fit", "out 21000 | SETTINGS | request 1",
-          "OPEN not usable", "SETTINGS ack");
+    check("OG-08 headers that can never fit", "out 21000 | SETTINGS | request 1", "OPEN not usable",
+          "SETTINGS ack");
     head_size = 0;
     check("OG-08 no headers", "request 1 | SETTINGS", "OPEN",
           "HEADERS 1 eh | DATA 1 es 1 | SETTINGS ack");
@@ -1118,8 +1130,8 @@ static void test_trouble(void) {
     trouble("OG-09 the server says nothing", "request 10", slow);
     trouble("OG-09 the server does not answer", BEGIN "PING z:8", slow);
     trouble("OG-09 the window of the stream is closed", "SETTINGS 4=0 | request 10", window);
-    trouble("OG-09 the window of the connection is closed",
-            "SETTINGS 4=100000 | request 100000", window);
+    trouble("OG-09 the window of the connection is closed", "SETTINGS 4=100000 | request 100000",
+            window);
     trouble("OG-09 no stream is allowed", "SETTINGS 3=0 | request 10",
             "the server allowed no request (SETTINGS_MAX_CONCURRENT_STREAMS 0)");
     trouble("OG-09 a request that is not sent", "quietly 10", slow);
@@ -1146,8 +1158,8 @@ static void test_long(void) {
         while (!w.h2.broken && w.h2.sending && steps++ < 100000) {
             char words[64];
             w.wire_size = w.sent.size = 0;
-            (void)snprintf(words, sizeof words, "WINDOW_UPDATE %u n:%u",
-                           (unsigned)random_below(2), (unsigned)(1 + random_below(60000)));
+            (void)snprintf(words, sizeof words, "WINDOW_UPDATE %u n:%u", (unsigned)random_below(2),
+                           (unsigned)(1 + random_below(60000)));
             if (random_below(20) == 0) {
                 (void)snprintf(words, sizeof words, "SETTINGS 4=%u", (unsigned)random_below(90000));
             }
