@@ -4153,7 +4153,7 @@ typedef struct hoteli_h2 {
     uint32_t peer_frame;
     uint32_t peer_window;
     uint32_t peer_streams;
-    int64_t window;        /* bytes that may be sent; SETTINGS can take back what was allowed */
+    int64_t window; /* bytes that may be sent; SETTINGS can take back what was allowed */
     int64_t stream_window;
     /* what is received */
     uint32_t last_stream; /* of GOAWAY */
@@ -4487,8 +4487,8 @@ static bool hoteli_h2_is_sound(const char *name, size_t name_size, const char *v
 }
 
 /* A field of a header block. Blocks of streams that are over are decoded, and that is all. */
-static void hoteli_h2_field(void *user_data, const char *name, size_t name_size,
-                            const char *value, size_t value_size) {
+static void hoteli_h2_field(void *user_data, const char *name, size_t name_size, const char *value,
+                            size_t value_size) {
     hoteli_h2 *c = (hoteli_h2 *)user_data;
     uint64_t status = 0;
     if (!hoteli_h2_is_mine(c, c->block_id) || c->problem != NULL) return;
@@ -4497,10 +4497,10 @@ static void hoteli_h2_field(void *user_data, const char *name, size_t name_size,
         hoteli_h2_problem(c, HOTELI_H2_ENHANCE_YOUR_CALM,
                           "the headers of the response are larger than the limit");
     } else if (name_size > 0 && name[0] == ':') {
-        if (c->trailing || c->any_field || c->block_status != 0 ||
-            name_size != 7 || memcmp(name, ":status", 7) != 0 || value_size != 3 ||
-            hoteli_is_blank(value[0]) || hoteli_is_blank(value[2]) ||
-            !hoteli_parse_uint(value, 3, 999, &status) || status < 100) {
+        if (c->trailing || c->any_field || c->block_status != 0 || name_size != 7 ||
+            memcmp(name, ":status", 7) != 0 || value_size != 3 || hoteli_is_blank(value[0]) ||
+            hoteli_is_blank(value[2]) || !hoteli_parse_uint(value, 3, 999, &status) ||
+            status < 100) {
             hoteli_h2_problem(c, HOTELI_H2_PROTOCOL_ERROR,
                               "the response has a malformed pseudo-header");
         }
@@ -4591,8 +4591,7 @@ static void hoteli_h2_setting(hoteli_h2 *c, unsigned id, uint32_t value) {
 static void hoteli_h2_window_update(hoteli_h2 *c, uint32_t increment) {
     bool is_mine = hoteli_h2_is_mine(c, c->id);
     int64_t *window = c->id == 0 ? &c->window : &c->stream_window;
-    uint32_t code =
-        increment == 0 ? HOTELI_H2_PROTOCOL_ERROR : HOTELI_H2_FLOW_CONTROL_ERROR;
+    uint32_t code = increment == 0 ? HOTELI_H2_PROTOCOL_ERROR : HOTELI_H2_FLOW_CONTROL_ERROR;
     if (c->id != 0 && !is_mine) return;
     if (increment > 0 && *window + increment <= HOTELI_H2_MAX) {
         *window += increment;
@@ -4628,8 +4627,8 @@ static void hoteli_h2_act(hoteli_h2 *c) {
         hoteli_h2_end(c, HOTELI_H2_RESET, first, "the server reset the stream");
         break;
     case HOTELI_H2_SETTINGS:
-        hoteli_h2_setting(c, first >> 16, (first & 0xffff) << 16 | (uint32_t)c->small[4] << 8 |
-                                              c->small[5]);
+        hoteli_h2_setting(c, first >> 16,
+                          (first & 0xffff) << 16 | (uint32_t)c->small[4] << 8 | c->small[5]);
         break;
     case HOTELI_H2_PING:
         if (c->flags & HOTELI_H2_ACK) break;
@@ -4646,9 +4645,9 @@ static void hoteli_h2_act(hoteli_h2 *c) {
 
 /* Frames, or parts of them, that are complete when so many bytes have come. */
 static void hoteli_h2_small_bytes(hoteli_h2 *c, const uint8_t *bytes, size_t size) {
-    uint32_t unit = c->type == HOTELI_H2_SETTINGS                                 ? 6
+    uint32_t unit = c->type == HOTELI_H2_SETTINGS                              ? 6
                     : c->type == HOTELI_H2_PING || c->type == HOTELI_H2_GOAWAY ? 8
-                                                                                  : 4;
+                                                                               : 4;
     size_t i;
     for (i = 0; i < size && !c->broken; i++, c->at++) {
         if (c->type == HOTELI_H2_GOAWAY && c->at >= 8) {
@@ -4737,8 +4736,8 @@ static void hoteli_h2_data_begin(hoteli_h2 *c) {
 static const char *hoteli_h2_frame_problem(const hoteli_h2 *c, uint32_t *code) {
     static const uint8_t sizes[] = {0, 0, 0, 4, 0, 0, 8, 0, 4, 0};
     bool is_known = c->type <= HOTELI_H2_CONTINUATION;
-    bool of_connection = c->type == HOTELI_H2_SETTINGS || c->type == HOTELI_H2_PING ||
-                         c->type == HOTELI_H2_GOAWAY;
+    bool of_connection =
+        c->type == HOTELI_H2_SETTINGS || c->type == HOTELI_H2_PING || c->type == HOTELI_H2_GOAWAY;
     bool has_prefix = c->type == HOTELI_H2_DATA || c->type == HOTELI_H2_HEADERS;
     bool is_ack = (c->flags & HOTELI_H2_ACK) != 0;
     *code = HOTELI_H2_FRAME_SIZE_ERROR;
@@ -4849,8 +4848,11 @@ static size_t hoteli_h2_frame_head(hoteli_h2 *c, const uint8_t *bytes, size_t si
     memcpy(c->frame + c->frame_size, bytes, taken);
     c->frame_size += taken;
     stranger = c->settled ? NULL : hoteli_h2_stranger(c->frame, c->frame_size);
-    if (stranger != NULL) hoteli_h2_break(c, HOTELI_H2_PROTOCOL_ERROR, stranger);
-    else if (c->frame_size == HOTELI_H2_HEAD) hoteli_h2_frame_begin(c);
+    if (stranger != NULL) {
+        hoteli_h2_break(c, HOTELI_H2_PROTOCOL_ERROR, stranger);
+    } else if (c->frame_size == HOTELI_H2_HEAD) {
+        hoteli_h2_frame_begin(c);
+    }
     return taken;
 }
 
@@ -4859,8 +4861,7 @@ static size_t hoteli_h2_frame_head(hoteli_h2 *c, const uint8_t *bytes, size_t si
  * last request. Callbacks are made from inside. `now_ms` is of any clock that does not go back: it
  * tells a flood of frames from what came in the course of hours.
  */
-static inline int hoteli_h2_feed(hoteli_h2 *c, const uint8_t *bytes, size_t size,
-                                 int64_t now_ms) {
+static inline int hoteli_h2_feed(hoteli_h2 *c, const uint8_t *bytes, size_t size, int64_t now_ms) {
     size_t i = 0;
     if (now_ms - c->vain_ms >= 1000) {
         c->vain_ms = now_ms;
@@ -5028,8 +5029,8 @@ enum {
     HOTELI_GRPC_UNAUTHENTICATED
 };
 
-#define HOTELI_GRPC_PREFIX 5   /* bytes in front of a message: compressed or not, size */
-#define HOTELI_GRPC_TIMEOUT 25 /* most bytes that the timeout takes of a header block */
+#define HOTELI_GRPC_PREFIX 5     /* bytes in front of a message: compressed or not, size */
+#define HOTELI_GRPC_TIMEOUT 25   /* most bytes that the timeout takes of a header block */
 #define HOTELI_GRPC_DETAILS 3072 /* most that is decoded of a google.rpc.Status */
 
 /* ---- what is sent ---- */
@@ -5117,8 +5118,8 @@ static inline size_t hoteli_grpc_head_write(const hoteli_grpc_head *h, int64_t t
     if (timeout_ms != INT64_MAX) {
         char text[16];
         size_t text_size = hoteli_grpc_timeout(text, timeout_ms);
-        size += hoteli_hpack_write(out + size, HOTELI_GRPC_TIMEOUT, "grpc-timeout", text,
-                                   text_size, false);
+        size += hoteli_hpack_write(out + size, HOTELI_GRPC_TIMEOUT, "grpc-timeout", text, text_size,
+                                   false);
     }
     memcpy(out + size, h->bytes + h->split, h->size - h->split);
     return size + h->size - h->split;
@@ -5146,8 +5147,8 @@ typedef struct hoteli_grpc {
     uint32_t messages;
     uint8_t prefix[HOTELI_GRPC_PREFIX];
     size_t prefix_size;
-    int status;          /* grpc-status, -1: none */
-    int64_t delay_ms;    /* of RetryInfo, -1: none */
+    int status;       /* grpc-status, -1: none */
+    int64_t delay_ms; /* of RetryInfo, -1: none */
     bool too_large;
     const char *problem; /* of the messages */
     char message[160];   /* grpc-message, decoded, or what stands for it */
@@ -5156,11 +5157,11 @@ typedef struct hoteli_grpc {
 
 /* What becomes of a request. */
 typedef struct hoteli_verdict {
-    int code;             /* of gRPC; 0: success */
-    bool retryable;       /* OR-04, OR-05, OR-06 */
-    bool unprocessed;     /* ... at once, on another connection: the server has done nothing */
-    int64_t delay_ms;     /* the least wait the server asks for, up to a day; -1: none (OR-08) */
-    const char *message;  /* within the hoteli_grpc, not checked for UTF-8 */
+    int code;            /* of gRPC; 0: success */
+    bool retryable;      /* OR-04, OR-05, OR-06 */
+    bool unprocessed;    /* ... at once, on another connection: the server has done nothing */
+    int64_t delay_ms;    /* the least wait the server asks for, up to a day; -1: none (OR-08) */
+    const char *message; /* within the hoteli_grpc, not checked for UTF-8 */
     size_t message_size;
 } hoteli_verdict;
 
@@ -5338,15 +5339,21 @@ static inline bool hoteli_grpc_data(void *user_data, const uint8_t *bytes, size_
 static int hoteli_grpc_http_code(int status) {
     switch (status) {
     case 400:
-    case 431: return HOTELI_GRPC_INTERNAL;
-    case 401: return HOTELI_GRPC_UNAUTHENTICATED;
-    case 403: return HOTELI_GRPC_PERMISSION_DENIED;
-    case 404: return HOTELI_GRPC_UNIMPLEMENTED;
+    case 431:
+        return HOTELI_GRPC_INTERNAL;
+    case 401:
+        return HOTELI_GRPC_UNAUTHENTICATED;
+    case 403:
+        return HOTELI_GRPC_PERMISSION_DENIED;
+    case 404:
+        return HOTELI_GRPC_UNIMPLEMENTED;
     case 429:
     case 502:
     case 503:
-    case 504: return HOTELI_GRPC_UNAVAILABLE;
-    default: return HOTELI_GRPC_UNKNOWN;
+    case 504:
+        return HOTELI_GRPC_UNAVAILABLE;
+    default:
+        return HOTELI_GRPC_UNKNOWN;
     }
 }
 
@@ -5404,16 +5411,18 @@ static void hoteli_grpc_explain(hoteli_grpc *g, const hoteli_h2 *c) {
 static int hoteli_grpc_code(const hoteli_grpc *g, const hoteli_h2 *c) {
     if (g->too_large) return HOTELI_GRPC_RESOURCE_EXHAUSTED;
     switch (c->outcome) {
-    case HOTELI_H2_OPEN: return HOTELI_GRPC_DEADLINE_EXCEEDED;
+    case HOTELI_H2_OPEN:
+        return HOTELI_GRPC_DEADLINE_EXCEEDED;
     case HOTELI_H2_DONE:
         if (g->status < 0) return hoteli_grpc_http_code(c->status);
-        return g->status == HOTELI_GRPC_OK && g->problem != NULL ? HOTELI_GRPC_INTERNAL
-                                                                 : g->status;
+        return g->status == HOTELI_GRPC_OK && g->problem != NULL ? HOTELI_GRPC_INTERNAL : g->status;
     case HOTELI_H2_RESET:
         if (c->by_us && c->code == HOTELI_H2_CANCEL) return HOTELI_GRPC_DEADLINE_EXCEEDED;
         return hoteli_grpc_reset_code(c->code);
-    case HOTELI_H2_BROKEN: return HOTELI_GRPC_INTERNAL;
-    default: return HOTELI_GRPC_UNAVAILABLE;
+    case HOTELI_H2_BROKEN:
+        return HOTELI_GRPC_INTERNAL;
+    default:
+        return HOTELI_GRPC_UNAVAILABLE;
     }
 }
 
@@ -5435,9 +5444,9 @@ static inline hoteli_verdict hoteli_grpc_finish(hoteli_grpc *g, const hoteli_h2 
     v.delay_ms = answered ? g->delay_ms : -1;
     v.retryable = (retried >> v.code & 1) != 0 ||
                   (v.code == HOTELI_GRPC_RESOURCE_EXHAUSTED && v.delay_ms >= 0);
-    v.unprocessed = c->outcome == HOTELI_H2_REFUSED ||
-                    (c->outcome == HOTELI_H2_RESET && !c->by_us &&
-                     c->code == HOTELI_H2_REFUSED_STREAM);
+    v.unprocessed =
+        c->outcome == HOTELI_H2_REFUSED ||
+        (c->outcome == HOTELI_H2_RESET && !c->by_us && c->code == HOTELI_H2_REFUSED_STREAM);
     if (!answered || v.code != g->status) hoteli_grpc_explain(g, c);
     v.message = g->message;
     v.message_size = g->message_size;
