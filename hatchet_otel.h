@@ -740,7 +740,10 @@ typedef struct hotel_hatchet {
     bool no_collector HOTEL_ZERO; /* no destination; the rest holds. The enable_hatchet_collector
                                      of other SDKs, the other way round */
     /* Folder, "." for example, whose files .env, .env.hatchet, .env.dev and .env.local are read for
-       these variables, a later file winning; the environment beats them all. NULL: none is read. */
+       these variables, a later file winning; the environment beats them all. Written as for
+       python-dotenv: export, quotes, comments, ${NAME}; at most 64 KiB each. hotel_init takes
+       128 KiB for the time of reading, by allocator or malloc even if it is given memory. NULL, or
+       in a program with borrowed rights: none is read. */
     const char *env_folder HOTEL_ZERO;
     /* How spans go there: timeout, delay, batch, queue, compression, transport ... Its endpoint,
        protocol, insecure, headers, tls and exporter are not looked at. */
@@ -1914,6 +1917,12 @@ HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *jso
 /* The current context with the parent that a run's metadata names, as hotel_extract. */
 HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_size);
 
+/* By the settings of Hatchet's connection: what the names of workflows and events begin with in
+   Hatchet, "shop_" for the namespace Shop, and the ID of the tenant. "" when it is not known.
+   snprintf's manners: returns the size needed without NUL. threads: any. */
+HOTEL_API size_t hotel_hatchet_namespace(char *out, size_t capacity);
+HOTEL_API size_t hotel_hatchet_tenant(char *out, size_t capacity);
+
 /* ==== [SECTION 15] WITHOUT TRACING ========================================================= */
 
 #ifdef HATCHET_OTEL_DISABLE
@@ -2253,6 +2262,12 @@ HOTEL_INLINE size_t hotel_inject_metadata(const hotel_span *span, const char *js
 }
 HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_size) {
     return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE size_t hotel_hatchet_namespace(char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE size_t hotel_hatchet_tenant(char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
 }
 
 HOTEL_INLINE size_t hotel_sampler_description(const hotel_sampler *sampler, char *out,
@@ -9357,6 +9372,18 @@ static size_t hoteli_file_read(const char *path, char *out, size_t capacity) {
     return n < 0 ? 0 : size;
 }
 
+/* Why that was so. */
+static const char *hoteli_file_trouble(int error) {
+    switch (error) {
+    case ENOENT: return "there is no such file";
+    case EACCES: return "it may not be read";
+    case EISDIR: return "it is a directory";
+    case EMFILE:
+    case ENFILE: return "no file descriptor is left to read it";
+    default: return "it cannot be read";
+    }
+}
+
 /* The first line without blanks around it. */
 static hotel_string hoteli_first_line(const char *text, size_t size) {
     const char *end = size ? (const char *)memchr(text, '\n', size) : NULL;
@@ -11335,17 +11362,6 @@ typedef struct hoteli_tls_source {
 
 enum { HOTELI_TLS_CA, HOTELI_TLS_CERTIFICATE, HOTELI_TLS_KEY, HOTELI_TLS_SOURCES };
 
-static const char *hoteli_tls_file_trouble(int error) {
-    switch (error) {
-    case ENOENT: return "there is no such file";
-    case EACCES: return "it may not be read";
-    case EISDIR: return "it is a directory";
-    case EMFILE:
-    case ENFILE: return "no file descriptor is left to read it";
-    default: return "it cannot be read";
-    }
-}
-
 /* The whole of it in memory; NULL, or what is wrong. */
 static const char *hoteli_tls_load(const hoteli_tls_source *from, BIO **out) {
     char bytes[4096];
@@ -11357,7 +11373,7 @@ static const char *hoteli_tls_load(const hoteli_tls_source *from, BIO **out) {
     if (!*out) return "there is no memory to read it";
     if (from->pem) return NULL;
     fd = open(from->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return hoteli_tls_file_trouble(errno);
+    if (fd < 0) return hoteli_file_trouble(errno);
     while (!problem && ((n = read(fd, bytes, sizeof bytes)) > 0 || (n < 0 && errno == EINTR))) {
         if (n < 0) continue;
         size += (size_t)n;
@@ -11365,7 +11381,7 @@ static const char *hoteli_tls_load(const hoteli_tls_source *from, BIO **out) {
         else if (BIO_write(*out, bytes, (int)n) != (int)n)
             problem = "there is no memory to read it";
     }
-    if (n < 0) problem = hoteli_tls_file_trouble(errno);
+    if (n < 0) problem = hoteli_file_trouble(errno);
     (void)close(fd);
     OPENSSL_cleanse(bytes, sizeof bytes);
     return problem;
@@ -14907,18 +14923,6 @@ static void hoteli_bad_hatchet(hoteli_setup *s, hotel_result result, const hotel
     s->hatchet.valid = false;
 }
 
-static const char *hoteli_file_trouble(int error) {
-    switch (error) {
-    case 0: return "it is empty";
-    case EACCES:
-    case EPERM: return "it cannot be read: permission denied";
-    case EISDIR: return "it is a folder";
-    case ENOENT:
-    case ENOTDIR: return "there is no such file";
-    default: return "it cannot be read";
-    }
-}
-
 static void hoteli_bad_dotenv(hoteli_setup *s, const char *path, const char *problem,
                               size_t line) {
     char words[512];
@@ -15135,7 +15139,6 @@ static void hoteli_plan_pem(hoteli_setup *s, const hoteli_place *text, const hot
                             const char *kind, const char **pem, const char **path) {
     hoteli_given given;
     const char *problem;
-    char byte;
     int where;
     memset((void *)&given, 0, sizeof given);
     *pem = *path = NULL;
@@ -15146,8 +15149,6 @@ static void hoteli_plan_pem(hoteli_setup *s, const hoteli_place *text, const hot
             if (problem) hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, true, problem);
         } else if (hoteli_given_in(s, where, file, &given)) {
             *path = given.value;
-            if (!hoteli_file_read(given.value, &byte, 1))
-                hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, false, hoteli_file_trouble(errno));
         }
     }
 }
@@ -15200,12 +15201,6 @@ static void hoteli_plan_hatchet_tls(hoteli_setup *s, hotel_tls_strategy strategy
         hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &missing, false, "it is not set, and mtls needs it");
 }
 
-#if defined(HATCHET_OTEL_OPENSSL)
-#define HOTELI_TLS_HERE true
-#else
-#define HOTELI_TLS_HERE false
-#endif
-
 /* Where spans for Hatchet go, and how; every setting that cannot be used is named. */
 static void hoteli_plan_connection(hoteli_setup *s, bool token_read) {
     hoteli_connection *h = &s->hatchet;
@@ -15217,7 +15212,7 @@ static void hoteli_plan_connection(hoteli_setup *s, bool token_read) {
     h->config.exporter = NULL;
     hoteli_plan_address(s, secure, token_read);
     if (!secure || strategy == HOTEL_TLS_STRATEGY_DEFAULT) return;
-    if (HOTELI_TLS_HERE || h->config.transport) {
+    if (HOTELI_OPENSSL_HERE || h->config.transport) {
         hoteli_plan_hatchet_tls(s, strategy);
         return;
     }
@@ -17494,6 +17489,25 @@ static void hoteli_describe(hoteli_text *text) {
     }
     hoteli_describe_text(text, "hatchet_namespace", hoteli_g.hatchet_namespace);
     hoteli_describe_text(text, "hatchet_tenant", hoteli_g.hatchet_tenant);
+}
+
+static size_t hoteli_read_name(const char *name, char *out, size_t capacity) {
+    hoteli_text text;
+    bool reading = hoteli_reading();
+    hoteli_text_start(&text, out, out ? capacity : 0);
+    if (reading) {
+        hoteli_say(&text, name);
+        hoteli_reading_over();
+    }
+    return text.size;
+}
+
+HOTEL_API size_t hotel_hatchet_namespace(char *out, size_t capacity) {
+    return hoteli_read_name(hoteli_g.hatchet_namespace, out, capacity);
+}
+
+HOTEL_API size_t hotel_hatchet_tenant(char *out, size_t capacity) {
+    return hoteli_read_name(hoteli_g.hatchet_tenant, out, capacity);
 }
 
 HOTEL_API size_t hotel_describe(char *out, size_t capacity) {
