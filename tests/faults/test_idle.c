@@ -217,8 +217,8 @@ static void check_pings(grpc_server *s, long task, bool threaded) {
            threaded ? "" : " by hotel_poll");
     if (!threaded || before < 0) return;
     sleeps = num_sleeps(task) - before;
-    ok(sleeps > 0 && sleeps <= NUM_PINGS + 2, "OG-08 each wakes the exporter once: %ld for %d", sleeps,
-       NUM_PINGS);
+    ok(sleeps > 0 && sleeps <= NUM_PINGS + 2, "OG-08 each wakes the exporter once: %ld for %d",
+       sleeps, NUM_PINGS);
 }
 
 static void test_http(void) {
