@@ -2886,20 +2886,26 @@ static const char *hoteli_url_authority(const char *text, size_t size, hoteli_ur
     return NULL;
 }
 
+static const char *hoteli_url_text(const char *text, size_t size) {
+    size_t i;
+    for (i = 0; i < size; i++) {
+        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7F) {
+            return "it has a space or a control character in it";
+        }
+    }
+    return NULL;
+}
+
 /*
  * An endpoint: http, https, or "unix:/path/to.sock" with ":/http/path" behind it or not (OX-01,
  * OU-05, OU-06, OU-07, OU-10). Userinfo, query and fragment are ignored. Returns NULL, or the
  * reason why the text is none; `url` points into `text`.
  */
 static const char *hoteli_url_parse(const char *text, size_t size, hoteli_url *url) {
-    size_t i, start, stop;
-    const char *reason;
+    size_t start, stop;
+    const char *reason = hoteli_url_text(text, size);
     memset(url, 0, sizeof *url);
-    for (i = 0; i < size; i++) {
-        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7F) {
-            return "it has a space or a control character in it";
-        }
-    }
+    if (reason != NULL) return reason;
     if (size >= 5 && hoteli_is_word(text, 5, "unix:")) {
         return hoteli_url_unix(text + 5, size - 5, url);
     }
@@ -2914,6 +2920,17 @@ static const char *hoteli_url_parse(const char *text, size_t size, hoteli_url *u
     }
     reason = hoteli_url_authority(text + start, stop - start, url);
     return reason != NULL ? reason : hoteli_url_path(text + stop, size - stop, url);
+}
+
+/* "host:port", as gRPC names a server. Returns NULL, or the reason why it is none. */
+static const char *hoteli_url_target(const char *text, size_t size, bool tls, hoteli_url *url) {
+    const char *reason = hoteli_url_text(text, size);
+    memset(url, 0, sizeof *url);
+    if (reason) return reason;
+    url->tls = tls;
+    url->port = tls ? 443 : 80;
+    url->path = text + size;
+    return hoteli_url_authority(text, size, url);
 }
 
 /* ==== [SECTION 22] W3C TRACE CONTEXT ======================================================= */
@@ -3706,6 +3723,317 @@ static int64_t hoteli_http_retry_after_ms(const char *text, int64_t now_unix_s) 
         seconds = (uint64_t)(date - now_unix_s);
     }
     return (int64_t)(seconds < 86400 ? seconds : 86400) * 1000;
+}
+
+/* ==== [SECTION 00] HPACK =================================================================== */
+
+/*
+ * RFC 7541: the header fields of HTTP/2. What is received may use all of it: the state is a table
+ * of 4096 bytes, which is what a peer assumes when SETTINGS say nothing. What is sent uses the
+ * static table only and leaves no state.
+ */
+
+/* A field of a header block. Both texts are borrowed for the call; neither ends in NUL. */
+typedef void (*hoteli_field_fn)(void *user_data, const char *name, size_t name_size,
+                                const char *value, size_t value_size);
+
+#define HOTELI_HPACK_TABLE 4096 /* bytes of the dynamic table, as RFC 7541, 4.1 counts them */
+#define HOTELI_HPACK_ENTRY 32   /* of these in each entry, beside name and value */
+/* What is handed on of a field, name first: any that the table could take is whole. */
+#define HOTELI_HPACK_FIELD (HOTELI_HPACK_TABLE - HOTELI_HPACK_ENTRY)
+
+typedef struct hoteli_hpack {
+    size_t max_size;    /* the peer's choice, up to HOTELI_HPACK_TABLE */
+    size_t size;        /* as counted: never above max_size */
+    size_t num_entries; /* of the dynamic table */
+    size_t used;        /* bytes of `entries` that these take: less than `size` */
+    /* The oldest first: two sizes, name, value. Behind them a literal is decoded where it would
+       stand as the newest, so that it may name an entry that it drives out. */
+    char entries[2 * HOTELI_HPACK_TABLE];
+} hoteli_hpack;
+
+/* Appendix A, from index 1 on. */
+static const char hoteli_hpack_static[] =
+    ":authority=\n:method=GET\n:method=POST\n:path=/\n:path=/index.html\n:scheme=http\n"
+    ":scheme=https\n:status=200\n:status=204\n:status=206\n:status=304\n:status=400\n"
+    ":status=404\n:status=500\naccept-charset=\naccept-encoding=gzip, deflate\n"
+    "accept-language=\naccept-ranges=\naccept=\naccess-control-allow-origin=\nage=\nallow=\n"
+    "authorization=\ncache-control=\ncontent-disposition=\ncontent-encoding=\n"
+    "content-language=\ncontent-length=\ncontent-location=\ncontent-range=\ncontent-type=\n"
+    "cookie=\ndate=\netag=\nexpect=\nexpires=\nfrom=\nhost=\nif-match=\nif-modified-since=\n"
+    "if-none-match=\nif-range=\nif-unmodified-since=\nlast-modified=\nlink=\nlocation=\n"
+    "max-forwards=\nproxy-authenticate=\nproxy-authorization=\nrange=\nreferer=\nrefresh=\n"
+    "retry-after=\nserver=\nset-cookie=\nstrict-transport-security=\ntransfer-encoding=\n"
+    "user-agent=\nvary=\nvia=\nwww-authenticate=\n";
+
+#define HOTELI_HPACK_STATIC 61
+
+/* Appendix B is a canonical code: the symbols in the order of their codes, and how many have one
+   of 5, 6, ... bits, say it all. EOS, the last code of 30 bits, is left out: it is an error. */
+static const char hoteli_hpack_symbols[] =
+    "012aceiost %-./3456789=A_bdfghlmnpru:BCDEFGHIJKLMNOPQRSTUVWYjkqvwxyz&*,;XZ!\"()?'+|#>"
+    "\x00$@[]~^}<`{\\\xC3\xD0\x80\x82\x83\xA2\xB8\xC2\xE0\xE2\x99\xA1\xA7\xAC\xB0\xB1\xB3\xD1"
+    "\xD8\xD9\xE3\xE5\xE6\x81\x84\x85\x86\x88\x92\x9A\x9C\xA0\xA3\xA4\xA9\xAA\xAD\xB2\xB5\xB9"
+    "\xBA\xBB\xBD\xBE\xC4\xC6\xE4\xE8\xE9\x01\x87\x89\x8A\x8B\x8C\x8D\x8F\x93\x95\x96\x97\x98"
+    "\x9B\x9D\x9E\xA5\xA6\xA8\xAE\xAF\xB4\xB6\xB7\xBC\xBF\xC5\xE7\xEF\x09\x8E\x90\x91\x94\x9F"
+    "\xAB\xCE\xD7\xE1\xEC\xED\xC7\xCF\xEA\xEB\xC0\xC1\xC8\xC9\xCA\xCD\xD2\xD5\xDA\xDB\xEE\xF0"
+    "\xF2\xF3\xFF\xCB\xCC\xD3\xD4\xD6\xDD\xDE\xDF\xF1\xF4\xF5\xF6\xF7\xF8\xFA\xFB\xFC\xFD\xFE"
+    "\x02\x03\x04\x05\x06\x07\x08\x0B\x0C\x0E\x0F\x10\x11\x12\x13\x14\x15\x17\x18\x19\x1A\x1B"
+    "\x1C\x1D\x1E\x1F\x7F\xDC\xF9\x0A\x0D\x16";
+static const uint8_t hoteli_hpack_codes[31] = {0,  0,  0,  0, 0,  10, 26, 32, 6, 0, 5,
+                                               3,  2,  6,  2, 3,  0,  0,  0,  3, 8, 13,
+                                               26, 29, 12, 4, 15, 19, 29, 0,  3};
+
+static inline void hoteli_hpack_start(hoteli_hpack *h) {
+    h->max_size = HOTELI_HPACK_TABLE;
+    h->size = h->num_entries = h->used = 0;
+}
+
+/* The next entry of the static table; false behind its last. */
+static bool hoteli_hpack_static_next(const char **cursor, hoteli_pair *field) {
+    const char *mark = strchr(*cursor, '='), *end;
+    if (mark == NULL) return false;
+    end = strchr(mark, '\n');
+    field->key = *cursor;
+    field->key_size = (size_t)(mark - *cursor);
+    field->value = mark + 1;
+    field->value_size = (size_t)(end - mark - 1);
+    *cursor = end + 1;
+    return true;
+}
+
+/* The entry that stands at this byte of the dynamic table; returns where the next one stands. */
+static size_t hoteli_hpack_entry(const hoteli_hpack *h, size_t at, hoteli_pair *field) {
+    uint16_t sizes[2];
+    memcpy(sizes, h->entries + at, sizeof sizes);
+    field->key = h->entries + at + sizeof sizes;
+    field->key_size = sizes[0];
+    field->value = field->key + sizes[0];
+    field->value_size = sizes[1];
+    return at + sizeof sizes + sizes[0] + sizes[1];
+}
+
+/* The field of an index (2.3.3): the static table, then the dynamic one from its newest on. */
+static bool hoteli_hpack_find(const hoteli_hpack *h, size_t index, hoteli_pair *field) {
+    const char *cursor = hoteli_hpack_static;
+    size_t at = 0;
+    if (index == 0 || index > HOTELI_HPACK_STATIC + h->num_entries) return false;
+    if (index <= HOTELI_HPACK_STATIC) {
+        while (index-- > 0) (void)hoteli_hpack_static_next(&cursor, field);
+        return true;
+    }
+    for (index -= HOTELI_HPACK_STATIC; index <= h->num_entries; index++) {
+        at = hoteli_hpack_entry(h, at, field);
+    }
+    return true;
+}
+
+/* Lets the oldest entries go until the others fit (4.3). */
+static void hoteli_hpack_evict(hoteli_hpack *h) {
+    hoteli_pair field;
+    size_t at = 0;
+    while (h->size > h->max_size) {
+        at = hoteli_hpack_entry(h, at, &field);
+        h->size -= field.key_size + field.value_size + HOTELI_HPACK_ENTRY;
+        h->num_entries--;
+    }
+    memmove(h->entries, h->entries + at, h->used - at);
+    h->used -= at;
+}
+
+/* Keeps the field that was decoded behind the entries; one that is too large empties the table
+   (4.4). `size` is what it counts, with all that was cut off. */
+static void hoteli_hpack_add(hoteli_hpack *h, const hoteli_pair *field, size_t size) {
+    uint16_t sizes[2];
+    if (size > h->max_size) {
+        h->size = h->num_entries = h->used = 0;
+        return;
+    }
+    sizes[0] = (uint16_t)field->key_size;
+    sizes[1] = (uint16_t)field->value_size;
+    memcpy(h->entries + h->used, sizes, sizeof sizes);
+    h->used += sizeof sizes + field->key_size + field->value_size;
+    h->size += size;
+    h->num_entries++;
+    hoteli_hpack_evict(h);
+}
+
+/* An integer whose first byte has so many bits of it (5.1). More than four bytes behind that one,
+   28 bits, are refused: no block is that large. */
+static bool hoteli_hpack_int(const uint8_t **cursor, const uint8_t *end, int bits, size_t *out) {
+    uint32_t full = (1u << bits) - 1, value;
+    uint8_t byte = 0x80;
+    int shift;
+    if (*cursor == end) return false;
+    value = *(*cursor)++ & full;
+    for (shift = 0; value >= full && byte >= 0x80; shift += 7) {
+        if (*cursor == end || shift == 28) return false;
+        byte = *(*cursor)++;
+        value += (uint32_t)(byte & 0x7F) << shift;
+    }
+    *out = value;
+    return true;
+}
+
+/*
+ * Huffman-coded text (5.2): the first `room` bytes of it, and the size of all. False for EOS and
+ * for an end that is not padded with up to seven ones.
+ */
+static bool hoteli_hpack_huffman(const uint8_t *text, size_t size, char *out, size_t room,
+                                 size_t *out_size) {
+    // `code`: the bits since the last symbol. `first`: the lowest code of as many bits, whose
+    // symbol is number `index`.
+    uint32_t code = 0, first = 0, index = 0;
+    size_t i, used = 0;
+    int bits = 0;
+    for (i = 0; i < 8 * size; i++) {
+        uint32_t count = hoteli_hpack_codes[++bits];
+        code = code << 1 | ((uint32_t)text[i / 8] >> (7 - i % 8) & 1);
+        if (code - first < count) {
+            if (used < room) out[used] = hoteli_hpack_symbols[index + code - first];
+            used++;
+            code = first = index = 0;
+            bits = 0;
+        } else if (bits == 30) {
+            return false;
+        } else {
+            index += count;
+            first = (first + count) << 1;
+        }
+    }
+    *out_size = used;
+    return bits < 8 && code + 1 == 1u << bits;
+}
+
+/* A string literal (5.2): the first `room` bytes of it, and the size of all. */
+static bool hoteli_hpack_string(const uint8_t **cursor, const uint8_t *end, char *out, size_t room,
+                                size_t *out_size) {
+    const uint8_t *text = *cursor;
+    size_t size;
+    if (!hoteli_hpack_int(cursor, end, 7, &size) || size > (size_t)(end - *cursor)) return false;
+    *cursor += size;
+    if (*text & 0x80) return hoteli_hpack_huffman(*cursor - size, size, out, room, out_size);
+    memcpy(out, *cursor - size, HOTELI_MIN(size, room));
+    *out_size = size;
+    return true;
+}
+
+/* A literal field (6.2), whose first byte has so many bits of an index: behind the entries, cut to
+   HOTELI_HPACK_FIELD. `size` is what all of it counts. */
+static bool hoteli_hpack_literal(hoteli_hpack *h, const uint8_t **cursor, const uint8_t *end,
+                                 int bits, hoteli_pair *field, size_t *size) {
+    char *text = h->entries + h->used + 2 * sizeof(uint16_t);
+    size_t index, name_size, value_size, room;
+    if (!hoteli_hpack_int(cursor, end, bits, &index)) return false;
+    if (index > 0) {
+        if (!hoteli_hpack_find(h, index, field)) return false;
+        name_size = field->key_size;
+        memcpy(text, field->key, name_size);
+    } else if (!hoteli_hpack_string(cursor, end, text, HOTELI_HPACK_FIELD, &name_size)) {
+        return false;
+    }
+    field->key = text;
+    field->key_size = HOTELI_MIN(name_size, HOTELI_HPACK_FIELD);
+    field->value = text + field->key_size;
+    room = HOTELI_HPACK_FIELD - field->key_size;
+    if (!hoteli_hpack_string(cursor, end, text + field->key_size, room, &value_size)) return false;
+    field->value_size = HOTELI_MIN(value_size, room);
+    *size = name_size + value_size + HOTELI_HPACK_ENTRY;
+    return true;
+}
+
+/*
+ * Decodes a complete header block: `fn` gets its fields one by one, each cut to HOTELI_HPACK_FIELD
+ * bytes of name and value together. False is a COMPRESSION_ERROR: the fields in front of it were
+ * handed on, and the connection cannot go on.
+ */
+static inline bool hoteli_hpack_decode(hoteli_hpack *h, const uint8_t *block, size_t size,
+                                       hoteli_field_fn fn, void *user_data) {
+    const uint8_t *cursor = block, *end = block + size;
+    bool any_field = false;
+    hoteli_pair field;
+    size_t number;
+    while (cursor != end) {
+        uint8_t first = *cursor;
+        bool is_added = first >= 0x40 && first < 0x80, good;
+        if (first >= 0x20 && first < 0x40) {
+            // The size of the table changes between blocks (4.2).
+            if (any_field || !hoteli_hpack_int(&cursor, end, 5, &number) ||
+                number > HOTELI_HPACK_TABLE) {
+                return false;
+            }
+            h->max_size = number;
+            hoteli_hpack_evict(h);
+            continue;
+        }
+        if (first >= 0x80) {
+            good = hoteli_hpack_int(&cursor, end, 7, &number) &&
+                   hoteli_hpack_find(h, number, &field);
+        } else {
+            good = hoteli_hpack_literal(h, &cursor, end, is_added ? 6 : 4, &field, &number);
+        }
+        if (!good) return false;
+        any_field = true;
+        fn(user_data, field.key, field.key_size, field.value, field.value_size);
+        if (is_added) hoteli_hpack_add(h, &field, number);
+    }
+    return true;
+}
+
+/* An integer below 2^28 behind the pattern that its first byte begins with. */
+static void hoteli_hpack_put_int(hoteli_sink *sink, unsigned pattern, int bits, size_t value) {
+    size_t full = ((size_t)1 << bits) - 1;
+    char byte = (char)(pattern | HOTELI_MIN(value, full));
+    hoteli_sink_put(sink, &byte, 1);
+    if (value < full) return;
+    for (value -= full; value >= 0x80; value >>= 7) {
+        byte = (char)(value | 0x80);
+        hoteli_sink_put(sink, &byte, 1);
+    }
+    byte = (char)value;
+    hoteli_sink_put(sink, &byte, 1);
+}
+
+static void hoteli_hpack_put(hoteli_sink *sink, const char *name, const char *value,
+                             size_t value_size, bool secret) {
+    const char *cursor = hoteli_hpack_static;
+    size_t name_size = strlen(name), i, index = 0;
+    hoteli_pair field;
+    for (i = 1; hoteli_hpack_static_next(&cursor, &field); i++) {
+        if (field.key_size != name_size || memcmp(field.key, name, name_size) != 0) continue;
+        if (index == 0) index = i;
+        if (!secret && field.value_size == value_size &&
+            memcmp(field.value, value, value_size) == 0) {
+            hoteli_hpack_put_int(sink, 0x80, 7, i);
+            return;
+        }
+    }
+    hoteli_hpack_put_int(sink, secret ? 0x10 : 0, 4, index);
+    if (index == 0) {
+        hoteli_hpack_put_int(sink, 0, 7, name_size);
+        hoteli_sink_put(sink, name, name_size);
+    }
+    hoteli_hpack_put_int(sink, 0, 7, value_size);
+    hoteli_sink_put(sink, value, value_size);
+}
+
+/*
+ * Writes a field: from the static table what is there, the rest as literals without indexing, of
+ * which a `secret` one is never indexed (7.1.3). `name` is in lower case; `value` is not NULL.
+ * Returns the bytes that the field takes; where they are more than `capacity`, none is written.
+ */
+static inline size_t hoteli_hpack_write(uint8_t *out, size_t capacity, const char *name,
+                                        const char *value, size_t value_size, bool secret) {
+    hoteli_sink sink;
+    sink.out = NULL;
+    sink.size = 0;
+    hoteli_hpack_put(&sink, name, value, value_size, secret);
+    if (sink.size <= capacity) {
+        sink.out = (char *)out;
+        sink.size = 0;
+        hoteli_hpack_put(&sink, name, value, value_size, secret);
+    }
+    return sink.size;
 }
 
 /* ==== [SECTION 24] OTLP REPLIES ============================================================ */
@@ -10584,22 +10912,52 @@ static void hoteli_unsupported(const hoteli_setup *s) {
                 hoteli_bad_variable(name, value, "needs TLS, which this version does not have",
                                     "it is ignored");
         }
-        hoteli_text_start(&text, name, sizeof name);
-        hoteli_say(&text, prefixes[k]);
-        hoteli_say(&text, "PROTOCOL");
-        value = hoteli_env(s, name);
-        if (value && !hoteli_is_word(value, strlen(value), "http/protobuf"))
-            hoteli_bad_variable(name, value,
-                                hoteli_is_word(value, strlen(value), "grpc") ||
-                                        hoteli_is_word(value, strlen(value), "http/json")
-                                    ? "is not supported by this version"
-                                    : "is none of grpc, http/protobuf, http/json",
-                                "http/protobuf is used");
     }
     if (hoteli_env(s, "HATCHET_CLIENT_TOKEN"))
         hoteli_log(HOTEL_LOG_WARN, HOTEL_LOG_ID_HATCHET,
                    "HATCHET_CLIENT_TOKEN is set, but Hatchet's collector speaks OTLP over gRPC "
                    "only, which this version does not have: nothing is sent to Hatchet");
+}
+
+/* gRPC or HTTP: code, else the first variable that can be followed (OX-10). */
+static bool hoteli_plan_grpc(hoteli_setup *s, uint32_t asked) {
+    static const char *const names[] = {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+                                        "OTEL_EXPORTER_OTLP_PROTOCOL"};
+    int i;
+    if (asked > HOTEL_PROTOCOL_GRPC) {
+        hoteli_bad_config("protocol", asked, HOTEL_PROTOCOL_HTTP);
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+        return false;
+    }
+    if (asked != HOTEL_PROTOCOL_DEFAULT) return asked == HOTEL_PROTOCOL_GRPC;
+    for (i = 0; i < 2; i++) {
+        const char *value = hoteli_env(s, names[i]), *word = value;
+        size_t size = value ? strlen(value) : 0;
+        if (!value) continue;
+        hoteli_trim(&word, &size);
+        if (hoteli_is_word(word, size, "grpc")) return true;
+        if (hoteli_is_word(word, size, "http/protobuf")) return false;
+        hoteli_bad_variable(names[i], value,
+                            hoteli_is_word(word, size, "http/json")
+                                ? "is not supported by this version, only grpc and http/protobuf"
+                                : "is none of grpc, http/protobuf, http/json",
+                            "it is ignored");
+    }
+    return false;
+}
+
+/* host:port without a scheme, which gRPC takes too (OX-02, OX-03). */
+static bool hoteli_plan_target(hoteli_setup *s, hoteli_plan *p, const char *endpoint,
+                               hoteli_destination *d, const char **problem) {
+    bool insecure = p->config->insecure;
+    size_t size = strlen(endpoint);
+    if (!d->grpc || !size || strstr(endpoint, "://") || !strncmp(endpoint, "unix:", 5))
+        return false;
+    insecure = hoteli_boolean(s, insecure, "OTEL_EXPORTER_OTLP_TRACES_INSECURE") ||
+               (!hoteli_env(s, "OTEL_EXPORTER_OTLP_TRACES_INSECURE") &&
+                hoteli_boolean(s, insecure, "OTEL_EXPORTER_OTLP_INSECURE"));
+    *problem = hoteli_url_target(endpoint, size, !insecure, &d->url);
+    return true;
 }
 
 /* Finds the endpoint and parses it. false: the destination is not started. */
@@ -10618,9 +10976,10 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
     }
     if (!endpoint) {
         source = "the default endpoint";
-        endpoint = "http://localhost:4318";
+        endpoint = d->grpc ? "http://localhost:4317" : "http://localhost:4318";
     }
-    problem = hoteli_url_parse(endpoint, strlen(endpoint), &d->url);
+    if (!hoteli_plan_target(s, p, endpoint, d, &problem))
+        problem = hoteli_url_parse(endpoint, strlen(endpoint), &d->url);
     if (!problem && d->url.is_unix &&
         strlen(d->url.host) >= sizeof((struct sockaddr_un *)0)->sun_path)
         problem = "the path of the socket is too long";
@@ -10631,7 +10990,9 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
         hoteli_bad_endpoint(s, source, endpoint, problem);
         return false;
     }
-    if (general) {
+    if (d->grpc) {
+        d->url.path_size = 0;
+    } else if (general) {
         while (d->url.path_size && d->url.path[d->url.path_size - 1] == '/') d->url.path_size--;
         p->suffix = "/v1/traces";
     } else if (!d->url.path_size) {
@@ -10640,7 +11001,7 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
     return true;
 }
 
-/* Framing is ours: these headers cannot be set. */
+/* Framing is ours: these headers cannot be set (OH-07). */
 static bool hoteli_header_reserved(const char *name, size_t size) {
     static const char *const reserved[] = {"host", "content-length", "content-type",
                                            "transfer-encoding", "content-encoding",
@@ -10648,7 +11009,7 @@ static bool hoteli_header_reserved(const char *name, size_t size) {
     size_t i;
     for (i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         if (hoteli_is_word(name, size, reserved[i])) return true;
-    return false;
+    return size > 5 && hoteli_is_word(name, 5, "grpc-");
 }
 
 static bool hoteli_header_sound(const char *value, size_t size) {
@@ -11754,6 +12115,7 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
             hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
             continue;
         }
+        d->grpc = !d->exports && hoteli_plan_grpc(s, (uint32_t)p->config->protocol);
         if (!d->exports && !hoteli_plan_endpoint(s, p, d)) continue;
         hoteli_plan_destination(s, p, d, share);
         delay = HOTELI_MIN(delay, d->delay_ms);
@@ -11800,7 +12162,8 @@ static void hoteli_announce(const hoteli_destination *d) {
     char words[512];
     hoteli_text text;
     hoteli_text_start(&text, words, sizeof words);
-    hoteli_say(&text, d->exports ? "handing spans to " : "sending OTLP over HTTP to ");
+    hoteli_say(&text, d->exports ? "handing spans to " : d->grpc ? "sending OTLP over gRPC to "
+                                                            : "sending OTLP over HTTP to ");
     hoteli_destination_name(&text, d);
     hoteli_log_text(HOTEL_LOG_INFO, HOTEL_LOG_ID_STARTED, &text);
 }

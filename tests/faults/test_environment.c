@@ -357,7 +357,7 @@ static const value_row value_rows[] = {
     {OTLP "PROTOCOL", "carrier-pigeon", false, "http/protobuf"},
     {TRACES "PROTOCOL", "http", false, "http/protobuf"},
     {OTLP "PROTOCOL", "http/json", false, "http/protobuf"},
-    {OTLP "PROTOCOL", "grpc", false, "http/protobuf"},
+    {TRACES "PROTOCOL", "grpc-web", false, "grpc, http/protobuf"},
     {"OTEL_BSP_MAX_QUEUE_SIZE", "0", false, "2048"},
     {"OTEL_BSP_MAX_QUEUE_SIZE", "-2048", false, "2048"},
     {"OTEL_BSP_MAX_QUEUE_SIZE", "many", false, "2048"},
