@@ -169,7 +169,7 @@ if [ "$compiled" = yes ]; then
         added size_static "added to a static program (-Os, musl)" 48 musl-gcc -static
         added size_static_gc "the same, unused sections removed" '' musl-gcc -static \
             -ffunction-sections -fdata-sections -Wl,--gc-sections
-        of_that size_grpc "of that, by names: gRPC, HTTP/2 and HPACK" "grpc|h2|hpack" musl-gcc
+        of_that size_grpc "gRPC, HTTP/2 and HPACK in it, by names" "grpc|h2|hpack" musl-gcc
     else
         added size_dynamic "added to a program (-Os)" 48 "$CC"
     fi
