@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 
+import check_engine
 import check_examples
 import check_gzip
 import check_model
@@ -21,6 +22,7 @@ PARTS = {
     "examples": check_examples,
     "recovery": check_recovery,
     "gzip": check_gzip,
+    "engine": check_engine,
     "receiver": check_receiver,
 }
 

@@ -7,14 +7,15 @@
 #     INTEROP_SEED=N        the first seed of the random spans (1)
 #     INTEROP_SEEDS=N       how many seeds (3), each of 16 sessions with limits of their own
 #     INTEROP_SPANS=N       how many spans of all (10000)
-# Wants python3 (with venv), go, and their package registries the first time. What is built stays
+# Wants python3 (with venv), go, PostgreSQL, and package registries the first time. What is built stays
 # in build/interop; what the tests' programs and servers wrote is in build/interop/output.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$here/../.." && pwd)/build/interop
 
-# prepare WHAT: built once; takes seconds for python, about two minutes for collector.
+# prepare WHAT: built once; takes seconds for python, about two minutes for collector and engine
+# each.
 prepare() {
     echo "# preparing $1 in $build (the first time needs the network)"
     if ! "$here/prepare.sh" "$1" "$build"; then
@@ -31,12 +32,21 @@ if ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
 fi
 prepare python
 
+# Debian keeps PostgreSQL's programs outside of PATH.
+initdb=$(command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb 2> /dev/null | tail -n 1)
 if command -v go > /dev/null; then
     prepare collector
+    if [ -n "$initdb" ]; then
+        prepare engine
+        INTEROP_POSTGRES=$(dirname "$(readlink -f "$initdb")")
+    else
+        INTEROP_NO_ENGINE="PostgreSQL is not here (Debian: postgresql)"
+    fi
 else
     INTEROP_NO_COLLECTOR="go is not here to build the Collector"
-    export INTEROP_NO_COLLECTOR
+    INTEROP_NO_ENGINE="go is not here to build Hatchet's engine"
 fi
+export INTEROP_NO_COLLECTOR INTEROP_NO_ENGINE INTEROP_POSTGRES
 
 PYTHONPYCACHEPREFIX=$build/pycache
 export PYTHONPYCACHEPREFIX
