@@ -16,11 +16,10 @@ GRACE_MS = 250  # over a deadline, on a busy machine
 class Program:
     """A running deliver."""
 
-    def __init__(self, name, port):
+    def __init__(self, name, port, **settings):
+        settings.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
         self.conversation = harness.Conversation(
-            [harness.INTEROP / "deliver"],
-            harness.OUTPUT / f"{name}.log",
-            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}",
+            [harness.INTEROP / "deliver"], harness.OUTPUT / f"{name}.log", **settings
         )
 
     def spans(self, count):

@@ -4,6 +4,7 @@
  * deliver.c - does what each line on standard input says, and answers with one line:
  *
  *     spans N        makes N spans, numbered through     -> ok
+ *     pace N RATE    the same, RATE a second             -> ok
  *     flush MS       hotel_flush                         -> RESULT MILLISECONDS
  *     shutdown MS    hotel_shutdown                      -> RESULT MILLISECONDS
  *     books          hotel_get_stats                     -> name=value ...
@@ -23,20 +24,32 @@
 #include <string.h>
 #include <time.h>
 
-static void make_spans(unsigned long count) {
+static void make_spans(uint64_t count) {
     static int64_t number;
     while (count-- > 0) {
         hotel_span span = hotel_start("numbered");
         hotel_set_int(&span, "number", number++);
         hotel_end(&span);
     }
-    puts("ok");
 }
 
 static uint64_t now_ms(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+/* What is late after a pause is made up for. */
+static void make_paced(uint64_t count, uint64_t per_second) {
+    const struct timespec millisecond = {0, 1000000};
+    uint64_t made = 0, began = now_ms();
+    while (made < count) {
+        uint64_t due = (now_ms() - began + 1) * per_second / 1000u;
+        if (due > count) due = count;
+        if (due > made) make_spans(due - made);
+        made = due;
+        (void)nanosleep(&millisecond, NULL);
+    }
 }
 
 static void wait_for(hotel_result (*fn)(uint32_t timeout_ms), unsigned long timeout_ms) {
@@ -61,9 +74,14 @@ static void print_books(void) {
 }
 
 static void obey(const char *line) {
-    unsigned long number = strtoul(line + strcspn(line, " "), NULL, 10);
+    char *rest;
+    unsigned long number = strtoul(line + strcspn(line, " "), &rest, 10);
     if (strncmp(line, "spans ", 6) == 0) {
         make_spans(number);
+        puts("ok");
+    } else if (strncmp(line, "pace ", 5) == 0) {
+        make_paced(number, strtoul(rest, NULL, 10));
+        puts("ok");
     } else if (strncmp(line, "flush ", 6) == 0) {
         wait_for(hotel_flush, number);
     } else if (strncmp(line, "shutdown ", 9) == 0) {
