@@ -252,8 +252,10 @@ typedef enum hotel_result {
     HOTEL_ERR_ARGUMENT = -10,      /* an argument that cannot be used; the log names it           */
     HOTEL_ERR_HEADER = -11,        /* caller and implementation come from different headers       */
     HOTEL_ERR_ENDPOINT = -12,      /* a destination's endpoint is malformed or not supported      */
+    HOTEL_ERR_TOKEN = -13,         /* Hatchet's token, or what goes with it, cannot be used       */
     HOTEL_ERR_ORDER = -14,         /* contexts detached in the wrong order                        */
     HOTEL_ERR_CALLBACK = -15,      /* a blocking call from inside one of the library's callbacks  */
+    HOTEL_ERR_TLS = -16,           /* a certificate or key cannot be used; or no TLS in the build */
     HOTEL_ERR_MEMORY = -20,        /* no memory, or the memory given is too small                 */
     HOTEL_ERR_SYSTEM = -21         /* the operating system refused; the log has its words         */
 } hotel_result;
@@ -279,14 +281,16 @@ typedef enum hotel_log_level {
     X(2, BAD_VARIABLE)        /* an environment variable has a bad value; what was used instead */ \
     X(3, BAD_CONFIG)          /* a value in hotel_config was clamped or ignored                 */ \
     X(4, BAD_ENDPOINT)        /* a destination was not started: its endpoint and the reason     */ \
-    X(5, HATCHET_TOKEN)       /* a Hatchet token was seen; Hatchet needs OTLP over gRPC         */ \
+    X(5, HATCHET)             /* a Hatchet connection setting: what is wrong with it            */ \
     X(6, SYSTEM)              /* the operating system refused something                         */ \
     X(7, DETECTOR)            /* a resource detector failed; the rest is used                   */ \
+    X(8, TLS)                 /* certificates, keys, or the lack of TLS in this build           */ \
     X(10, EXPORT_RETRY)       /* a request failed and will be sent again                        */ \
     X(11, EXPORT_FAILED)      /* a request was given up: its spans are lost                     */ \
     X(12, PARTIAL_SUCCESS)    /* the server rejected some spans, or sent a warning              */ \
     X(13, EXPORT_RECOVERED)   /* the first success after failures                               */ \
     X(14, REQUEST_TOO_LARGE)  /* a span dropped: it alone is larger than max_request_bytes      */ \
+    X(15, COLLECTOR_OFF)      /* Hatchet's collector is not switched on: five minutes of quiet  */ \
     X(20, QUEUE_FULL)         /* spans dropped: a destination's queue is full                   */ \
     X(21, ARENA_FULL)         /* spans not recorded: no chunk was free                          */ \
     X(22, SPAN_TOO_LARGE)     /* data dropped: a span reached max_span_bytes                    */ \
@@ -642,11 +646,45 @@ typedef enum hotel_compression {
                               takes its 270 KiB for each destination by malloc, in hotel_init */
 } hotel_compression;
 
-/* Where spans go: OTLP over HTTP, protobuf. Copied by hotel_init. */
+/* How requests travel (OX-10). */
+typedef enum hotel_protocol {
+    HOTEL_PROTOCOL_DEFAULT = 0, /* OTEL_EXPORTER_OTLP_(TRACES_)PROTOCOL, else http/protobuf */
+    HOTEL_PROTOCOL_HTTP,        /* http/protobuf: protobuf over HTTP/1.1 */
+    HOTEL_PROTOCOL_GRPC         /* grpc: over HTTP/2, without TLS by prior knowledge */
+} hotel_protocol;
+
+typedef enum hotel_tls_version {
+    HOTEL_TLS_DEFAULT = 0, /* 1.2 */
+    HOTEL_TLS_1_2,
+    HOTEL_TLS_1_3
+} hotel_tls_version;
+
+/* How a connection is secured, where the endpoint says https (OX-04 to OX-06, OT-10); needs
+   HATCHET_OTEL_OPENSSL. The chain and the name or address of the server are always verified. Files
+   and text are PEM, read by hotel_init; text beats the file. Members that are not set: the
+   variables OTEL_EXPORTER_OTLP_(TRACES_)CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY. */
+typedef struct hotel_tls {
+    const char *ca_file HOTEL_ZERO; /* whom to trust; NULL: the roots of the system */
+    const char *ca_pem HOTEL_ZERO;
+    const char *certificate_file HOTEL_ZERO; /* the client's, or its chain */
+    const char *certificate_pem HOTEL_ZERO;
+    const char *key_file HOTEL_ZERO;
+    const char *key_pem HOTEL_ZERO;
+    const char *server_name HOTEL_ZERO; /* expected and sent instead of the endpoint's host */
+    hotel_tls_version min_version HOTEL_ZERO;
+} hotel_tls;
+
+/* Where spans go: OTLP over HTTP or gRPC, protobuf. Copied by hotel_init. */
 typedef struct hotel_destination {
-    /* http://host:port[/path] or unix:/path/to/socket[:/path]. Without a path /v1/traces is
-       used, with one exactly that. NULL: OTEL_EXPORTER_OTLP_*, else localhost:4318. */
+    /* http://host:port[/path], https://host:port[/path] or unix:/path/to/socket[:/path]. Without a
+       path /v1/traces is used, with one exactly that. With gRPC the path is not used, host:port
+       will do, and is https unless insecure (OX-02). NULL: OTEL_EXPORTER_OTLP_*, else localhost,
+       port 4318 or with gRPC 4317. */
     const char *endpoint HOTEL_ZERO;
+    hotel_protocol protocol HOTEL_ZERO;
+    bool insecure HOTEL_ZERO; /* no TLS to a host:port without a scheme;
+                                 OTEL_EXPORTER_OTLP_(TRACES_)INSECURE (OX-03) */
+    hotel_tls tls HOTEL_ZERO;
     const hotel_header *headers HOTEL_ZERO; /* replace those of the environment (C-05) */
     size_t num_headers HOTEL_ZERO;
     uint32_t timeout_ms HOTEL_ZERO;            /* one batch, all attempts; 10000       */
@@ -671,6 +709,41 @@ typedef struct hotel_destination {
        wait, and hotel_end must not be called in signal handlers. */
     bool simple HOTEL_ZERO;
 } hotel_destination;
+
+typedef enum hotel_tls_strategy {
+    HOTEL_TLS_STRATEGY_DEFAULT = 0, /* HATCHET_CLIENT_TLS_STRATEGY, else tls */
+    HOTEL_TLS_STRATEGY_TLS,         /* the server shows a certificate */
+    HOTEL_TLS_STRATEGY_MTLS,        /* the client too */
+    HOTEL_TLS_STRATEGY_NONE         /* clear text */
+} hotel_tls_strategy;
+
+/*
+ * The connection to Hatchet. With a token, spans go to the collector in Hatchet's engine, beside
+ * the other destinations: OTLP over gRPC, with the token as credentials, at most 1000 spans in a
+ * request. Each member that is not set has a variable of Hatchet's SDKs, named behind it, all with
+ * the prefix HATCHET_CLIENT_. Without a token there is no such destination, and that is no error.
+ *
+ * An engine whose collector is switched off answers UNIMPLEMENTED: the spans of that request and of
+ * the next five minutes are lost, counted as failed, and the log says so once.
+ */
+typedef struct hotel_hatchet {
+    const char *token HOTEL_ZERO;     /* TOKEN */
+    const char *host_port HOTEL_ZERO; /* HOST_PORT, else the address in the token */
+    hotel_tls_strategy tls_strategy HOTEL_ZERO; /* TLS_STRATEGY */
+    /* TLS_ROOT_CA_FILE, TLS_CERT_FILE, TLS_KEY_FILE; as text in TLS_ROOT_CA, TLS_CERT, TLS_KEY;
+       TLS_SERVER_NAME; TLS_MIN_VERSION, "1.2" or "1.3" */
+    hotel_tls tls HOTEL_ZERO;
+    const char *name_space HOTEL_ZERO; /* NAMESPACE: prefix of workflows and events */
+    const char *tenant_id HOTEL_ZERO;  /* TENANT_ID, else the one in the token */
+    bool no_collector HOTEL_ZERO; /* no destination; the rest holds. The enable_hatchet_collector
+                                     of other SDKs, the other way round */
+    /* Folder, "." for example, whose files .env, .env.hatchet, .env.dev and .env.local are read for
+       these variables, a later file winning; the environment beats them all. NULL: none is read. */
+    const char *env_folder HOTEL_ZERO;
+    /* How spans go there: timeout, delay, batch, queue, compression, transport ... Its endpoint,
+       protocol, insecure, headers, tls and exporter are not looked at. */
+    hotel_destination collector HOTEL_ZERO;
+} hotel_hatchet;
 
 /* Samplers (SM-01, SM-05 to SM-16). OTEL_TRACES_SAMPLER has names for the first six; the others
    are for code. */
@@ -868,8 +941,11 @@ typedef struct hotel_config {
        memory. Different schema URLs, of detectors and the one above, are an error (RS-07). */
     const struct hotel_detector *detectors HOTEL_ZERO;
     size_t num_detectors HOTEL_ZERO;
-    const hotel_destination *destinations HOTEL_ZERO; /* none: one by the environment          */
-    size_t num_destinations HOTEL_ZERO;               /* at most 4; OTEL_TRACES_EXPORTER       */
+    /* At most 4, with Hatchet's. None: one by the environment, if there is no token, or an
+       OTLP endpoint or OTEL_TRACES_EXPORTER is set beside it. */
+    const hotel_destination *destinations HOTEL_ZERO;
+    size_t num_destinations HOTEL_ZERO;
+    hotel_hatchet hatchet HOTEL_ZERO;
     hotel_tracer_config tracer HOTEL_ZERO; /* scope of spans that name no tracer               */
     hotel_sampler sampler HOTEL_ZERO;
     /* Becomes the global one; the struct is copied. NULL: OTEL_PROPAGATORS, else
@@ -2810,20 +2886,26 @@ static const char *hoteli_url_authority(const char *text, size_t size, hoteli_ur
     return NULL;
 }
 
+static const char *hoteli_url_text(const char *text, size_t size) {
+    size_t i;
+    for (i = 0; i < size; i++) {
+        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7F) {
+            return "it has a space or a control character in it";
+        }
+    }
+    return NULL;
+}
+
 /*
  * An endpoint: http, https, or "unix:/path/to.sock" with ":/http/path" behind it or not (OX-01,
  * OU-05, OU-06, OU-07, OU-10). Userinfo, query and fragment are ignored. Returns NULL, or the
  * reason why the text is none; `url` points into `text`.
  */
 static const char *hoteli_url_parse(const char *text, size_t size, hoteli_url *url) {
-    size_t i, start, stop;
-    const char *reason;
+    size_t start, stop;
+    const char *reason = hoteli_url_text(text, size);
     memset(url, 0, sizeof *url);
-    for (i = 0; i < size; i++) {
-        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7F) {
-            return "it has a space or a control character in it";
-        }
-    }
+    if (reason != NULL) return reason;
     if (size >= 5 && hoteli_is_word(text, 5, "unix:")) {
         return hoteli_url_unix(text + 5, size - 5, url);
     }
@@ -2838,6 +2920,17 @@ static const char *hoteli_url_parse(const char *text, size_t size, hoteli_url *u
     }
     reason = hoteli_url_authority(text + start, stop - start, url);
     return reason != NULL ? reason : hoteli_url_path(text + stop, size - stop, url);
+}
+
+/* "host:port", as gRPC names a server. Returns NULL, or the reason why it is none. */
+static const char *hoteli_url_target(const char *text, size_t size, bool tls, hoteli_url *url) {
+    const char *reason = hoteli_url_text(text, size);
+    memset(url, 0, sizeof *url);
+    if (reason) return reason;
+    url->tls = tls;
+    url->port = tls ? 443 : 80;
+    url->path = text + size;
+    return hoteli_url_authority(text, size, url);
 }
 
 /* ==== [SECTION 22] W3C TRACE CONTEXT ======================================================= */
@@ -3630,6 +3723,317 @@ static int64_t hoteli_http_retry_after_ms(const char *text, int64_t now_unix_s) 
         seconds = (uint64_t)(date - now_unix_s);
     }
     return (int64_t)(seconds < 86400 ? seconds : 86400) * 1000;
+}
+
+/* ==== [SECTION 00] HPACK =================================================================== */
+
+/*
+ * RFC 7541: the header fields of HTTP/2. What is received may use all of it: the state is a table
+ * of 4096 bytes, which is what a peer assumes when SETTINGS say nothing. What is sent uses the
+ * static table only and leaves no state.
+ */
+
+/* A field of a header block. Both texts are borrowed for the call; neither ends in NUL. */
+typedef void (*hoteli_field_fn)(void *user_data, const char *name, size_t name_size,
+                                const char *value, size_t value_size);
+
+#define HOTELI_HPACK_TABLE 4096 /* bytes of the dynamic table, as RFC 7541, 4.1 counts them */
+#define HOTELI_HPACK_ENTRY 32   /* of these in each entry, beside name and value */
+/* What is handed on of a field, name first: any that the table could take is whole. */
+#define HOTELI_HPACK_FIELD (HOTELI_HPACK_TABLE - HOTELI_HPACK_ENTRY)
+
+typedef struct hoteli_hpack {
+    size_t max_size;    /* the peer's choice, up to HOTELI_HPACK_TABLE */
+    size_t size;        /* as counted: never above max_size */
+    size_t num_entries; /* of the dynamic table */
+    size_t used;        /* bytes of `entries` that these take: less than `size` */
+    /* The oldest first: two sizes, name, value. Behind them a literal is decoded where it would
+       stand as the newest, so that it may name an entry that it drives out. */
+    char entries[2 * HOTELI_HPACK_TABLE];
+} hoteli_hpack;
+
+/* Appendix A, from index 1 on. */
+static const char hoteli_hpack_static[] =
+    ":authority=\n:method=GET\n:method=POST\n:path=/\n:path=/index.html\n:scheme=http\n"
+    ":scheme=https\n:status=200\n:status=204\n:status=206\n:status=304\n:status=400\n"
+    ":status=404\n:status=500\naccept-charset=\naccept-encoding=gzip, deflate\n"
+    "accept-language=\naccept-ranges=\naccept=\naccess-control-allow-origin=\nage=\nallow=\n"
+    "authorization=\ncache-control=\ncontent-disposition=\ncontent-encoding=\n"
+    "content-language=\ncontent-length=\ncontent-location=\ncontent-range=\ncontent-type=\n"
+    "cookie=\ndate=\netag=\nexpect=\nexpires=\nfrom=\nhost=\nif-match=\nif-modified-since=\n"
+    "if-none-match=\nif-range=\nif-unmodified-since=\nlast-modified=\nlink=\nlocation=\n"
+    "max-forwards=\nproxy-authenticate=\nproxy-authorization=\nrange=\nreferer=\nrefresh=\n"
+    "retry-after=\nserver=\nset-cookie=\nstrict-transport-security=\ntransfer-encoding=\n"
+    "user-agent=\nvary=\nvia=\nwww-authenticate=\n";
+
+#define HOTELI_HPACK_STATIC 61
+
+/* Appendix B is a canonical code: the symbols in the order of their codes, and how many have one
+   of 5, 6, ... bits, say it all. EOS, the last code of 30 bits, is left out: it is an error. */
+static const char hoteli_hpack_symbols[] =
+    "012aceiost %-./3456789=A_bdfghlmnpru:BCDEFGHIJKLMNOPQRSTUVWYjkqvwxyz&*,;XZ!\"()?'+|#>"
+    "\x00$@[]~^}<`{\\\xC3\xD0\x80\x82\x83\xA2\xB8\xC2\xE0\xE2\x99\xA1\xA7\xAC\xB0\xB1\xB3\xD1"
+    "\xD8\xD9\xE3\xE5\xE6\x81\x84\x85\x86\x88\x92\x9A\x9C\xA0\xA3\xA4\xA9\xAA\xAD\xB2\xB5\xB9"
+    "\xBA\xBB\xBD\xBE\xC4\xC6\xE4\xE8\xE9\x01\x87\x89\x8A\x8B\x8C\x8D\x8F\x93\x95\x96\x97\x98"
+    "\x9B\x9D\x9E\xA5\xA6\xA8\xAE\xAF\xB4\xB6\xB7\xBC\xBF\xC5\xE7\xEF\x09\x8E\x90\x91\x94\x9F"
+    "\xAB\xCE\xD7\xE1\xEC\xED\xC7\xCF\xEA\xEB\xC0\xC1\xC8\xC9\xCA\xCD\xD2\xD5\xDA\xDB\xEE\xF0"
+    "\xF2\xF3\xFF\xCB\xCC\xD3\xD4\xD6\xDD\xDE\xDF\xF1\xF4\xF5\xF6\xF7\xF8\xFA\xFB\xFC\xFD\xFE"
+    "\x02\x03\x04\x05\x06\x07\x08\x0B\x0C\x0E\x0F\x10\x11\x12\x13\x14\x15\x17\x18\x19\x1A\x1B"
+    "\x1C\x1D\x1E\x1F\x7F\xDC\xF9\x0A\x0D\x16";
+static const uint8_t hoteli_hpack_codes[31] = {0,  0,  0,  0, 0,  10, 26, 32, 6, 0, 5,
+                                               3,  2,  6,  2, 3,  0,  0,  0,  3, 8, 13,
+                                               26, 29, 12, 4, 15, 19, 29, 0,  3};
+
+static inline void hoteli_hpack_start(hoteli_hpack *h) {
+    h->max_size = HOTELI_HPACK_TABLE;
+    h->size = h->num_entries = h->used = 0;
+}
+
+/* The next entry of the static table; false behind its last. */
+static bool hoteli_hpack_static_next(const char **cursor, hoteli_pair *field) {
+    const char *mark = strchr(*cursor, '='), *end;
+    if (mark == NULL) return false;
+    end = strchr(mark, '\n');
+    field->key = *cursor;
+    field->key_size = (size_t)(mark - *cursor);
+    field->value = mark + 1;
+    field->value_size = (size_t)(end - mark - 1);
+    *cursor = end + 1;
+    return true;
+}
+
+/* The entry that stands at this byte of the dynamic table; returns where the next one stands. */
+static size_t hoteli_hpack_entry(const hoteli_hpack *h, size_t at, hoteli_pair *field) {
+    uint16_t sizes[2];
+    memcpy(sizes, h->entries + at, sizeof sizes);
+    field->key = h->entries + at + sizeof sizes;
+    field->key_size = sizes[0];
+    field->value = field->key + sizes[0];
+    field->value_size = sizes[1];
+    return at + sizeof sizes + sizes[0] + sizes[1];
+}
+
+/* The field of an index (2.3.3): the static table, then the dynamic one from its newest on. */
+static bool hoteli_hpack_find(const hoteli_hpack *h, size_t index, hoteli_pair *field) {
+    const char *cursor = hoteli_hpack_static;
+    size_t at = 0;
+    if (index == 0 || index > HOTELI_HPACK_STATIC + h->num_entries) return false;
+    if (index <= HOTELI_HPACK_STATIC) {
+        while (index-- > 0) (void)hoteli_hpack_static_next(&cursor, field);
+        return true;
+    }
+    for (index -= HOTELI_HPACK_STATIC; index <= h->num_entries; index++) {
+        at = hoteli_hpack_entry(h, at, field);
+    }
+    return true;
+}
+
+/* Lets the oldest entries go until the others fit (4.3). */
+static void hoteli_hpack_evict(hoteli_hpack *h) {
+    hoteli_pair field;
+    size_t at = 0;
+    while (h->size > h->max_size) {
+        at = hoteli_hpack_entry(h, at, &field);
+        h->size -= field.key_size + field.value_size + HOTELI_HPACK_ENTRY;
+        h->num_entries--;
+    }
+    memmove(h->entries, h->entries + at, h->used - at);
+    h->used -= at;
+}
+
+/* Keeps the field that was decoded behind the entries; one that is too large empties the table
+   (4.4). `size` is what it counts, with all that was cut off. */
+static void hoteli_hpack_add(hoteli_hpack *h, const hoteli_pair *field, size_t size) {
+    uint16_t sizes[2];
+    if (size > h->max_size) {
+        h->size = h->num_entries = h->used = 0;
+        return;
+    }
+    sizes[0] = (uint16_t)field->key_size;
+    sizes[1] = (uint16_t)field->value_size;
+    memcpy(h->entries + h->used, sizes, sizeof sizes);
+    h->used += sizeof sizes + field->key_size + field->value_size;
+    h->size += size;
+    h->num_entries++;
+    hoteli_hpack_evict(h);
+}
+
+/* An integer whose first byte has so many bits of it (5.1). More than four bytes behind that one,
+   28 bits, are refused: no block is that large. */
+static bool hoteli_hpack_int(const uint8_t **cursor, const uint8_t *end, int bits, size_t *out) {
+    uint32_t full = (1u << bits) - 1, value;
+    uint8_t byte = 0x80;
+    int shift;
+    if (*cursor == end) return false;
+    value = *(*cursor)++ & full;
+    for (shift = 0; value >= full && byte >= 0x80; shift += 7) {
+        if (*cursor == end || shift == 28) return false;
+        byte = *(*cursor)++;
+        value += (uint32_t)(byte & 0x7F) << shift;
+    }
+    *out = value;
+    return true;
+}
+
+/*
+ * Huffman-coded text (5.2): the first `room` bytes of it, and the size of all. False for EOS and
+ * for an end that is not padded with up to seven ones.
+ */
+static bool hoteli_hpack_huffman(const uint8_t *text, size_t size, char *out, size_t room,
+                                 size_t *out_size) {
+    // `code`: the bits since the last symbol. `first`: the lowest code of as many bits, whose
+    // symbol is number `index`.
+    uint32_t code = 0, first = 0, index = 0;
+    size_t i, used = 0;
+    int bits = 0;
+    for (i = 0; i < 8 * size; i++) {
+        uint32_t count = hoteli_hpack_codes[++bits];
+        code = code << 1 | ((uint32_t)text[i / 8] >> (7 - i % 8) & 1);
+        if (code - first < count) {
+            if (used < room) out[used] = hoteli_hpack_symbols[index + code - first];
+            used++;
+            code = first = index = 0;
+            bits = 0;
+        } else if (bits == 30) {
+            return false;
+        } else {
+            index += count;
+            first = (first + count) << 1;
+        }
+    }
+    *out_size = used;
+    return bits < 8 && code + 1 == 1u << bits;
+}
+
+/* A string literal (5.2): the first `room` bytes of it, and the size of all. */
+static bool hoteli_hpack_string(const uint8_t **cursor, const uint8_t *end, char *out, size_t room,
+                                size_t *out_size) {
+    const uint8_t *text = *cursor;
+    size_t size;
+    if (!hoteli_hpack_int(cursor, end, 7, &size) || size > (size_t)(end - *cursor)) return false;
+    *cursor += size;
+    if (*text & 0x80) return hoteli_hpack_huffman(*cursor - size, size, out, room, out_size);
+    memcpy(out, *cursor - size, HOTELI_MIN(size, room));
+    *out_size = size;
+    return true;
+}
+
+/* A literal field (6.2), whose first byte has so many bits of an index: behind the entries, cut to
+   HOTELI_HPACK_FIELD. `size` is what all of it counts. */
+static bool hoteli_hpack_literal(hoteli_hpack *h, const uint8_t **cursor, const uint8_t *end,
+                                 int bits, hoteli_pair *field, size_t *size) {
+    char *text = h->entries + h->used + 2 * sizeof(uint16_t);
+    size_t index, name_size, value_size, room;
+    if (!hoteli_hpack_int(cursor, end, bits, &index)) return false;
+    if (index > 0) {
+        if (!hoteli_hpack_find(h, index, field)) return false;
+        name_size = field->key_size;
+        memcpy(text, field->key, name_size);
+    } else if (!hoteli_hpack_string(cursor, end, text, HOTELI_HPACK_FIELD, &name_size)) {
+        return false;
+    }
+    field->key = text;
+    field->key_size = HOTELI_MIN(name_size, HOTELI_HPACK_FIELD);
+    field->value = text + field->key_size;
+    room = HOTELI_HPACK_FIELD - field->key_size;
+    if (!hoteli_hpack_string(cursor, end, text + field->key_size, room, &value_size)) return false;
+    field->value_size = HOTELI_MIN(value_size, room);
+    *size = name_size + value_size + HOTELI_HPACK_ENTRY;
+    return true;
+}
+
+/*
+ * Decodes a complete header block: `fn` gets its fields one by one, each cut to HOTELI_HPACK_FIELD
+ * bytes of name and value together. False is a COMPRESSION_ERROR: the fields in front of it were
+ * handed on, and the connection cannot go on.
+ */
+static inline bool hoteli_hpack_decode(hoteli_hpack *h, const uint8_t *block, size_t size,
+                                       hoteli_field_fn fn, void *user_data) {
+    const uint8_t *cursor = block, *end = block + size;
+    bool any_field = false;
+    hoteli_pair field;
+    size_t number;
+    while (cursor != end) {
+        uint8_t first = *cursor;
+        bool is_added = first >= 0x40 && first < 0x80, good;
+        if (first >= 0x20 && first < 0x40) {
+            // The size of the table changes between blocks (4.2).
+            if (any_field || !hoteli_hpack_int(&cursor, end, 5, &number) ||
+                number > HOTELI_HPACK_TABLE) {
+                return false;
+            }
+            h->max_size = number;
+            hoteli_hpack_evict(h);
+            continue;
+        }
+        if (first >= 0x80) {
+            good = hoteli_hpack_int(&cursor, end, 7, &number) &&
+                   hoteli_hpack_find(h, number, &field);
+        } else {
+            good = hoteli_hpack_literal(h, &cursor, end, is_added ? 6 : 4, &field, &number);
+        }
+        if (!good) return false;
+        any_field = true;
+        fn(user_data, field.key, field.key_size, field.value, field.value_size);
+        if (is_added) hoteli_hpack_add(h, &field, number);
+    }
+    return true;
+}
+
+/* An integer below 2^28 behind the pattern that its first byte begins with. */
+static void hoteli_hpack_put_int(hoteli_sink *sink, unsigned pattern, int bits, size_t value) {
+    size_t full = ((size_t)1 << bits) - 1;
+    char byte = (char)(pattern | HOTELI_MIN(value, full));
+    hoteli_sink_put(sink, &byte, 1);
+    if (value < full) return;
+    for (value -= full; value >= 0x80; value >>= 7) {
+        byte = (char)(value | 0x80);
+        hoteli_sink_put(sink, &byte, 1);
+    }
+    byte = (char)value;
+    hoteli_sink_put(sink, &byte, 1);
+}
+
+static void hoteli_hpack_put(hoteli_sink *sink, const char *name, const char *value,
+                             size_t value_size, bool secret) {
+    const char *cursor = hoteli_hpack_static;
+    size_t name_size = strlen(name), i, index = 0;
+    hoteli_pair field;
+    for (i = 1; hoteli_hpack_static_next(&cursor, &field); i++) {
+        if (field.key_size != name_size || memcmp(field.key, name, name_size) != 0) continue;
+        if (index == 0) index = i;
+        if (!secret && field.value_size == value_size &&
+            memcmp(field.value, value, value_size) == 0) {
+            hoteli_hpack_put_int(sink, 0x80, 7, i);
+            return;
+        }
+    }
+    hoteli_hpack_put_int(sink, secret ? 0x10 : 0, 4, index);
+    if (index == 0) {
+        hoteli_hpack_put_int(sink, 0, 7, name_size);
+        hoteli_sink_put(sink, name, name_size);
+    }
+    hoteli_hpack_put_int(sink, 0, 7, value_size);
+    hoteli_sink_put(sink, value, value_size);
+}
+
+/*
+ * Writes a field: from the static table what is there, the rest as literals without indexing, of
+ * which a `secret` one is never indexed (7.1.3). `name` is in lower case; `value` is not NULL.
+ * Returns the bytes that the field takes; where they are more than `capacity`, none is written.
+ */
+static inline size_t hoteli_hpack_write(uint8_t *out, size_t capacity, const char *name,
+                                        const char *value, size_t value_size, bool secret) {
+    hoteli_sink sink;
+    sink.out = NULL;
+    sink.size = 0;
+    hoteli_hpack_put(&sink, name, value, value_size, secret);
+    if (sink.size <= capacity) {
+        sink.out = (char *)out;
+        sink.size = 0;
+        hoteli_hpack_put(&sink, name, value, value_size, secret);
+    }
+    return sink.size;
 }
 
 /* ==== [SECTION 24] OTLP REPLIES ============================================================ */
@@ -4748,6 +5152,9 @@ typedef struct hoteli_destination {
     bool exports;        /* batches go to exporter, not over a connection */
     bool shut;           /* its exporter has had its last call */
     bool gzip;
+    bool grpc;
+    bool hatchet;        /* Hatchet's collector */
+    int64_t quiet_ms;    /* until when nothing is sent to it, because it is switched off */
     hotel_exporter exporter;
 #if defined(HATCHET_OTEL_ZLIB)
     z_stream zlib;
@@ -10505,22 +10912,52 @@ static void hoteli_unsupported(const hoteli_setup *s) {
                 hoteli_bad_variable(name, value, "needs TLS, which this version does not have",
                                     "it is ignored");
         }
-        hoteli_text_start(&text, name, sizeof name);
-        hoteli_say(&text, prefixes[k]);
-        hoteli_say(&text, "PROTOCOL");
-        value = hoteli_env(s, name);
-        if (value && !hoteli_is_word(value, strlen(value), "http/protobuf"))
-            hoteli_bad_variable(name, value,
-                                hoteli_is_word(value, strlen(value), "grpc") ||
-                                        hoteli_is_word(value, strlen(value), "http/json")
-                                    ? "is not supported by this version"
-                                    : "is none of grpc, http/protobuf, http/json",
-                                "http/protobuf is used");
     }
     if (hoteli_env(s, "HATCHET_CLIENT_TOKEN"))
-        hoteli_log(HOTEL_LOG_WARN, HOTEL_LOG_ID_HATCHET_TOKEN,
+        hoteli_log(HOTEL_LOG_WARN, HOTEL_LOG_ID_HATCHET,
                    "HATCHET_CLIENT_TOKEN is set, but Hatchet's collector speaks OTLP over gRPC "
                    "only, which this version does not have: nothing is sent to Hatchet");
+}
+
+/* gRPC or HTTP: code, else the first variable that can be followed (OX-10). */
+static bool hoteli_plan_grpc(hoteli_setup *s, uint32_t asked) {
+    static const char *const names[] = {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+                                        "OTEL_EXPORTER_OTLP_PROTOCOL"};
+    int i;
+    if (asked > HOTEL_PROTOCOL_GRPC) {
+        hoteli_bad_config("protocol", asked, HOTEL_PROTOCOL_HTTP);
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+        return false;
+    }
+    if (asked != HOTEL_PROTOCOL_DEFAULT) return asked == HOTEL_PROTOCOL_GRPC;
+    for (i = 0; i < 2; i++) {
+        const char *value = hoteli_env(s, names[i]), *word = value;
+        size_t size = value ? strlen(value) : 0;
+        if (!value) continue;
+        hoteli_trim(&word, &size);
+        if (hoteli_is_word(word, size, "grpc")) return true;
+        if (hoteli_is_word(word, size, "http/protobuf")) return false;
+        hoteli_bad_variable(names[i], value,
+                            hoteli_is_word(word, size, "http/json")
+                                ? "is not supported by this version, only grpc and http/protobuf"
+                                : "is none of grpc, http/protobuf, http/json",
+                            "it is ignored");
+    }
+    return false;
+}
+
+/* host:port without a scheme, which gRPC takes too (OX-02, OX-03). */
+static bool hoteli_plan_target(hoteli_setup *s, hoteli_plan *p, const char *endpoint,
+                               hoteli_destination *d, const char **problem) {
+    bool insecure = p->config->insecure;
+    size_t size = strlen(endpoint);
+    if (!d->grpc || !size || strstr(endpoint, "://") || !strncmp(endpoint, "unix:", 5))
+        return false;
+    insecure = hoteli_boolean(s, insecure, "OTEL_EXPORTER_OTLP_TRACES_INSECURE") ||
+               (!hoteli_env(s, "OTEL_EXPORTER_OTLP_TRACES_INSECURE") &&
+                hoteli_boolean(s, insecure, "OTEL_EXPORTER_OTLP_INSECURE"));
+    *problem = hoteli_url_target(endpoint, size, !insecure, &d->url);
+    return true;
 }
 
 /* Finds the endpoint and parses it. false: the destination is not started. */
@@ -10539,9 +10976,10 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
     }
     if (!endpoint) {
         source = "the default endpoint";
-        endpoint = "http://localhost:4318";
+        endpoint = d->grpc ? "http://localhost:4317" : "http://localhost:4318";
     }
-    problem = hoteli_url_parse(endpoint, strlen(endpoint), &d->url);
+    if (!hoteli_plan_target(s, p, endpoint, d, &problem))
+        problem = hoteli_url_parse(endpoint, strlen(endpoint), &d->url);
     if (!problem && d->url.is_unix &&
         strlen(d->url.host) >= sizeof((struct sockaddr_un *)0)->sun_path)
         problem = "the path of the socket is too long";
@@ -10552,7 +10990,9 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
         hoteli_bad_endpoint(s, source, endpoint, problem);
         return false;
     }
-    if (general) {
+    if (d->grpc) {
+        d->url.path_size = 0;
+    } else if (general) {
         while (d->url.path_size && d->url.path[d->url.path_size - 1] == '/') d->url.path_size--;
         p->suffix = "/v1/traces";
     } else if (!d->url.path_size) {
@@ -10561,7 +11001,7 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
     return true;
 }
 
-/* Framing is ours: these headers cannot be set. */
+/* Framing is ours: these headers cannot be set (OH-07). */
 static bool hoteli_header_reserved(const char *name, size_t size) {
     static const char *const reserved[] = {"host", "content-length", "content-type",
                                            "transfer-encoding", "content-encoding",
@@ -10569,7 +11009,7 @@ static bool hoteli_header_reserved(const char *name, size_t size) {
     size_t i;
     for (i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         if (hoteli_is_word(name, size, reserved[i])) return true;
-    return false;
+    return size > 5 && hoteli_is_word(name, 5, "grpc-");
 }
 
 static bool hoteli_header_sound(const char *value, size_t size) {
@@ -11675,6 +12115,7 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
             hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
             continue;
         }
+        d->grpc = !d->exports && hoteli_plan_grpc(s, (uint32_t)p->config->protocol);
         if (!d->exports && !hoteli_plan_endpoint(s, p, d)) continue;
         hoteli_plan_destination(s, p, d, share);
         delay = HOTELI_MIN(delay, d->delay_ms);
@@ -11721,7 +12162,8 @@ static void hoteli_announce(const hoteli_destination *d) {
     char words[512];
     hoteli_text text;
     hoteli_text_start(&text, words, sizeof words);
-    hoteli_say(&text, d->exports ? "handing spans to " : "sending OTLP over HTTP to ");
+    hoteli_say(&text, d->exports ? "handing spans to " : d->grpc ? "sending OTLP over gRPC to "
+                                                            : "sending OTLP over HTTP to ");
     hoteli_destination_name(&text, d);
     hoteli_log_text(HOTEL_LOG_INFO, HOTEL_LOG_ID_STARTED, &text);
 }
@@ -12950,7 +13392,9 @@ HOTEL_API const char *hotel_result_text(int result) {
     case HOTEL_ERR_ARGUMENT: return "an argument cannot be used";
     case HOTEL_ERR_HEADER: return "caller and implementation come from different headers";
     case HOTEL_ERR_ENDPOINT: return "an endpoint is malformed or not supported";
+    case HOTEL_ERR_TOKEN: return "Hatchet's token, or a setting of its connection, cannot be used";
     case HOTEL_ERR_ORDER: return "contexts were detached in the wrong order";
+    case HOTEL_ERR_TLS: return "a certificate or key cannot be used, or TLS is not in this build";
     case HOTEL_ERR_CALLBACK: return "not allowed inside a callback";
     case HOTEL_ERR_MEMORY: return "not enough memory";
     case HOTEL_ERR_SYSTEM: return "the operating system refused";

@@ -357,7 +357,7 @@ static const value_row value_rows[] = {
     {OTLP "PROTOCOL", "carrier-pigeon", false, "http/protobuf"},
     {TRACES "PROTOCOL", "http", false, "http/protobuf"},
     {OTLP "PROTOCOL", "http/json", false, "http/protobuf"},
-    {OTLP "PROTOCOL", "grpc", false, "http/protobuf"},
+    {TRACES "PROTOCOL", "grpc-web", false, "grpc, http/protobuf"},
     {"OTEL_BSP_MAX_QUEUE_SIZE", "0", false, "2048"},
     {"OTEL_BSP_MAX_QUEUE_SIZE", "-2048", false, "2048"},
     {"OTEL_BSP_MAX_QUEUE_SIZE", "many", false, "2048"},
@@ -761,7 +761,7 @@ static void test_hatchet_token(void) {
         (void)setenv("HATCHET_CLIENT_TOKEN", tokens[i], 1);
         code = hotel_init(&config);
         ok(code == HOTEL_OK, "a Hatchet token does not stop init (%d)", code);
-        check_log(HOTEL_LOG_ID_HATCHET_TOKEN, 1, "a Hatchet token is noticed");
+        check_log(HOTEL_LOG_ID_HATCHET, 1, "a Hatchet token is noticed");
         ok(log_has("gRPC"), "the message says what Hatchet needs");
         ok(log_has("HATCHET_CLIENT_TOKEN"), "the message names the variable");
         ok(!log_has(tokens[i]) && strstr(describe(), tokens[i]) == NULL,
@@ -775,7 +775,7 @@ static void test_hatchet_token(void) {
         set_variable(OTLP "ENDPOINT", "http://127.0.0.1:%u");
         (void)setenv("HATCHET_CLIENT_TOKEN", "", 1);
         (void)hotel_init(&config);
-        check_log(HOTEL_LOG_ID_HATCHET_TOKEN, 0, "EP-01 an empty token is none");
+        check_log(HOTEL_LOG_ID_HATCHET, 0, "EP-01 an empty token is none");
         (void)hotel_shutdown(500);
     }
 }
