@@ -16,11 +16,11 @@ GRACE_MS = 250  # over a deadline, on a busy machine
 class Program:
     """A running deliver."""
 
-    def __init__(self, name, port, **settings):
+    def __init__(self, name, port, command=None, **settings):
         settings.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
-        self.conversation = harness.Conversation(
-            [harness.INTEROP / "deliver"], harness.OUTPUT / f"{name}.log", **settings
-        )
+        command = command or [harness.INTEROP / "deliver"]
+        log = harness.OUTPUT / f"{name}.log"
+        self.conversation = harness.Conversation(command, log, **settings)
 
     def spans(self, count):
         self.conversation.ask(f"spans {count}")

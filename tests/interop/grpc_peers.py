@@ -159,8 +159,8 @@ class Collector(Receiver, harness.Collector):
                 "cert_file": str(certificates.cert),
                 "key_file": str(certificates.key),
             }
-        self.record = harness.OUTPUT / f"{name}.jsonl"
         super().__init__(name, port)
+        self.record = self.path
         self.endpoint = f"{'https' if certificates else 'http'}://127.0.0.1:{self.port}"
 
     def configuration(self):

@@ -6,6 +6,7 @@ import sys
 import traceback
 
 import check_examples
+import check_grpc
 import check_gzip
 import check_model
 import check_propagation
@@ -22,6 +23,7 @@ PARTS = {
     "recovery": check_recovery,
     "gzip": check_gzip,
     "receiver": check_receiver,
+    "grpc": check_grpc,
 }
 
 
