@@ -9,12 +9,16 @@
  *     shutdown MS    hotel_shutdown                      -> RESULT MILLISECONDS
  *     books          hotel_get_stats                     -> name=value ...
  *     gzip           can it pack requests?               -> yes | no
+ *     tls            can it encrypt?                     -> yes | no
  *
- * The spans go where the environment says.
+ * The spans go where the environment says; `deliver parallel` has four requests in flight.
  */
 #define HATCHET_OTEL_IMPLEMENTATION
 #if defined(TESTS_HAVE_ZLIB)
 #define HATCHET_OTEL_ZLIB
+#endif
+#if defined(TESTS_HAVE_OPENSSL)
+#define HATCHET_OTEL_OPENSSL
 #endif
 #include "hatchet_otel.h"
 
@@ -69,8 +73,10 @@ static void print_books(void) {
     printf(" accepted=%" PRIu64 " rejected=%" PRIu64 " failed=%" PRIu64, d.accepted, d.rejected,
            d.failed);
     printf(" dropped_queue_full=%" PRIu64 " dropped_too_large=%" PRIu64 " dropped_shutdown=%" PRIu64
-           " queued=%" PRIu64 "\n",
+           " queued=%" PRIu64,
            d.dropped_queue_full, d.dropped_too_large, d.dropped_shutdown, d.queued);
+    printf(" requests=%" PRIu64 " retries=%" PRIu64 " connections=%" PRIu64 "\n", d.requests,
+           d.retries, d.connections);
 }
 
 static void obey(const char *line) {
@@ -92,15 +98,26 @@ static void obey(const char *line) {
 #else
         puts("no");
 #endif
+    } else if (strncmp(line, "tls", 3) == 0) {
+#if defined(HATCHET_OTEL_OPENSSL)
+        puts("yes");
+#else
+        puts("no");
+#endif
     } else {
         print_books();
     }
     (void)fflush(stdout);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     char line[100];
+    const hotel_destination parallel = {.max_inflight = 4};
     hotel_config config = {.service_name = "deliver", .log_fn = hotel_log_to_stderr};
+    if (argc > 1 && strcmp(argv[1], "parallel") == 0) {
+        config.destinations = &parallel;
+        config.num_destinations = 1;
+    }
     if (hotel_init(&config) != HOTEL_OK) return 2;
     while (fgets(line, sizeof line, stdin) != NULL) obey(line);
     (void)hotel_shutdown(1000);

@@ -25,7 +25,6 @@ strict_h2 only:
     ping_ms=N                           PING so often, whose answer may take two seconds
 """
 
-import json
 import shutil
 import signal
 
@@ -82,7 +81,7 @@ class Certificates:
 
 def java_command():
     java = harness.INTEROP / "java"
-    # Two small threads of compilation less: it lives for seconds.
+    # It lives for seconds: what it compiles need not be fast.
     return ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{java}:{java}/jars/*", "GrpcJava"]
 
 
@@ -96,10 +95,9 @@ COMMANDS = {
 
 
 class Receiver:
-    """What is common: a record, an endpoint, and what strict_h2 complained of."""
+    """What is common: a record and an endpoint."""
 
-    def problems(self):
-        return []
+    finds_faults = False  # has problems()
 
     def messages(self):
         """The records that are complete: a killed server may leave half of one."""
@@ -116,11 +114,11 @@ class Server(Receiver):
     """One of COMMANDS. With certificates it speaks TLS."""
 
     def __init__(self, kind, name, certificates=None, **options):
+        self.finds_faults = kind == "strict_h2"
         self.log = harness.OUTPUT / f"{name}.log"
         self.record = harness.OUTPUT / f"{name}.record"
         self.log.unlink(missing_ok=True)
-        if not options.pop("append", False):
-            self.record.unlink(missing_ok=True)
+        self.record.unlink(missing_ok=True)
         options["record"] = self.record
         if certificates:
             options |= {"cert": certificates.cert, "key": certificates.key}
@@ -179,9 +177,8 @@ def nginx_command(folder, port, backend, certificates, requests):
     tls = ""
     if certificates:
         tls = f"ssl_certificate {certificates.cert}; ssl_certificate_key {certificates.key};"
-    paths = "".join(
-        f"{kind}_temp_path {folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    paths = "".join(f"{kind}_temp_path {folder};" for kind in kinds)
     (folder / "nginx.conf").write_text(f"""
         daemon off; master_process off; pid {folder}/pid; error_log stderr;
         events {{ worker_connections 64; }}
@@ -221,80 +218,63 @@ def nghttpx_command(folder, port, backend, certificates, requests):
     ]
 
 
-def envoy_listener(port, certificates, requests):
-    manager = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-    chain = {
-        "filters": [
-            {
-                "name": "http",
-                "typed_config": {
-                    "@type": f"type.googleapis.com/{manager}",
-                    "stat_prefix": "in",
-                    "codec_type": "HTTP2",
-                    "http2_protocol_options": {"hpack_table_size": 0},
-                    "common_http_protocol_options": {"max_requests_per_connection": requests or 0},
-                    "drain_timeout": "0.1s",
-                    "route_config": {
-                        "virtual_hosts": [
-                            {
-                                "name": "all",
-                                "domains": ["*"],
-                                "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "out"}}],
-                            }
-                        ]
-                    },
-                    "http_filters": [
-                        {
-                            "name": "router",
-                            "typed_config": {
-                                "@type": "type.googleapis.com/"
-                                "envoy.extensions.filters.http.router.v3.Router"
-                            },
-                        }
-                    ],
-                },
-            }
-        ]
-    }
-    if certificates:
-        pair = {
-            "certificate_chain": {"filename": str(certificates.cert)},
-            "private_key": {"filename": str(certificates.key)},
-        }
-        context = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
-        chain["transport_socket"] = {
-            "name": "tls",
-            "typed_config": {
-                "@type": f"type.googleapis.com/{context}",
-                "common_tls_context": {"tls_certificates": [pair], "alpn_protocols": ["h2"]},
-            },
-        }
-    return {"name": "in", "address": envoy_address(port), "filter_chains": [chain]}
-
-
-def envoy_address(port):
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+ENVOY = """
+static_resources:
+  listeners:
+  - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
+    filter_chains:
+    - filters:
+      - name: http
+        typed_config:
+          "@type": {type}.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: in
+          codec_type: HTTP2
+          http2_protocol_options: {{ hpack_table_size: 0 }}
+          common_http_protocol_options: {{ max_requests_per_connection: {requests} }}
+          drain_timeout: 0.1s
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes: [{{ match: {{ prefix: / }}, route: {{ cluster: out }} }}]
+          http_filters:
+          - name: router
+            typed_config: {{ "@type": {type}.filters.http.router.v3.Router }}
+{socket}
+  clusters:
+  - name: out
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": {type}.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: {{ http2_protocol_options: {{}} }}
+    load_assignment:
+      cluster_name: out
+      endpoints:
+      - lb_endpoints:
+        - endpoint:
+            address: {{ socket_address: {{ address: 127.0.0.1, port_value: {backend} }} }}
+"""
+ENVOY_TLS = """
+      transport_socket:
+        name: tls
+        typed_config:
+          "@type": {type}.transport_sockets.tls.v3.DownstreamTlsContext
+          common_tls_context:
+            alpn_protocols: [h2]
+            tls_certificates:
+            - certificate_chain: {{ filename: "{certificates.cert}" }}
+              private_key: {{ filename: "{certificates.key}" }}
+"""
 
 
 def envoy_command(folder, port, backend, certificates, requests):
-    options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    endpoint = {"endpoint": {"address": envoy_address(backend)}}
-    cluster = {
-        "name": "out",
-        "load_assignment": {"cluster_name": "out", "endpoints": [{"lb_endpoints": [endpoint]}]},
-        "typed_extension_protocol_options": {
-            options: {
-                "@type": f"type.googleapis.com/{options}",
-                "explicit_http_config": {"http2_protocol_options": {}},
-            }
-        },
-    }
-    listeners = [envoy_listener(port, certificates, requests)]
-    config = {"static_resources": {"listeners": listeners, "clusters": [cluster]}}
-    (folder / "envoy.json").write_text(json.dumps(config, indent=1))
+    values = {"type": "type.googleapis.com/envoy.extensions", "certificates": certificates}
+    socket = ENVOY_TLS.format(**values) if certificates else ""
+    values |= {"port": port, "backend": backend, "requests": requests or 0, "socket": socket}
+    (folder / "envoy.yaml").write_text(ENVOY.format(**values))
     binary = next((harness.INTEROP / "venv").glob("lib/*/site-packages/envoy/_bin/envoy"))
     return [
-        *(binary, "-c", folder / "envoy.json", "--concurrency", "1"),
+        *(binary, "-c", folder / "envoy.yaml", "--concurrency", "1"),
         *("--use-dynamic-base-id", "--disable-hot-restart", "--log-level", "warning"),
     ]
 

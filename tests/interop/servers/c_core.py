@@ -34,7 +34,8 @@ def main(given):
         return b""
 
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)]
-    options += [(CHANNEL_OPTIONS[name], int(given[name])) for name in CHANNEL_OPTIONS if name in given]
+    for name in CHANNEL_OPTIONS.keys() & given.keys():
+        options.append((CHANNEL_OPTIONS[name], int(given[name])))
     if "window" in given:
         options.append(("grpc.http2.bdp_probe", 0))  # it would widen the window again
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(4), options=options)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """deliver.c's conversation with another client, the OpenTelemetry SDK's exporter on grpcio: what it
-cannot deliver either is not the library's fault. Knows spans, flush and shutdown."""
+cannot deliver either is not the library's fault. Knows spans, pace, flush and shutdown."""
 
 import sys
 import time
@@ -24,6 +24,13 @@ class Sender:
             self.number += 1
         return "ok"
 
+    def pace(self, count, rate):
+        began = time.monotonic()
+        for made in range(count):
+            time.sleep(max(0, began + made / rate - time.monotonic()))
+            self.spans(1)
+        return "ok"
+
     def wait(self, function):
         began = time.monotonic()
         result = 0 if function() is not False else -1
@@ -39,5 +46,5 @@ class Sender:
 if __name__ == "__main__":
     sender = Sender()
     for line in sys.stdin:
-        what, number = line.split()
-        print(getattr(sender, what)(int(number)), flush=True)
+        what, *numbers = line.split()
+        print(getattr(sender, what)(*map(int, numbers)), flush=True)

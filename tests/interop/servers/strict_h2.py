@@ -79,6 +79,7 @@ class Connection(asyncio.Protocol):
                 CODES.ENABLE_CONNECT_PROTOCOL: 0,
             },
         )
+        self.h2.max_inbound_frame_size = self.server.frame
         self.h2.initiate_connection()
         if self.server.table != 4096:  # like this h2 enforces it from the acknowledgement on
             self.h2.update_settings({CODES.HEADER_TABLE_SIZE: self.server.table})
