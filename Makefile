@@ -31,7 +31,7 @@ cxx    = $(CXX) -std=c++11 $(common) $(CXXFLAGS) $(1) $(output)
 
 .DELETE_ON_ERROR:
 .PHONY: all tools examples demo test programs machines coverage conformance lint interop bench
-.PHONY: soak fuzz install clean help
+.PHONY: interop-full soak fuzz install clean help
 
 all: tools examples                     ## the command and the examples (default)
 tools: $(B)/hatchet-otel                ## build/hatchet-otel
@@ -169,7 +169,15 @@ use_zlib = $(if $(filter yes,$(call has_zlib,$(1))),\
              $(eval $(2): CPPFLAGS += -DTESTS_HAVE_ZLIB)$(eval $(2): LDLIBS += -lz))
 $(foreach b,$(builds),$(foreach t,$(filter $(B)/$(b)/faults/test_gzip,$(programs)),\
     $(call use_zlib,$(b),$(t))))
-$(if $(filter interop,$(MAKECMDGOALS)),$(call use_zlib,plain,$(B)/interop/deliver))
+$(if $(filter interop%,$(MAKECMDGOALS)),$(call use_zlib,plain,$(B)/interop/deliver))
+
+# Those of TLS need OpenSSL.
+has_openssl = $(shell mkdir -p $(B) && echo 'int main(void) { return !TLS_method(); }' | \
+                $(CC) -include openssl/ssl.h -x c -o $(B)/works - -lssl -lcrypto 2>&1 && echo yes)
+use_openssl = $(if $(filter yes,$(has_openssl)),\
+                $(eval $(1): CPPFLAGS += -DTESTS_HAVE_OPENSSL)$(eval $(1): LDLIBS += -lssl -lcrypto))
+$(if $(filter interop%,$(MAKECMDGOALS)),\
+    $(call use_openssl,$(B)/interop/deliver $(B)/interop/random_spans))
 
 define test_rules
 $(if $($(1)_cc),$(B)/$(1)/%: override CC = $($(1)_cc))
@@ -194,6 +202,9 @@ lint:                                   ## checks of the header's form
 
 interop: all $(call programs_of,interop) ## against software that is not ours
 	@tests/interop/run.sh
+
+interop-full: all $(call programs_of,interop) ## the same with 100,000 spans to each gRPC server
+	@INTEROP_FULL=1 INTEROP_GRPC_SPANS=100000 tests/interop/run.sh
 
 bench: $(call programs_of,bench)        ## measured figures beside their floors (BENCH_ARGS=--quick)
 	@tests/bench/run.sh $(BENCH_ARGS)

@@ -9,7 +9,6 @@ import signal
 import socket
 import threading
 import time
-import types
 import uuid
 
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
@@ -17,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 import check_examples
 import check_recovery
 import engine
+import grpc_peers
 import harness
 import model
 import otlp
@@ -375,31 +375,6 @@ def check_restarts(tap, hatchet):
 # ---- TLS ---------------------------------------------------------------------------------------
 
 
-def make_certificates():
-    """A CA with a certificate for the engine and one for a client."""
-    folder = harness.OUTPUT / "engine-tls"
-    folder.mkdir(exist_ok=True)
-    files = types.SimpleNamespace(ca=folder / "ca.pem")
-    common = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-
-    def make(name, *options):
-        certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
-        result = harness.run(
-            ["openssl", "req", "-x509", *common, "-subj", f"/CN={name}", "-keyout", key, "-out",
-             certificate, *options]
-        )
-        if result.returncode != 0:
-            raise RuntimeError(f"openssl: {result.stderr}")
-        return certificate, key
-
-    _, ca_key = make("ca")
-    signed = ["-CA", files.ca, "-CAkey", ca_key, "-addext", "basicConstraints=critical,CA:FALSE"]
-    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
-    files.certificate, files.key = make("engine", *signed, "-addext", names)
-    files.client_certificate, files.client_key = make("client", *signed)
-    return files
-
-
 def check_encrypted(tap, hatchet, name, what, **settings):
     run_id = uuid.uuid4()
     program = Program(name, None, **settings)
@@ -410,7 +385,7 @@ def check_encrypted(tap, hatchet, name, what, **settings):
 
 
 def check_tls(tap, hatchet):
-    files = make_certificates()
+    files = grpc_peers.Certificates()
     encrypted = engine.Engine(hatchet, "tls", tls=files)
     code, _ = encrypted.export(request_of([("control", uuid.uuid4())]))
     tap.same(code, "OK", "the engine takes a span over TLS of gRPC's client")
@@ -442,7 +417,7 @@ def check_tls(tap, hatchet):
         "with the client's certificate",
         HATCHET_CLIENT_TOKEN=mutual.token,
         HATCHET_CLIENT_TLS_STRATEGY="mtls",
-        HATCHET_CLIENT_TLS_CERT_FILE=str(files.client_certificate),
+        HATCHET_CLIENT_TLS_CERT_FILE=str(files.client_cert),
         HATCHET_CLIENT_TLS_KEY_FILE=str(files.client_key),
         **ca,
     )

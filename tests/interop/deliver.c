@@ -4,6 +4,7 @@
  * deliver.c - does what each line on standard input says, and answers with one line:
  *
  *     spans N        makes N spans, numbered through     -> ok
+ *     pace N RATE    the same, RATE a second             -> ok
  *     flush MS       hotel_flush                         -> RESULT MILLISECONDS
  *     shutdown MS    hotel_shutdown                      -> RESULT MILLISECONDS
  *     books          hotel_get_stats                     -> name=value ...
@@ -14,8 +15,8 @@
  *     done           ends the task                       -> ok
  *     large BYTES    makes one numbered span with a payload of so many bytes  -> ok
  *
- * The spans go where the environment says. `deliver greedy` wants more memory, and larger requests
- * than servers take.
+ * The spans go where the environment says. `deliver parallel` has four requests in flight,
+ * `deliver greedy` wants more memory, and larger requests than servers take.
  */
 #define HATCHET_OTEL_IMPLEMENTATION
 #if defined(TESTS_HAVE_ZLIB)
@@ -41,12 +42,11 @@ static hotel_span start_numbered(void) {
     return span;
 }
 
-static void make_spans(unsigned long count) {
+static void make_spans(uint64_t count) {
     while (count-- > 0) {
         hotel_span span = start_numbered();
         hotel_end(&span);
     }
-    puts("ok");
 }
 
 static void make_large_span(size_t bytes) {
@@ -58,7 +58,6 @@ static void make_large_span(size_t bytes) {
     hotel_set_str(&span, "hatchet.payload", payload);
     hotel_end(&span);
     free(payload);
-    puts("ok");
 }
 
 static void start_task(char *id) {
@@ -73,6 +72,19 @@ static uint64_t now_ms(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+/* What is late after a pause is made up for. */
+static void make_paced(uint64_t count, uint64_t per_second) {
+    const struct timespec millisecond = {0, 1000000};
+    uint64_t made = 0, began = now_ms();
+    while (made < count) {
+        uint64_t due = (now_ms() - began + 1) * per_second / 1000u;
+        if (due > count) due = count;
+        if (due > made) make_spans(due - made);
+        made = due;
+        (void)nanosleep(&millisecond, NULL);
+    }
 }
 
 static void wait_for(hotel_result (*fn)(uint32_t timeout_ms), unsigned long timeout_ms) {
@@ -92,8 +104,10 @@ static void print_books(void) {
     printf(" accepted=%" PRIu64 " rejected=%" PRIu64 " failed=%" PRIu64, d.accepted, d.rejected,
            d.failed);
     printf(" dropped_queue_full=%" PRIu64 " dropped_too_large=%" PRIu64 " dropped_shutdown=%" PRIu64
-           " queued=%" PRIu64 "\n",
+           " queued=%" PRIu64,
            d.dropped_queue_full, d.dropped_too_large, d.dropped_shutdown, d.queued);
+    printf(" requests=%" PRIu64 " retries=%" PRIu64 " connections=%" PRIu64 "\n", d.requests,
+           d.retries, d.connections);
 }
 
 static void say_whether(bool yes) {
@@ -101,9 +115,14 @@ static void say_whether(bool yes) {
 }
 
 static void obey(char *line) {
-    unsigned long number = strtoul(line + strcspn(line, " "), NULL, 10);
+    char *rest;
+    unsigned long number = strtoul(line + strcspn(line, " "), &rest, 10);
     if (strncmp(line, "spans ", 6) == 0) {
         make_spans(number);
+        puts("ok");
+    } else if (strncmp(line, "pace ", 5) == 0) {
+        make_paced(number, strtoul(rest, NULL, 10));
+        puts("ok");
     } else if (strncmp(line, "flush ", 6) == 0) {
         wait_for(hotel_flush, number);
     } else if (strncmp(line, "shutdown ", 9) == 0) {
@@ -127,6 +146,7 @@ static void obey(char *line) {
         puts("ok");
     } else if (strncmp(line, "large ", 6) == 0) {
         make_large_span(number);
+        puts("ok");
     } else {
         print_books();
     }
@@ -135,6 +155,7 @@ static void obey(char *line) {
 
 int main(int argc, char **argv) {
     char line[100];
+    const hotel_destination parallel = {.max_inflight = 4};
     hotel_config config = {.service_name = "deliver", .log_fn = hotel_log_to_stderr};
     if (argc > 1 && strcmp(argv[1], "greedy") == 0) {
         config.arena_bytes = 64u << 20;
@@ -142,6 +163,9 @@ int main(int argc, char **argv) {
         config.hatchet.collector.max_queue_size = 8192;
         config.hatchet.collector.max_export_batch_size = 8192;
         config.hatchet.collector.max_request_bytes = 16u << 20;
+    } else if (argc > 1 && strcmp(argv[1], "parallel") == 0) {
+        config.destinations = &parallel;
+        config.num_destinations = 1;
     }
     if (hotel_init(&config) != HOTEL_OK) return 2;
     while (fgets(line, sizeof line, stdin) != NULL) obey(line);

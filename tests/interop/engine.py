@@ -40,7 +40,6 @@ class Postgres:
     that under root it is nobody, who must be able to reach the build folder."""
 
     def __init__(self, folder):
-        self.programs = os.environ["INTEROP_POSTGRES"]
         self.folder = folder
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -62,7 +61,7 @@ class Postgres:
         }
         options = [word for pair in settings.items() for word in ("-c", "=".join(pair))]
         self.process = harness.Process(
-            [f"{self.programs}/postgres", "-D", data, "-p", self.port, *options],
+            ["postgres", "-D", data, "-p", self.port, *options],
             harness.OUTPUT / "engine-postgres.log",
             owner=self.owner,
         )
@@ -81,7 +80,7 @@ class Postgres:
 
     def run(self, program, *arguments):
         result = subprocess.run(
-            [f"{self.programs}/{program}", *map(str, arguments)],
+            [program, *map(str, arguments)],
             env=harness.clean_environment(HOME=str(self.folder), LC_ALL="C"),
             capture_output=True,
             text=True,
@@ -203,8 +202,7 @@ class Hatchet:
 
 
 class Engine:
-    """An engine that runs. With tls it has the certificate and key in tls.certificate and tls.key,
-    and with mtls wants one that tls.ca has signed."""
+    """An engine that runs. tls: grpc_peers.Certificates; with mtls the client must have one too."""
 
     def __init__(self, hatchet, name, collector=True, tls=None, mtls=False):
         self.hatchet = hatchet
@@ -221,7 +219,7 @@ class Engine:
             self.settings.update(
                 SERVER_GRPC_INSECURE="false",
                 SERVER_TLS_STRATEGY="mtls" if mtls else "tls",
-                SERVER_TLS_CERT_FILE=str(tls.certificate),
+                SERVER_TLS_CERT_FILE=str(tls.cert),
                 SERVER_TLS_KEY_FILE=str(tls.key),
                 SERVER_TLS_ROOT_CA_FILE=str(tls.ca),
             )
@@ -259,7 +257,7 @@ class Engine:
             credentials = grpc.ssl_channel_credentials(
                 self.tls.ca.read_bytes(),
                 self.tls.client_key.read_bytes(),
-                self.tls.client_certificate.read_bytes(),
+                self.tls.client_cert.read_bytes(),
             )
             channel = grpc.secure_channel(address, credentials)
         else:

@@ -151,13 +151,19 @@ class Conversation:
                 encoding="utf-8",
             )
 
-    def ask(self, line):
+    def say(self, line):
         self.child.stdin.write(line + "\n")
         self.child.stdin.flush()
+
+    def hear(self):
         answer = self.child.stdout.readline()
         if not answer.endswith("\n"):
-            raise EOFError(f"no answer to {line!r}; exit code {self.child.wait(10)}")
+            raise EOFError(f"no answer; exit code {self.child.wait(10)}")
         return answer.rstrip("\n")
+
+    def ask(self, line):
+        self.say(line)
+        return self.hear()
 
     def end(self):
         """Closes its standard input and returns the exit code."""

@@ -7,6 +7,7 @@ import traceback
 
 import check_engine
 import check_examples
+import check_grpc
 import check_gzip
 import check_model
 import check_propagation
@@ -24,6 +25,7 @@ PARTS = {
     "gzip": check_gzip,
     "engine": check_engine,
     "receiver": check_receiver,
+    "grpc": check_grpc,
 }
 
 
