@@ -8,6 +8,9 @@
  * `make bench` runs it; `build/bench/bench --help` lists its options.
  */
 #define _GNU_SOURCE
+#if defined(TESTS_HAVE_OPENSSL)
+#define HATCHET_OTEL_OPENSSL
+#endif
 #include "hatchet_otel.h"
 
 #include <errno.h>
@@ -36,9 +39,6 @@ static __thread uint64_t num_allocations;
 #define malloc(size) (num_allocations++, malloc(size))
 #define calloc(count, size) (num_allocations++, calloc(count, size))
 #define realloc(block, size) (num_allocations++, realloc(block, size))
-#if defined(TESTS_HAVE_OPENSSL)
-#define HATCHET_OTEL_OPENSSL
-#endif
 #define HATCHET_OTEL_IMPLEMENTATION
 #include "hatchet_otel.h"
 #undef malloc
