@@ -182,6 +182,15 @@ $(foreach b,$(builds),$(foreach t,$(filter $(B)/$(b)/faults/test_tls,$(programs)
 $(if $(filter interop,$(MAKECMDGOALS)),$(call use,plain,zlib,$(B)/interop/deliver)\
     $(call use,plain,openssl,$(B)/interop/deliver))
 
+# The bench measures TLS where there is OpenSSL, and says so where there is none.
+has_openssl = $(shell mkdir -p $(B) && echo 'int main(void) { return !TLS_method(); }' | \
+                $(or $($(1)_cc),$(CC)) -include openssl/ssl.h -x c $($(1)) -o $(B)/works - \
+                -lssl -lcrypto 2>&1 && echo yes)
+use_openssl = $(if $(filter yes,$(call has_openssl,$(1))),\
+                $(eval $(2): CPPFLAGS += -DHATCHET_OTEL_OPENSSL)\
+                $(eval $(2): LDLIBS += -lssl -lcrypto))
+$(if $(filter bench,$(MAKECMDGOALS)),$(call use_openssl,plain,$(B)/bench/bench))
+
 define test_rules
 $(if $($(1)_cc),$(B)/$(1)/%: override CC = $($(1)_cc))
 $(B)/$(1)/%: tests/%.c

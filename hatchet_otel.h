@@ -740,7 +740,10 @@ typedef struct hotel_hatchet {
     bool no_collector HOTEL_ZERO; /* no destination; the rest holds. The enable_hatchet_collector
                                      of other SDKs, the other way round */
     /* Folder, "." for example, whose files .env, .env.hatchet, .env.dev and .env.local are read for
-       these variables, a later file winning; the environment beats them all. NULL: none is read. */
+       these variables, a later file winning; the environment beats them all. Written as for
+       python-dotenv: export, quotes, comments, ${NAME}; at most 64 KiB each. hotel_init takes
+       128 KiB for the time of reading, by allocator or malloc even if it is given memory. NULL, or
+       in a program with borrowed rights: none is read. */
     const char *env_folder HOTEL_ZERO;
     /* How spans go there: timeout, delay, batch, queue, compression, transport ... Its endpoint,
        protocol, insecure, headers, tls and exporter are not looked at. */
@@ -1914,6 +1917,12 @@ HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *jso
 /* The current context with the parent that a run's metadata names, as hotel_extract. */
 HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_size);
 
+/* By the settings of Hatchet's connection: what the names of workflows and events begin with in
+   Hatchet, "shop_" for the namespace Shop, and the ID of the tenant. "" when it is not known.
+   snprintf's manners: returns the size needed without NUL. threads: any. */
+HOTEL_API size_t hotel_hatchet_namespace(char *out, size_t capacity);
+HOTEL_API size_t hotel_hatchet_tenant(char *out, size_t capacity);
+
 /* ==== [SECTION 15] WITHOUT TRACING ========================================================= */
 
 #ifdef HATCHET_OTEL_DISABLE
@@ -2253,6 +2262,12 @@ HOTEL_INLINE size_t hotel_inject_metadata(const hotel_span *span, const char *js
 }
 HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_size) {
     return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE size_t hotel_hatchet_namespace(char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE size_t hotel_hatchet_tenant(char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
 }
 
 HOTEL_INLINE size_t hotel_sampler_description(const hotel_sampler *sampler, char *out,
@@ -3732,6 +3747,1163 @@ static int64_t hoteli_http_retry_after_ms(const char *text, int64_t now_unix_s) 
     return (int64_t)(seconds < 86400 ? seconds : 86400) * 1000;
 }
 
+/* ==== [SECTION 00] HPACK =================================================================== */
+
+/*
+ * RFC 7541: the header fields of HTTP/2. What is received may use all of it: the state is a table
+ * of 4096 bytes, which is what a peer assumes when SETTINGS say nothing. What is sent uses the
+ * static table only and leaves no state.
+ */
+
+/* A field of a header block. Both texts are borrowed for the call; neither ends in NUL. */
+typedef void (*hoteli_field_fn)(void *user_data, const char *name, size_t name_size,
+                                const char *value, size_t value_size);
+
+#define HOTELI_HPACK_TABLE 4096 /* bytes of the dynamic table, as RFC 7541, 4.1 counts them */
+#define HOTELI_HPACK_ENTRY 32   /* of these in each entry, beside name and value */
+/* What is handed on of a field, name first: any that the table could take is whole. */
+#define HOTELI_HPACK_FIELD (HOTELI_HPACK_TABLE - HOTELI_HPACK_ENTRY)
+
+typedef struct hoteli_hpack {
+    size_t max_size;    /* the peer's choice, up to HOTELI_HPACK_TABLE */
+    size_t size;        /* as counted: never above max_size */
+    size_t num_entries; /* of the dynamic table */
+    size_t used;        /* bytes of `entries` that these take: less than `size` */
+    /* The oldest first: two sizes, name, value. Behind them a literal is decoded where it would
+       stand as the newest, so that it may name an entry that it drives out. */
+    char entries[2 * HOTELI_HPACK_TABLE];
+} hoteli_hpack;
+
+/* Appendix A, from index 1 on. */
+static const char hoteli_hpack_static[] =
+    ":authority=\n:method=GET\n:method=POST\n:path=/\n:path=/index.html\n:scheme=http\n"
+    ":scheme=https\n:status=200\n:status=204\n:status=206\n:status=304\n:status=400\n"
+    ":status=404\n:status=500\naccept-charset=\naccept-encoding=gzip, deflate\n"
+    "accept-language=\naccept-ranges=\naccept=\naccess-control-allow-origin=\nage=\nallow=\n"
+    "authorization=\ncache-control=\ncontent-disposition=\ncontent-encoding=\n"
+    "content-language=\ncontent-length=\ncontent-location=\ncontent-range=\ncontent-type=\n"
+    "cookie=\ndate=\netag=\nexpect=\nexpires=\nfrom=\nhost=\nif-match=\nif-modified-since=\n"
+    "if-none-match=\nif-range=\nif-unmodified-since=\nlast-modified=\nlink=\nlocation=\n"
+    "max-forwards=\nproxy-authenticate=\nproxy-authorization=\nrange=\nreferer=\nrefresh=\n"
+    "retry-after=\nserver=\nset-cookie=\nstrict-transport-security=\ntransfer-encoding=\n"
+    "user-agent=\nvary=\nvia=\nwww-authenticate=\n";
+
+#define HOTELI_HPACK_STATIC 61
+
+/* Appendix B is a canonical code: the symbols in the order of their codes, and how many have one
+   of 5, 6, ... bits, say it all. EOS, the last code of 30 bits, is left out: it is an error. */
+static const char hoteli_hpack_symbols[] =
+    "012aceiost %-./3456789=A_bdfghlmnpru:BCDEFGHIJKLMNOPQRSTUVWYjkqvwxyz&*,;XZ!\"()?'+|#>"
+    "\x00$@[]~^}<`{\\\xC3\xD0\x80\x82\x83\xA2\xB8\xC2\xE0\xE2\x99\xA1\xA7\xAC\xB0\xB1\xB3\xD1"
+    "\xD8\xD9\xE3\xE5\xE6\x81\x84\x85\x86\x88\x92\x9A\x9C\xA0\xA3\xA4\xA9\xAA\xAD\xB2\xB5\xB9"
+    "\xBA\xBB\xBD\xBE\xC4\xC6\xE4\xE8\xE9\x01\x87\x89\x8A\x8B\x8C\x8D\x8F\x93\x95\x96\x97\x98"
+    "\x9B\x9D\x9E\xA5\xA6\xA8\xAE\xAF\xB4\xB6\xB7\xBC\xBF\xC5\xE7\xEF\x09\x8E\x90\x91\x94\x9F"
+    "\xAB\xCE\xD7\xE1\xEC\xED\xC7\xCF\xEA\xEB\xC0\xC1\xC8\xC9\xCA\xCD\xD2\xD5\xDA\xDB\xEE\xF0"
+    "\xF2\xF3\xFF\xCB\xCC\xD3\xD4\xD6\xDD\xDE\xDF\xF1\xF4\xF5\xF6\xF7\xF8\xFA\xFB\xFC\xFD\xFE"
+    "\x02\x03\x04\x05\x06\x07\x08\x0B\x0C\x0E\x0F\x10\x11\x12\x13\x14\x15\x17\x18\x19\x1A\x1B"
+    "\x1C\x1D\x1E\x1F\x7F\xDC\xF9\x0A\x0D\x16";
+static const uint8_t hoteli_hpack_codes[31] = {0,  0,  0,  0, 0,  10, 26, 32, 6, 0, 5,
+                                               3,  2,  6,  2, 3,  0,  0,  0,  3, 8, 13,
+                                               26, 29, 12, 4, 15, 19, 29, 0,  3};
+
+static inline void hoteli_hpack_start(hoteli_hpack *h) {
+    h->max_size = HOTELI_HPACK_TABLE;
+    h->size = h->num_entries = h->used = 0;
+}
+
+/* The next entry of the static table; false behind its last. */
+static bool hoteli_hpack_static_next(const char **cursor, hoteli_pair *field) {
+    const char *mark = strchr(*cursor, '='), *end;
+    if (mark == NULL) return false;
+    end = strchr(mark, '\n');
+    field->key = *cursor;
+    field->key_size = (size_t)(mark - *cursor);
+    field->value = mark + 1;
+    field->value_size = (size_t)(end - mark - 1);
+    *cursor = end + 1;
+    return true;
+}
+
+/* The entry that stands at this byte of the dynamic table; returns where the next one stands. */
+static size_t hoteli_hpack_entry(const hoteli_hpack *h, size_t at, hoteli_pair *field) {
+    uint16_t sizes[2];
+    memcpy(sizes, h->entries + at, sizeof sizes);
+    field->key = h->entries + at + sizeof sizes;
+    field->key_size = sizes[0];
+    field->value = field->key + sizes[0];
+    field->value_size = sizes[1];
+    return at + sizeof sizes + sizes[0] + sizes[1];
+}
+
+/* The field of an index (2.3.3): the static table, then the dynamic one from its newest on. */
+static bool hoteli_hpack_find(const hoteli_hpack *h, size_t index, hoteli_pair *field) {
+    const char *cursor = hoteli_hpack_static;
+    size_t at = 0;
+    if (index == 0 || index > HOTELI_HPACK_STATIC + h->num_entries) return false;
+    if (index <= HOTELI_HPACK_STATIC) {
+        while (index-- > 0) (void)hoteli_hpack_static_next(&cursor, field);
+        return true;
+    }
+    for (index -= HOTELI_HPACK_STATIC; index <= h->num_entries; index++) {
+        at = hoteli_hpack_entry(h, at, field);
+    }
+    return true;
+}
+
+/* Lets the oldest entries go until the others fit (4.3). */
+static void hoteli_hpack_evict(hoteli_hpack *h) {
+    hoteli_pair field;
+    size_t at = 0;
+    while (h->size > h->max_size) {
+        at = hoteli_hpack_entry(h, at, &field);
+        h->size -= field.key_size + field.value_size + HOTELI_HPACK_ENTRY;
+        h->num_entries--;
+    }
+    memmove(h->entries, h->entries + at, h->used - at);
+    h->used -= at;
+}
+
+/* Keeps the field that was decoded behind the entries; one that is too large empties the table
+   (4.4). `size` is what it counts, with all that was cut off. */
+static void hoteli_hpack_add(hoteli_hpack *h, const hoteli_pair *field, size_t size) {
+    uint16_t sizes[2];
+    if (size > h->max_size) {
+        h->size = h->num_entries = h->used = 0;
+        return;
+    }
+    sizes[0] = (uint16_t)field->key_size;
+    sizes[1] = (uint16_t)field->value_size;
+    memcpy(h->entries + h->used, sizes, sizeof sizes);
+    h->used += sizeof sizes + field->key_size + field->value_size;
+    h->size += size;
+    h->num_entries++;
+    hoteli_hpack_evict(h);
+}
+
+/* An integer whose first byte has so many bits of it (5.1). More than four bytes behind that one,
+   28 bits, are refused: no block is that large. */
+static bool hoteli_hpack_int(const uint8_t **cursor, const uint8_t *end, int bits, size_t *out) {
+    uint32_t full = (1u << bits) - 1, value;
+    uint8_t byte = 0x80;
+    int shift;
+    if (*cursor == end) return false;
+    value = *(*cursor)++ & full;
+    for (shift = 0; value >= full && byte >= 0x80; shift += 7) {
+        if (*cursor == end || shift == 28) return false;
+        byte = *(*cursor)++;
+        value += (uint32_t)(byte & 0x7F) << shift;
+    }
+    *out = value;
+    return true;
+}
+
+/*
+ * Huffman-coded text (5.2): the first `room` bytes of it, and the size of all. False for EOS and
+ * for an end that is not padded with up to seven ones.
+ */
+static bool hoteli_hpack_huffman(const uint8_t *text, size_t size, char *out, size_t room,
+                                 size_t *out_size) {
+    // `code`: the bits since the last symbol. `first`: the lowest code of as many bits, whose
+    // symbol is number `index`.
+    uint32_t code = 0, first = 0, index = 0;
+    size_t i, used = 0;
+    int bits = 0;
+    for (i = 0; i < 8 * size; i++) {
+        uint32_t count = hoteli_hpack_codes[++bits];
+        code = code << 1 | ((uint32_t)text[i / 8] >> (7 - i % 8) & 1);
+        if (code - first < count) {
+            if (used < room) out[used] = hoteli_hpack_symbols[index + code - first];
+            used++;
+            code = first = index = 0;
+            bits = 0;
+        } else if (bits == 30) {
+            return false;
+        } else {
+            index += count;
+            first = (first + count) << 1;
+        }
+    }
+    *out_size = used;
+    return bits < 8 && code + 1 == 1u << bits;
+}
+
+/* A string literal (5.2): the first `room` bytes of it, and the size of all. */
+static bool hoteli_hpack_string(const uint8_t **cursor, const uint8_t *end, char *out, size_t room,
+                                size_t *out_size) {
+    const uint8_t *text = *cursor;
+    size_t size;
+    if (!hoteli_hpack_int(cursor, end, 7, &size) || size > (size_t)(end - *cursor)) return false;
+    *cursor += size;
+    if (*text & 0x80) return hoteli_hpack_huffman(*cursor - size, size, out, room, out_size);
+    memcpy(out, *cursor - size, HOTELI_MIN(size, room));
+    *out_size = size;
+    return true;
+}
+
+/* A literal field (6.2), whose first byte has so many bits of an index: behind the entries, cut to
+   HOTELI_HPACK_FIELD. `size` is what all of it counts. */
+static bool hoteli_hpack_literal(hoteli_hpack *h, const uint8_t **cursor, const uint8_t *end,
+                                 int bits, hoteli_pair *field, size_t *size) {
+    char *text = h->entries + h->used + 2 * sizeof(uint16_t);
+    size_t index, name_size, value_size, room;
+    if (!hoteli_hpack_int(cursor, end, bits, &index)) return false;
+    if (index > 0) {
+        if (!hoteli_hpack_find(h, index, field)) return false;
+        name_size = field->key_size;
+        memcpy(text, field->key, name_size);
+    } else if (!hoteli_hpack_string(cursor, end, text, HOTELI_HPACK_FIELD, &name_size)) {
+        return false;
+    }
+    field->key = text;
+    field->key_size = HOTELI_MIN(name_size, HOTELI_HPACK_FIELD);
+    field->value = text + field->key_size;
+    room = HOTELI_HPACK_FIELD - field->key_size;
+    if (!hoteli_hpack_string(cursor, end, text + field->key_size, room, &value_size)) return false;
+    field->value_size = HOTELI_MIN(value_size, room);
+    *size = name_size + value_size + HOTELI_HPACK_ENTRY;
+    return true;
+}
+
+/*
+ * Decodes a complete header block: `fn` gets its fields one by one, each cut to HOTELI_HPACK_FIELD
+ * bytes of name and value together. False is a COMPRESSION_ERROR: the fields in front of it were
+ * handed on, and the connection cannot go on.
+ */
+static inline bool hoteli_hpack_decode(hoteli_hpack *h, const uint8_t *block, size_t size,
+                                       hoteli_field_fn fn, void *user_data) {
+    const uint8_t *cursor = block, *end = block + size;
+    bool any_field = false;
+    hoteli_pair field;
+    size_t number;
+    while (cursor != end) {
+        uint8_t first = *cursor;
+        bool is_added = first >= 0x40 && first < 0x80, good;
+        if (first >= 0x20 && first < 0x40) {
+            // The size of the table changes between blocks (4.2).
+            if (any_field || !hoteli_hpack_int(&cursor, end, 5, &number) ||
+                number > HOTELI_HPACK_TABLE) {
+                return false;
+            }
+            h->max_size = number;
+            hoteli_hpack_evict(h);
+            continue;
+        }
+        if (first >= 0x80) {
+            good =
+                hoteli_hpack_int(&cursor, end, 7, &number) && hoteli_hpack_find(h, number, &field);
+        } else {
+            good = hoteli_hpack_literal(h, &cursor, end, is_added ? 6 : 4, &field, &number);
+        }
+        if (!good) return false;
+        any_field = true;
+        fn(user_data, field.key, field.key_size, field.value, field.value_size);
+        if (is_added) hoteli_hpack_add(h, &field, number);
+    }
+    return true;
+}
+
+/* An integer below 2^28 behind the pattern that its first byte begins with. */
+static void hoteli_hpack_put_int(hoteli_sink *sink, unsigned pattern, int bits, size_t value) {
+    size_t full = ((size_t)1 << bits) - 1;
+    char byte = (char)(pattern | HOTELI_MIN(value, full));
+    hoteli_sink_put(sink, &byte, 1);
+    if (value < full) return;
+    for (value -= full; value >= 0x80; value >>= 7) {
+        byte = (char)(value | 0x80);
+        hoteli_sink_put(sink, &byte, 1);
+    }
+    byte = (char)value;
+    hoteli_sink_put(sink, &byte, 1);
+}
+
+static void hoteli_hpack_put(hoteli_sink *sink, const char *name, const char *value,
+                             size_t value_size, bool secret) {
+    const char *cursor = hoteli_hpack_static;
+    size_t name_size = strlen(name), i, index = 0;
+    hoteli_pair field;
+    for (i = 1; hoteli_hpack_static_next(&cursor, &field); i++) {
+        if (field.key_size != name_size || memcmp(field.key, name, name_size) != 0) continue;
+        if (index == 0) index = i;
+        if (!secret && field.value_size == value_size &&
+            memcmp(field.value, value, value_size) == 0) {
+            hoteli_hpack_put_int(sink, 0x80, 7, i);
+            return;
+        }
+    }
+    hoteli_hpack_put_int(sink, secret ? 0x10 : 0, 4, index);
+    if (index == 0) {
+        hoteli_hpack_put_int(sink, 0, 7, name_size);
+        hoteli_sink_put(sink, name, name_size);
+    }
+    hoteli_hpack_put_int(sink, 0, 7, value_size);
+    hoteli_sink_put(sink, value, value_size);
+}
+
+/*
+ * Writes a field: from the static table what is there, the rest as literals without indexing, of
+ * which a `secret` one is never indexed (7.1.3). `name` is in lower case; `value` is not NULL.
+ * Returns the bytes that the field takes; where they are more than `capacity`, none is written.
+ */
+static inline size_t hoteli_hpack_write(uint8_t *out, size_t capacity, const char *name,
+                                        const char *value, size_t value_size, bool secret) {
+    hoteli_sink sink;
+    sink.out = NULL;
+    sink.size = 0;
+    hoteli_hpack_put(&sink, name, value, value_size, secret);
+    if (sink.size <= capacity) {
+        sink.out = (char *)out;
+        sink.size = 0;
+        hoteli_hpack_put(&sink, name, value, value_size, secret);
+    }
+    return sink.size;
+}
+
+/* ==== [SECTION 00] HTTP/2 ================================================================== */
+
+/*
+ * The client's half of RFC 9113 with one request at a time (OG-08). Nothing is announced but that
+ * pushes are refused and how large headers may be: what is received has frames and windows of the
+ * protocol's default sizes. Windows are granted again as the response is handed over.
+ */
+enum {
+    HOTELI_H2_NO_ERROR,
+    HOTELI_H2_PROTOCOL_ERROR,
+    HOTELI_H2_INTERNAL_ERROR,
+    HOTELI_H2_FLOW_CONTROL_ERROR,
+    HOTELI_H2_SETTINGS_TIMEOUT,
+    HOTELI_H2_STREAM_CLOSED,
+    HOTELI_H2_FRAME_SIZE_ERROR,
+    HOTELI_H2_REFUSED_STREAM,
+    HOTELI_H2_CANCEL,
+    HOTELI_H2_COMPRESSION_ERROR,
+    HOTELI_H2_CONNECT_ERROR,
+    HOTELI_H2_ENHANCE_YOUR_CALM,
+    HOTELI_H2_INADEQUATE_SECURITY,
+    HOTELI_H2_HTTP_1_1_REQUIRED
+};
+
+enum {
+    HOTELI_H2_DATA,
+    HOTELI_H2_HEADERS,
+    HOTELI_H2_PRIORITY,
+    HOTELI_H2_RST_STREAM,
+    HOTELI_H2_SETTINGS,
+    HOTELI_H2_PUSH_PROMISE,
+    HOTELI_H2_PING,
+    HOTELI_H2_GOAWAY,
+    HOTELI_H2_WINDOW_UPDATE,
+    HOTELI_H2_CONTINUATION
+};
+
+#define HOTELI_H2_ACK 0x01u
+#define HOTELI_H2_END_STREAM 0x01u
+#define HOTELI_H2_END_HEADERS 0x04u
+#define HOTELI_H2_PADDED 0x08u
+#define HOTELI_H2_HAS_PRIORITY 0x20u
+
+/* What came of a request. */
+enum {
+    HOTELI_H2_OPEN,    /* nothing yet */
+    HOTELI_H2_DONE,    /* the response is complete */
+    HOTELI_H2_RESET,   /* the stream was given up, by the server or by us */
+    HOTELI_H2_REFUSED, /* GOAWAY: the server has not processed it and will not (OG-07) */
+    HOTELI_H2_LOST,    /* the server closed the connection */
+    HOTELI_H2_BROKEN   /* the server broke the protocol: the connection is of no more use */
+};
+
+#define HOTELI_H2_HEAD 9         /* bytes in front of the payload of a frame */
+#define HOTELI_H2_FRAME 16384    /* largest payload that is received */
+#define HOTELI_H2_WINDOW 65535   /* of streams and connections, at first */
+#define HOTELI_H2_MAX 0x7fffffff /* largest window, and stream */
+/* Bytes of the staging buffer that requests leave to replies; the last of them are for giving up
+   a stream and the connection. */
+#define HOTELI_H2_RESERVE 1024
+#define HOTELI_H2_LAST 64
+/* What a server may send in a second without bringing the request forward: frames, and further
+   ones for the work that their headers make. */
+#define HOTELI_H2_MAX_VAIN 10000
+
+/* Content as it comes. False: the rest is not wanted, and the stream is given up. */
+typedef bool (*hoteli_data_fn)(void *user_data, const uint8_t *bytes, size_t size);
+
+/* The borrowed parts of a request: unchanged until the request has an outcome. */
+typedef struct hoteli_h2_parts {
+    const uint8_t *head; /* a header block */
+    size_t head_size;
+    const uint8_t *body;
+    size_t body_size;
+    hoteli_field_fn field_fn; /* headers, then trailers, without pseudo-headers */
+    hoteli_data_fn data_fn;
+    void *user_data;
+} hoteli_h2_parts;
+
+typedef struct hoteli_h2 {
+    /* for the caller, about the request */
+    int outcome;
+    uint32_t code;      /* of RESET, REFUSED and BROKEN */
+    const char *reason; /* NULL while it is OPEN, and when it is DONE */
+    bool by_us;         /* RESET: not by the server */
+    bool any_byte;      /* a frame of the response came */
+    bool trailing;      /* the headers are complete: fields are trailers now */
+    int status;         /* of the complete headers, 0 before */
+    /* ... and the connection */
+    bool broken;
+    bool leaving; /* GOAWAY came: no further request */
+    uint32_t leave_code;
+    char leave_words[64]; /* what the server said with it, not checked */
+    size_t leave_words_size;
+    /* private: what is sent */
+    hoteli_h2_parts parts;
+    uint8_t *out;
+    size_t out_capacity;
+    size_t out_begin;
+    size_t out_end;
+    size_t body_sent;
+    bool active;     /* there is a request without an outcome */
+    bool queued;     /* ... which has no stream yet */
+    bool sending;    /* ... whose last frame is not in `out` yet */
+    bool ended;      /* the server has ended the last stream */
+    uint8_t table;   /* 1: the next block must say that we use no dynamic table; 2: one did */
+    uint32_t stream; /* the last one opened, 0: none */
+    uint32_t peer_frame;
+    uint32_t peer_window;
+    uint32_t peer_streams;
+    int64_t window; /* bytes that may be sent; SETTINGS can take back what was allowed */
+    int64_t stream_window;
+    /* what is received */
+    uint32_t last_stream; /* of GOAWAY */
+    int64_t receive_window;
+    int64_t stream_receive;
+    uint32_t owed; /* bytes handed over and not granted again */
+    uint32_t stream_owed;
+    uint32_t vain;
+    int64_t vain_ms;
+    bool settled; /* the server's first SETTINGS came */
+    uint8_t frame[HOTELI_H2_HEAD];
+    size_t frame_size;
+    uint32_t left; /* of the payload, padding included */
+    uint32_t at;   /* where in the payload, behind the prefix */
+    uint32_t pad;
+    uint32_t prefix; /* bytes left of pad length and priority */
+    bool has_pad;    /* ... of which the first is still to come */
+    uint32_t id;
+    uint8_t type;
+    uint8_t flags;
+    uint8_t small[8];
+    bool in_block;
+    bool block_ends; /* the stream */
+    uint32_t block_id;
+    uint8_t *block;
+    size_t block_capacity;
+    size_t block_size;
+    size_t list_size; /* of the decoded fields, as RFC 9113, 6.5.2 counts them */
+    int block_status;
+    bool any_field;
+    const char *problem; /* of the decoded fields */
+    uint32_t problem_code;
+    hoteli_hpack hpack;
+} hoteli_h2;
+
+static inline const char *hoteli_h2_code_name(uint32_t code) {
+    static const char *const names[] = {
+        "NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT",
+        "STREAM_CLOSED", "FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR",
+        "CONNECT_ERROR", "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED"};
+    return code < sizeof names / sizeof names[0] ? names[code] : "an unknown code";
+}
+
+static uint32_t hoteli_h2_get32(const uint8_t *at) {
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static void hoteli_h2_put32(uint8_t *at, uint32_t value) {
+    at[0] = (uint8_t)(value >> 24);
+    at[1] = (uint8_t)(value >> 16);
+    at[2] = (uint8_t)(value >> 8);
+    at[3] = (uint8_t)value;
+}
+
+/* ---- what is sent ---- */
+
+static void hoteli_h2_put_frame(uint8_t *at, size_t size, unsigned type, unsigned flags,
+                                uint32_t stream) {
+    hoteli_h2_put32(at, (uint32_t)size << 8 | type);
+    at[4] = (uint8_t)flags;
+    hoteli_h2_put32(at + 5, stream);
+}
+
+/* A frame of a few bytes; false when fewer than `keep` bytes would be left behind it. */
+static bool hoteli_h2_put_small(hoteli_h2 *c, unsigned type, unsigned flags, uint32_t stream,
+                                const uint8_t *payload, size_t size, size_t keep) {
+    size_t need = HOTELI_H2_HEAD + size + keep;
+    if (c->out_capacity - c->out_end < need && c->out_begin > 0) {
+        memmove(c->out, c->out + c->out_begin, c->out_end - c->out_begin);
+        c->out_end -= c->out_begin;
+        c->out_begin = 0;
+    }
+    if (c->out_capacity - c->out_end < need) return false;
+    hoteli_h2_put_frame(c->out + c->out_end, size, type, flags, stream);
+    if (size > 0) memcpy(c->out + c->out_end + HOTELI_H2_HEAD, payload, size);
+    c->out_end += HOTELI_H2_HEAD + size;
+    return true;
+}
+
+static void hoteli_h2_end(hoteli_h2 *c, int outcome, uint32_t code, const char *reason) {
+    c->outcome = outcome;
+    c->code = code;
+    c->reason = reason;
+    c->active = c->queued = c->sending = false;
+}
+
+/* A connection error: GOAWAY is the last that is sent, and nothing is read any more. */
+static void hoteli_h2_break(hoteli_h2 *c, uint32_t code, const char *reason) {
+    uint8_t payload[8];
+    if (c->broken) return;
+    c->broken = true;
+    if (c->active) hoteli_h2_end(c, HOTELI_H2_BROKEN, code, reason);
+    // No stream of the server's was ever processed.
+    hoteli_h2_put32(payload, 0);
+    hoteli_h2_put32(payload + 4, code);
+    (void)hoteli_h2_put_small(c, HOTELI_H2_GOAWAY, 0, 0, payload, sizeof payload, 0);
+}
+
+/* A reply to what the server sent. One that does not read its replies is given up. */
+static void hoteli_h2_reply(hoteli_h2 *c, unsigned type, unsigned flags, uint32_t stream,
+                            const uint8_t *payload, size_t size, size_t keep) {
+    if (!hoteli_h2_put_small(c, type, flags, stream, payload, size, keep)) {
+        hoteli_h2_break(c, HOTELI_H2_ENHANCE_YOUR_CALM,
+                        "the server demands replies and does not read them");
+    }
+}
+
+static void hoteli_h2_put_reset(hoteli_h2 *c, uint32_t code) {
+    uint8_t payload[4];
+    hoteli_h2_put32(payload, code);
+    hoteli_h2_reply(c, HOTELI_H2_RST_STREAM, 0, c->stream, payload, sizeof payload,
+                    HOTELI_H2_HEAD + 8);
+}
+
+/* A stream error: the request fails, the connection goes on. */
+static void hoteli_h2_reset(hoteli_h2 *c, uint32_t code, const char *reason) {
+    hoteli_h2_put_reset(c, code);
+    if (c->broken) return;
+    hoteli_h2_end(c, HOTELI_H2_RESET, code, reason);
+    c->by_us = true;
+}
+
+/* Grants again what was handed over: in large steps, and not while replies stand in line. */
+static void hoteli_h2_grant(hoteli_h2 *c, uint32_t stream, uint32_t *owed, int64_t *window) {
+    uint8_t payload[4];
+    if (*owed <= HOTELI_H2_WINDOW / 2) return;
+    hoteli_h2_put32(payload, *owed);
+    if (!hoteli_h2_put_small(c, HOTELI_H2_WINDOW_UPDATE, 0, stream, payload, sizeof payload,
+                             HOTELI_H2_LAST)) {
+        return;
+    }
+    *window += *owed;
+    *owed = 0;
+}
+
+/* HEADERS, and CONTINUATION where the server's frames are smaller, of the next stream. */
+static void hoteli_h2_put_head(hoteli_h2 *c) {
+    const hoteli_h2_parts *parts = &c->parts;
+    size_t size = parts->head_size + (c->table == 1), done = 0;
+    size_t frames = (size + c->peer_frame - 1) / c->peer_frame + (size == 0);
+    unsigned type = HOTELI_H2_HEADERS, flags = parts->body_size == 0 ? HOTELI_H2_END_STREAM : 0;
+    if (c->out_capacity - c->out_end < frames * HOTELI_H2_HEAD + size + HOTELI_H2_RESERVE) return;
+    c->stream = c->stream == 0 ? 1 : c->stream + 2;
+    do {
+        size_t part = HOTELI_MIN(size, c->peer_frame), taken = part;
+        uint8_t *at = c->out + c->out_end;
+        c->out_end += HOTELI_H2_HEAD + part;
+        size -= part;
+        if (size == 0) flags |= HOTELI_H2_END_HEADERS;
+        hoteli_h2_put_frame(at, part, type, flags, c->stream);
+        at += HOTELI_H2_HEAD;
+        if (c->table == 1) {
+            *at++ = 0x20;
+            taken--;
+            c->table = 2;
+        }
+        if (taken > 0) memcpy(at, parts->head + done, taken);
+        done += taken;
+        type = HOTELI_H2_CONTINUATION;
+        flags = 0;
+    } while (size > 0);
+    c->queued = c->ended = false;
+    c->sending = parts->body_size > 0;
+    c->body_sent = 0;
+    c->stream_window = c->peer_window;
+    c->stream_receive = HOTELI_H2_WINDOW;
+    c->stream_owed = 0;
+}
+
+/* The next DATA frame; false when it has to wait for room or for a window. */
+static bool hoteli_h2_put_data(hoteli_h2 *c) {
+    size_t left = c->parts.body_size - c->body_sent;
+    size_t most = c->out_capacity - HOTELI_H2_RESERVE - HOTELI_H2_HEAD;
+    int64_t window = HOTELI_MIN(c->window, c->stream_window);
+    size_t size = HOTELI_MIN(HOTELI_MIN(left, most), (size_t)c->peer_frame);
+    if (window <= 0) return false;
+    if ((int64_t)size > window) size = (size_t)window;
+    // Frames are as large as they can be: none for the rest of the buffer.
+    if (c->out_capacity - c->out_end < HOTELI_H2_HEAD + size + HOTELI_H2_RESERVE) return false;
+    hoteli_h2_put_frame(c->out + c->out_end, size, HOTELI_H2_DATA,
+                        size == left ? HOTELI_H2_END_STREAM : 0, c->stream);
+    memcpy(c->out + c->out_end + HOTELI_H2_HEAD, c->parts.body + c->body_sent, size);
+    c->out_end += HOTELI_H2_HEAD + size;
+    c->body_sent += size;
+    c->window -= (int64_t)size;
+    c->stream_window -= (int64_t)size;
+    c->sending = size < left;
+    c->vain = 0;
+    return true;
+}
+
+/*
+ * What is to be sent now; 0 bytes: nothing, until something arrives. The bytes stay the same until
+ * they are sent, with more behind them perhaps, but may move.
+ */
+static inline size_t hoteli_h2_output(hoteli_h2 *c, const uint8_t **bytes) {
+    if (!c->broken) {
+        hoteli_h2_grant(c, 0, &c->owed, &c->receive_window);
+        if (c->active && !c->queued) {
+            hoteli_h2_grant(c, c->stream, &c->stream_owed, &c->stream_receive);
+        }
+        // Not before the server's SETTINGS: some enforce what they say as if it had been known.
+        if (c->queued && c->settled && c->peer_streams > 0) hoteli_h2_put_head(c);
+        while (c->sending && hoteli_h2_put_data(c)) {
+        }
+    }
+    *bytes = c->out + c->out_begin;
+    return c->out_end - c->out_begin;
+}
+
+static inline void hoteli_h2_sent(hoteli_h2 *c, size_t size) {
+    c->out_begin += size;
+    if (c->out_begin == c->out_end) c->out_begin = c->out_end = 0;
+}
+
+/* ---- a connection and its requests ---- */
+
+/*
+ * A new connection: the preface and our SETTINGS are to be sent. `block` takes header blocks of
+ * the server's; its size also bounds their decoded size. `out` has room for the headers of a
+ * request and 2 KiB; more makes what is sent at once larger.
+ */
+static inline void hoteli_h2_start(hoteli_h2 *c, uint8_t *block, size_t block_capacity,
+                                   uint8_t *out, size_t out_capacity) {
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    uint8_t settings[12] = {0, 2, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0};
+    memset(c, 0, offsetof(hoteli_h2, hpack));
+    hoteli_hpack_start(&c->hpack);
+    c->block = block;
+    c->block_capacity = block_capacity;
+    c->out = out;
+    c->out_capacity = out_capacity;
+    c->peer_frame = HOTELI_H2_FRAME;
+    c->peer_window = HOTELI_H2_WINDOW;
+    c->peer_streams = UINT32_MAX;
+    c->window = c->receive_window = HOTELI_H2_WINDOW;
+    memcpy(out, preface, sizeof preface - 1);
+    c->out_end = sizeof preface - 1;
+    hoteli_h2_put32(settings + 8, (uint32_t)block_capacity);
+    (void)hoteli_h2_put_small(c, HOTELI_H2_SETTINGS, 0, 0, settings, sizeof settings, 0);
+}
+
+/* May another request be made? While one is without an outcome, not yet. */
+static inline bool hoteli_h2_usable(const hoteli_h2 *c) {
+    return !c->broken && !c->leaving && !c->active && c->stream < HOTELI_H2_MAX;
+}
+
+/*
+ * Makes a request; hoteli_h2_output() sends it as the server allows. False when the connection is
+ * not usable, or when the headers can never fit.
+ */
+static inline bool hoteli_h2_request(hoteli_h2 *c, const hoteli_h2_parts *parts) {
+    size_t frames = parts->head_size / HOTELI_H2_FRAME + 2;
+    if (!hoteli_h2_usable(c) ||
+        parts->head_size + frames * HOTELI_H2_HEAD > c->out_capacity - HOTELI_H2_RESERVE) {
+        return false;
+    }
+    c->parts = *parts;
+    hoteli_h2_end(c, HOTELI_H2_OPEN, HOTELI_H2_NO_ERROR, NULL);
+    c->by_us = c->any_byte = c->trailing = false;
+    c->status = 0;
+    c->active = c->queued = true;
+    c->vain = 0;
+    return true;
+}
+
+/* Gives the request up (OG-09). What the server still sends for it is dropped. */
+static inline void hoteli_h2_cancel(hoteli_h2 *c) {
+    if (!c->active) return;
+    if (!c->queued) {
+        hoteli_h2_reset(c, HOTELI_H2_CANCEL, "the request was cancelled");
+    } else {
+        hoteli_h2_end(c, HOTELI_H2_RESET, HOTELI_H2_CANCEL, "the request was cancelled");
+        c->by_us = true;
+    }
+}
+
+/* What an open request waits for, in words for its deadline. */
+static inline const char *hoteli_h2_trouble(const hoteli_h2 *c) {
+    return !c->settled ? "the server did not say that it speaks HTTP/2 (no SETTINGS came)"
+           : c->queued && c->peer_streams == 0
+               ? "the server allowed no request (SETTINGS_MAX_CONCURRENT_STREAMS 0)"
+           : c->sending && HOTELI_MIN(c->window, c->stream_window) <= 0
+               ? "the server took no more data (its flow-control window stayed closed)"
+               : "the server did not answer in time";
+}
+
+/* ---- what is received ---- */
+
+/* Is that the stream of the request? */
+static bool hoteli_h2_is_mine(const hoteli_h2 *c, uint32_t id) {
+    return c->active && !c->queued && id == c->stream;
+}
+
+static bool hoteli_h2_was_opened(const hoteli_h2 *c, uint32_t id) {
+    return (id & 1) != 0 && id <= c->stream;
+}
+
+/* The response is complete (OG-03). The rest of a request that was not waited for is not sent. */
+static void hoteli_h2_done(hoteli_h2 *c) {
+    if (c->sending) hoteli_h2_put_reset(c, HOTELI_H2_NO_ERROR);
+    if (c->broken) return;
+    c->ended = true;
+    hoteli_h2_end(c, HOTELI_H2_DONE, HOTELI_H2_NO_ERROR, NULL);
+}
+
+static void hoteli_h2_problem(hoteli_h2 *c, uint32_t code, const char *problem) {
+    if (c->problem != NULL) return;
+    c->problem_code = code;
+    c->problem = problem;
+}
+
+/* Names are in lower case, and tokens but for what is harmless; values hold no NUL, CR or LF. A
+   blank at the end of a value is let through: a grpc-message may end in one. */
+static bool hoteli_h2_is_sound(const char *name, size_t name_size, const char *value,
+                               size_t value_size) {
+    static const char *const of_http1[] = {"connection", "keep-alive", "proxy-connection",
+                                           "transfer-encoding", "upgrade"};
+    size_t i;
+    for (i = 0; i < name_size; i++) {
+        unsigned char c = (unsigned char)name[i];
+        if (c <= 0x20 || c >= 0x7F || c == ':' || (c >= 'A' && c <= 'Z')) return false;
+    }
+    for (i = 0; i < value_size; i++) {
+        if (value[i] == 0 || value[i] == '\r' || value[i] == '\n') return false;
+    }
+    for (i = 0; i < sizeof of_http1 / sizeof of_http1[0]; i++) {
+        if (hoteli_is_word(name, name_size, of_http1[i])) return false;
+    }
+    return name_size > 0;
+}
+
+/* A field of a header block. Blocks of streams that are over are decoded, and that is all. */
+static void hoteli_h2_field(void *user_data, const char *name, size_t name_size, const char *value,
+                            size_t value_size) {
+    hoteli_h2 *c = (hoteli_h2 *)user_data;
+    uint64_t status = 0;
+    if (!hoteli_h2_is_mine(c, c->block_id) || c->problem != NULL) return;
+    c->list_size += name_size + value_size + HOTELI_HPACK_ENTRY;
+    if (c->list_size > c->block_capacity) {
+        hoteli_h2_problem(c, HOTELI_H2_ENHANCE_YOUR_CALM,
+                          "the headers of the response are larger than the limit");
+    } else if (name_size > 0 && name[0] == ':') {
+        if (c->trailing || c->any_field || c->block_status != 0 || name_size != 7 ||
+            memcmp(name, ":status", 7) != 0 || value_size != 3 || hoteli_is_blank(value[0]) ||
+            hoteli_is_blank(value[2]) || !hoteli_parse_uint(value, 3, 999, &status) ||
+            status < 100) {
+            hoteli_h2_problem(c, HOTELI_H2_PROTOCOL_ERROR,
+                              "the response has a malformed pseudo-header");
+        }
+        c->block_status = (int)status;
+    } else if (!hoteli_h2_is_sound(name, name_size, value, value_size)) {
+        hoteli_h2_problem(c, HOTELI_H2_PROTOCOL_ERROR, "the response has a malformed header");
+    } else if (!c->trailing && c->block_status == 0) {
+        hoteli_h2_problem(c, HOTELI_H2_PROTOCOL_ERROR, "the response has no :status");
+    } else if (c->trailing || c->block_status >= 200) {
+        c->parts.field_fn(c->parts.user_data, name, name_size, value, value_size);
+    }
+    c->any_field |= name_size == 0 || name[0] != ':';
+}
+
+/* A header block is complete: headers, interim headers, trailers, or of a stream that is over. */
+static void hoteli_h2_block_end(hoteli_h2 *c) {
+    uint32_t vain = c->vain + (uint32_t)(c->block_size / 16);
+    c->in_block = false;
+    c->list_size = 0;
+    c->block_status = 0;
+    c->any_field = false;
+    c->problem = NULL;
+    if (!hoteli_hpack_decode(&c->hpack, c->block, c->block_size, hoteli_h2_field, c)) {
+        hoteli_h2_break(c, HOTELI_H2_COMPRESSION_ERROR,
+                        "the headers of the response cannot be decompressed");
+        return;
+    }
+    c->vain = vain;
+    if (!hoteli_h2_is_mine(c, c->block_id)) return;
+    if (!c->trailing && c->block_status == 0) {
+        hoteli_h2_problem(c, HOTELI_H2_PROTOCOL_ERROR, "the response has no :status");
+    }
+    if (c->block_status == 101 || (c->block_status > 0 && c->block_status < 200 && c->block_ends)) {
+        hoteli_h2_problem(c, HOTELI_H2_PROTOCOL_ERROR, "the response is an interim one");
+    }
+    if (c->trailing && !c->block_ends) {
+        hoteli_h2_problem(c, HOTELI_H2_PROTOCOL_ERROR, "the trailers do not end the response");
+    }
+    if (c->problem != NULL) {
+        hoteli_h2_reset(c, c->problem_code, c->problem);
+        return;
+    }
+    if (!c->trailing && c->block_status < 200) return;
+    if (!c->trailing) c->status = c->block_status;
+    c->trailing = true;
+    c->vain = 0;
+    if (c->block_ends) hoteli_h2_done(c);
+}
+
+static void hoteli_h2_setting(hoteli_h2 *c, unsigned id, uint32_t value) {
+    switch (id) {
+    case 1: // HEADER_TABLE_SIZE: less than the default must be agreed to (RFC 7541, 4.2)
+        if (value < HOTELI_HPACK_TABLE && c->table == 0) c->table = 1;
+        break;
+    case 2:
+        if (value != 0) {
+            hoteli_h2_break(c, HOTELI_H2_PROTOCOL_ERROR, "the server sent ENABLE_PUSH");
+        }
+        break;
+    case 3:
+        c->peer_streams = value;
+        break;
+    case 4:
+        if (value > HOTELI_H2_MAX) {
+            hoteli_h2_break(c, HOTELI_H2_FLOW_CONTROL_ERROR,
+                            "INITIAL_WINDOW_SIZE is larger than a window can be");
+            break;
+        }
+        c->stream_window += (int64_t)value - (int64_t)c->peer_window;
+        c->peer_window = value;
+        if (c->active && !c->queued && c->stream_window > HOTELI_H2_MAX) {
+            hoteli_h2_break(c, HOTELI_H2_FLOW_CONTROL_ERROR,
+                            "INITIAL_WINDOW_SIZE makes a window too large");
+        }
+        break;
+    case 5:
+        if (value < HOTELI_H2_FRAME || value > 0xffffff) {
+            hoteli_h2_break(c, HOTELI_H2_PROTOCOL_ERROR, "MAX_FRAME_SIZE is out of its range");
+            break;
+        }
+        c->peer_frame = value;
+        break;
+    default:
+        break;
+    }
+}
+
+static void hoteli_h2_window_update(hoteli_h2 *c, uint32_t increment) {
+    bool is_mine = hoteli_h2_is_mine(c, c->id);
+    int64_t *window = c->id == 0 ? &c->window : &c->stream_window;
+    uint32_t code = increment == 0 ? HOTELI_H2_PROTOCOL_ERROR : HOTELI_H2_FLOW_CONTROL_ERROR;
+    if (c->id != 0 && !is_mine) return;
+    if (increment > 0 && *window + increment <= HOTELI_H2_MAX) {
+        *window += increment;
+    } else if (is_mine) {
+        hoteli_h2_reset(c, code, "the server sent a wrong WINDOW_UPDATE");
+    } else {
+        hoteli_h2_break(c, code, "the server sent a wrong WINDOW_UPDATE");
+    }
+}
+
+/* Streams above the last one were not processed (OG-07); the others may still be answered. */
+static void hoteli_h2_goaway(hoteli_h2 *c, uint32_t last, uint32_t code) {
+    if (c->leaving && last > c->last_stream) {
+        hoteli_h2_break(c, HOTELI_H2_PROTOCOL_ERROR, "a second GOAWAY takes back the first");
+        return;
+    }
+    c->leaving = true;
+    c->last_stream = last;
+    c->leave_code = code;
+    c->leave_words_size = 0;
+    if (c->active && (c->queued || c->stream > last)) {
+        hoteli_h2_end(c, HOTELI_H2_REFUSED, code, "the server closes the connection");
+    }
+}
+
+/* The payload of a small frame, or one setting of many, is complete. */
+static void hoteli_h2_act(hoteli_h2 *c) {
+    uint32_t first = hoteli_h2_get32(c->small);
+    switch (c->type) {
+    case HOTELI_H2_RST_STREAM:
+        if (!hoteli_h2_is_mine(c, c->id)) break;
+        c->any_byte = true;
+        hoteli_h2_end(c, HOTELI_H2_RESET, first, "the server reset the stream");
+        break;
+    case HOTELI_H2_SETTINGS:
+        hoteli_h2_setting(c, first >> 16,
+                          (first & 0xffff) << 16 | (uint32_t)c->small[4] << 8 | c->small[5]);
+        break;
+    case HOTELI_H2_PING:
+        if (c->flags & HOTELI_H2_ACK) break;
+        hoteli_h2_reply(c, HOTELI_H2_PING, HOTELI_H2_ACK, 0, c->small, 8, HOTELI_H2_LAST);
+        break;
+    case HOTELI_H2_GOAWAY:
+        hoteli_h2_goaway(c, first & HOTELI_H2_MAX, hoteli_h2_get32(c->small + 4));
+        break;
+    default:
+        hoteli_h2_window_update(c, first & HOTELI_H2_MAX);
+        break;
+    }
+}
+
+/* Frames, or parts of them, that are complete when so many bytes have come. */
+static void hoteli_h2_small_bytes(hoteli_h2 *c, const uint8_t *bytes, size_t size) {
+    uint32_t unit = c->type == HOTELI_H2_SETTINGS                              ? 6
+                    : c->type == HOTELI_H2_PING || c->type == HOTELI_H2_GOAWAY ? 8
+                                                                               : 4;
+    size_t i;
+    for (i = 0; i < size && !c->broken; i++, c->at++) {
+        if (c->type == HOTELI_H2_GOAWAY && c->at >= 8) {
+            if (c->leave_words_size == sizeof c->leave_words) return;
+            c->leave_words[c->leave_words_size++] = (char)bytes[i];
+            continue;
+        }
+        c->small[c->at % unit] = bytes[i];
+        if (c->at % unit == unit - 1) hoteli_h2_act(c);
+    }
+}
+
+/* Payload behind the prefix and in front of the padding. */
+static void hoteli_h2_content(hoteli_h2 *c, const uint8_t *bytes, size_t size) {
+    switch (c->type) {
+    case HOTELI_H2_DATA:
+        if (!hoteli_h2_is_mine(c, c->id)) break;
+        c->vain = 0;
+        if (!c->parts.data_fn(c->parts.user_data, bytes, size)) {
+            hoteli_h2_reset(c, HOTELI_H2_CANCEL, "the rest of the response is not wanted");
+        }
+        break;
+    case HOTELI_H2_HEADERS:
+    case HOTELI_H2_CONTINUATION:
+        // What is not decoded leaves the state of the decompression behind.
+        if (size > c->block_capacity - c->block_size) {
+            hoteli_h2_break(c, HOTELI_H2_ENHANCE_YOUR_CALM,
+                            "the headers of the response are larger than the limit");
+            break;
+        }
+        memcpy(c->block + c->block_size, bytes, size);
+        c->block_size += size;
+        break;
+    case HOTELI_H2_RST_STREAM:
+    case HOTELI_H2_SETTINGS:
+    case HOTELI_H2_PING:
+    case HOTELI_H2_GOAWAY:
+    case HOTELI_H2_WINDOW_UPDATE:
+        hoteli_h2_small_bytes(c, bytes, size);
+        break;
+    default:
+        break;
+    }
+}
+
+/* The next bytes of a payload; returns how many were taken. */
+static size_t hoteli_h2_payload(hoteli_h2 *c, const uint8_t *bytes, size_t size) {
+    size_t taken = HOTELI_MIN(size, (size_t)c->left);
+    if (c->prefix > 0) {
+        // The pad length comes first, the priority has five bytes and is passed over.
+        taken = c->has_pad ? 1 : HOTELI_MIN(taken, (size_t)c->prefix);
+        if (c->has_pad) c->pad = bytes[0];
+        if (c->pad > c->left - c->prefix) {
+            hoteli_h2_break(c, HOTELI_H2_PROTOCOL_ERROR, "a frame with more padding than payload");
+        }
+        c->has_pad = false;
+        c->prefix -= (uint32_t)taken;
+    } else if (c->left > c->pad) {
+        taken = HOTELI_MIN(taken, (size_t)(c->left - c->pad));
+        hoteli_h2_content(c, bytes, taken);
+    }
+    c->left -= (uint32_t)taken;
+    return taken;
+}
+
+/* DATA counts against the windows with all of its payload, padding too. */
+static void hoteli_h2_data_begin(hoteli_h2 *c) {
+    if (c->left > c->receive_window) {
+        hoteli_h2_break(c, HOTELI_H2_FLOW_CONTROL_ERROR, "the server sent more than was granted");
+        return;
+    }
+    c->receive_window -= c->left;
+    if (!hoteli_h2_is_mine(c, c->id)) return;
+    c->any_byte = true;
+    if (c->left > c->stream_receive) {
+        hoteli_h2_reset(c, HOTELI_H2_FLOW_CONTROL_ERROR, "the server sent more than was granted");
+        return;
+    }
+    c->stream_receive -= c->left;
+    if (!c->trailing) {
+        hoteli_h2_reset(c, HOTELI_H2_PROTOCOL_ERROR, "the response has content before headers");
+    }
+}
+
+/* What is wrong with a frame as its head shows; NULL: nothing. */
+static const char *hoteli_h2_frame_problem(const hoteli_h2 *c, uint32_t *code) {
+    static const uint8_t sizes[] = {0, 0, 0, 4, 0, 0, 8, 0, 4, 0};
+    bool is_known = c->type <= HOTELI_H2_CONTINUATION;
+    bool of_connection =
+        c->type == HOTELI_H2_SETTINGS || c->type == HOTELI_H2_PING || c->type == HOTELI_H2_GOAWAY;
+    bool has_prefix = c->type == HOTELI_H2_DATA || c->type == HOTELI_H2_HEADERS;
+    bool is_ack = (c->flags & HOTELI_H2_ACK) != 0;
+    *code = HOTELI_H2_FRAME_SIZE_ERROR;
+    if (c->left > HOTELI_H2_FRAME) return "a frame larger than allowed";
+    *code = HOTELI_H2_PROTOCOL_ERROR;
+    if (!c->settled && (c->type != HOTELI_H2_SETTINGS || is_ack)) {
+        return "the first frame is not SETTINGS";
+    }
+    if (c->in_block != (c->type == HOTELI_H2_CONTINUATION) ||
+        (c->in_block && c->id != c->block_id)) {
+        return "headers are not continued by CONTINUATION";
+    }
+    if (c->type == HOTELI_H2_PUSH_PROMISE) return "the server pushes, which was refused";
+    if (is_known && c->type != HOTELI_H2_WINDOW_UPDATE && (c->id == 0) != of_connection) {
+        return "a frame on a stream where it cannot be";
+    }
+    if (is_known && c->type != HOTELI_H2_PRIORITY && c->id != 0 &&
+        !hoteli_h2_was_opened(c, c->id)) {
+        return "a frame on a stream that was never opened";
+    }
+    *code = HOTELI_H2_FRAME_SIZE_ERROR;
+    if ((is_known && sizes[c->type] != 0 && c->left != sizes[c->type]) ||
+        (c->type == HOTELI_H2_SETTINGS && (is_ack ? c->left != 0 : c->left % 6 != 0)) ||
+        (c->type == HOTELI_H2_GOAWAY && c->left < 8) || (has_prefix && c->left < c->prefix)) {
+        return "a frame of the wrong size";
+    }
+    *code = HOTELI_H2_STREAM_CLOSED;
+    if (has_prefix && c->id == c->stream && c->ended) return "a frame behind the response's end";
+    return NULL;
+}
+
+/* The head of a frame is complete. */
+static void hoteli_h2_frame_begin(hoteli_h2 *c) {
+    const char *problem;
+    uint32_t code;
+    c->left = hoteli_h2_get32(c->frame) >> 8;
+    c->type = c->frame[3];
+    c->flags = c->frame[4];
+    c->id = hoteli_h2_get32(c->frame + 5) & HOTELI_H2_MAX;
+    c->at = c->pad = c->prefix = 0;
+    c->has_pad = (c->flags & HOTELI_H2_PADDED) != 0;
+    if (c->type == HOTELI_H2_DATA || c->type == HOTELI_H2_HEADERS) c->prefix = c->has_pad;
+    if (c->type == HOTELI_H2_HEADERS && (c->flags & HOTELI_H2_HAS_PRIORITY)) c->prefix += 5;
+    problem = hoteli_h2_frame_problem(c, &code);
+    if (problem != NULL) {
+        hoteli_h2_break(c, code, problem);
+        return;
+    }
+    c->settled = true;
+    // Windows may open byte by byte while they are needed.
+    if (c->type != HOTELI_H2_WINDOW_UPDATE || !c->sending) c->vain++;
+    if (c->vain > HOTELI_H2_MAX_VAIN) {
+        hoteli_h2_break(c, HOTELI_H2_ENHANCE_YOUR_CALM, "a flood of frames");
+    } else if (c->type == HOTELI_H2_DATA) {
+        hoteli_h2_data_begin(c);
+    } else if (c->type == HOTELI_H2_HEADERS) {
+        c->in_block = true;
+        c->block_id = c->id;
+        c->block_ends = (c->flags & HOTELI_H2_END_STREAM) != 0;
+        c->block_size = 0;
+        c->any_byte |= hoteli_h2_is_mine(c, c->id);
+    } else if (c->type == HOTELI_H2_PRIORITY && c->left != 5 && hoteli_h2_is_mine(c, c->id)) {
+        hoteli_h2_reset(c, HOTELI_H2_FRAME_SIZE_ERROR, "a frame of the wrong size");
+    }
+}
+
+/* The payload of a frame is complete. */
+static void hoteli_h2_frame_end(hoteli_h2 *c) {
+    uint32_t size = hoteli_h2_get32(c->frame) >> 8;
+    c->frame_size = 0;
+    if (c->broken) return;
+    switch (c->type) {
+    case HOTELI_H2_DATA:
+        c->owed += size;
+        if (!hoteli_h2_is_mine(c, c->id)) break;
+        c->stream_owed += size;
+        if (c->flags & HOTELI_H2_END_STREAM) hoteli_h2_done(c);
+        break;
+    case HOTELI_H2_HEADERS:
+    case HOTELI_H2_CONTINUATION:
+        if (c->flags & HOTELI_H2_END_HEADERS) hoteli_h2_block_end(c);
+        break;
+    case HOTELI_H2_SETTINGS:
+        if (c->flags & HOTELI_H2_ACK) break;
+        hoteli_h2_reply(c, HOTELI_H2_SETTINGS, HOTELI_H2_ACK, 0, NULL, 0, HOTELI_H2_LAST);
+        break;
+    default:
+        break;
+    }
+}
+
+/* What else than HTTP/2 begins with these bytes; NULL: nothing, or it is too early to tell. */
+static const char *hoteli_h2_stranger(const uint8_t *bytes, size_t size) {
+    static const char http1[] = "HTTP/";
+    if (size < 3 || bytes[0] == 0) return NULL;
+    if (memcmp(bytes, http1, HOTELI_MIN(size, (size_t)5)) == 0) {
+        return size < 5 ? NULL : "the server speaks HTTP/1.1, not HTTP/2";
+    }
+    // Records of TLS: their type, then the version.
+    if (bytes[0] >= 0x14 && bytes[0] <= 0x17 && bytes[1] == 3) return "the server speaks TLS";
+    return "the server does not speak HTTP/2";
+}
+
+/* The next bytes of the head of a frame; returns how many were taken. */
+static size_t hoteli_h2_frame_head(hoteli_h2 *c, const uint8_t *bytes, size_t size) {
+    size_t taken = HOTELI_MIN(size, HOTELI_H2_HEAD - c->frame_size);
+    const char *stranger;
+    memcpy(c->frame + c->frame_size, bytes, taken);
+    c->frame_size += taken;
+    stranger = c->settled ? NULL : hoteli_h2_stranger(c->frame, c->frame_size);
+    if (stranger != NULL) {
+        hoteli_h2_break(c, HOTELI_H2_PROTOCOL_ERROR, stranger);
+    } else if (c->frame_size == HOTELI_H2_HEAD) {
+        hoteli_h2_frame_begin(c);
+    }
+    return taken;
+}
+
+/*
+ * Takes what arrived, however it was cut, with a request or without; returns the outcome of the
+ * last request. Callbacks are made from inside. `now_ms` is of any clock that does not go back: it
+ * tells a flood of frames from what came in the course of hours.
+ */
+static inline int hoteli_h2_feed(hoteli_h2 *c, const uint8_t *bytes, size_t size, int64_t now_ms) {
+    size_t i = 0;
+    if (now_ms - c->vain_ms >= 1000) {
+        c->vain_ms = now_ms;
+        c->vain = 0;
+    }
+    while (i < size && !c->broken) {
+        if (c->frame_size < HOTELI_H2_HEAD) {
+            i += hoteli_h2_frame_head(c, bytes + i, size - i);
+        } else {
+            i += hoteli_h2_payload(c, bytes + i, size - i);
+        }
+        if (c->frame_size == HOTELI_H2_HEAD && c->left == 0) hoteli_h2_frame_end(c);
+    }
+    return c->outcome;
+}
+
+/* The server closed: an open request is lost. */
+static inline int hoteli_h2_finish(hoteli_h2 *c) {
+    if (c->active) {
+        hoteli_h2_end(c, HOTELI_H2_LOST, HOTELI_H2_NO_ERROR,
+                      c->any_byte ? "the server closed in the middle of its response"
+                                  : "the server closed without a response");
+    }
+    c->broken = true;
+    return c->outcome;
+}
+
 /* ==== [SECTION 24] OTLP REPLIES ============================================================ */
 
 typedef struct hoteli_reply {
@@ -3844,6 +5016,456 @@ static bool hoteli_status_parse(const uint8_t *bytes, size_t size, hoteli_reply 
     reply->rejected = 0;
     if (!ok) memset(reply, 0, sizeof *reply);
     return ok;
+}
+
+/* ==== [SECTION 00] GRPC ==================================================================== */
+
+/*
+ * Unary calls over HTTP/2. A request's headers are built once for a destination, but for its
+ * timeout; of the response everything is read that decides what becomes of the request.
+ */
+enum {
+    HOTELI_GRPC_OK,
+    HOTELI_GRPC_CANCELLED,
+    HOTELI_GRPC_UNKNOWN,
+    HOTELI_GRPC_INVALID_ARGUMENT,
+    HOTELI_GRPC_DEADLINE_EXCEEDED,
+    HOTELI_GRPC_NOT_FOUND,
+    HOTELI_GRPC_ALREADY_EXISTS,
+    HOTELI_GRPC_PERMISSION_DENIED,
+    HOTELI_GRPC_RESOURCE_EXHAUSTED,
+    HOTELI_GRPC_FAILED_PRECONDITION,
+    HOTELI_GRPC_ABORTED,
+    HOTELI_GRPC_OUT_OF_RANGE,
+    HOTELI_GRPC_UNIMPLEMENTED,
+    HOTELI_GRPC_INTERNAL,
+    HOTELI_GRPC_UNAVAILABLE,
+    HOTELI_GRPC_DATA_LOSS,
+    HOTELI_GRPC_UNAUTHENTICATED
+};
+
+#define HOTELI_GRPC_PREFIX 5     /* bytes in front of a message: compressed or not, size */
+#define HOTELI_GRPC_TIMEOUT 25   /* most bytes that the timeout takes of a header block */
+#define HOTELI_GRPC_DETAILS 3072 /* most that is decoded of a google.rpc.Status */
+
+/* ---- what is sent ---- */
+
+/* A header block in the making, or counted only: `size` may pass `capacity`. */
+typedef struct hoteli_grpc_head {
+    uint8_t *bytes;
+    size_t capacity;
+    size_t size;
+    size_t split; /* where the timeout goes: right behind the pseudo-headers (OG-01) */
+} hoteli_grpc_head;
+
+static void hoteli_grpc_put(hoteli_grpc_head *h, const char *name, const char *value,
+                            size_t value_size, bool secret) {
+    size_t room = h->size < h->capacity ? h->capacity - h->size : 0;
+    uint8_t *at = room > 0 ? h->bytes + h->size : NULL;
+    h->size += hoteli_hpack_write(at, room, name, value, value_size, secret);
+}
+
+/* Everything but the headers of the user's. `user_agent` NULL: there is one among those. */
+static inline void hoteli_grpc_head_start(hoteli_grpc_head *h, uint8_t *bytes, size_t capacity,
+                                          bool tls, const char *path, const char *authority,
+                                          bool gzip, const char *user_agent) {
+    h->bytes = bytes;
+    h->capacity = capacity;
+    h->size = 0;
+    hoteli_grpc_put(h, ":method", "POST", 4, false);
+    hoteli_grpc_put(h, ":scheme", tls ? "https" : "http", tls ? 5 : 4, false);
+    hoteli_grpc_put(h, ":path", path, strlen(path), false);
+    hoteli_grpc_put(h, ":authority", authority, strlen(authority), false);
+    h->split = h->size;
+    hoteli_grpc_put(h, "te", "trailers", 8, false);
+    hoteli_grpc_put(h, "content-type", "application/grpc", 16, false);
+    if (gzip) hoteli_grpc_put(h, "grpc-encoding", "gzip", 4, false);
+    if (user_agent != NULL) {
+        hoteli_grpc_put(h, "user-agent", user_agent, strlen(user_agent), false);
+    }
+}
+
+/*
+ * A header of the user's, whose name is a token and whose value holds no control characters. Its
+ * name becomes lower case, and as it may be a credential it is never indexed. False, and nothing
+ * is added, for a name that is gRPC's own (OH-07) or longer than 255 bytes.
+ */
+static inline bool hoteli_grpc_head_add(hoteli_grpc_head *h, const char *name, size_t name_size,
+                                        const char *value, size_t value_size) {
+    char lower[256];
+    size_t i;
+    if (name_size >= sizeof lower || (name_size >= 5 && hoteli_is_word(name, 5, "grpc-"))) {
+        return false;
+    }
+    for (i = 0; i < name_size; i++) {
+        lower[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
+    }
+    lower[name_size] = 0;
+    hoteli_trim(&value, &value_size);
+    hoteli_grpc_put(h, lower, value, value_size, true);
+    return true;
+}
+
+/* The text of a timeout: at most eight digits and a unit, never shorter than the time. */
+static size_t hoteli_grpc_timeout(char out[16], int64_t timeout_ms) {
+    uint64_t number = timeout_ms > 0 ? (uint64_t)timeout_ms : 1;
+    char digits[20], unit = 'm';
+    size_t count = 0, i;
+    if (number > 99999999) {
+        number = (number + 999) / 1000;
+        unit = 'S';
+    }
+    if (number > 99999999) number = 99999999;
+    for (; number > 0; number /= 10) digits[count++] = (char)('0' + number % 10);
+    for (i = 0; i < count; i++) out[i] = digits[count - 1 - i];
+    out[count] = unit;
+    return count + 1;
+}
+
+/*
+ * The header block of a request with that timeout, INT64_MAX: none. `out` has room for h->size and
+ * HOTELI_GRPC_TIMEOUT bytes; returns how many it took.
+ */
+static inline size_t hoteli_grpc_head_write(const hoteli_grpc_head *h, int64_t timeout_ms,
+                                            uint8_t *out) {
+    size_t size = h->split;
+    memcpy(out, h->bytes, size);
+    if (timeout_ms != INT64_MAX) {
+        char text[16];
+        size_t text_size = hoteli_grpc_timeout(text, timeout_ms);
+        size += hoteli_hpack_write(out + size, HOTELI_GRPC_TIMEOUT, "grpc-timeout", text, text_size,
+                                   false);
+    }
+    memcpy(out + size, h->bytes + h->split, h->size - h->split);
+    return size + h->size - h->split;
+}
+
+/* What stands in front of a message (OG-02). */
+static inline void hoteli_grpc_put_prefix(uint8_t *out, size_t size, bool compressed) {
+    out[0] = compressed;
+    hoteli_h2_put32(out + 1, (uint32_t)size);
+}
+
+/* ---- what is received ---- */
+
+typedef struct hoteli_grpc {
+    /* for the caller */
+    size_t body_kept;   /* bytes in `body`; the rest was counted and dropped */
+    uint64_t body_size; /* of the message; or of the content, when it is none of gRPC's */
+    bool is_message;    /* false: the server sent something else, a page of a proxy's say */
+    /* private */
+    char *body;
+    size_t body_capacity;
+    uint64_t max_response_bytes;
+    uint64_t received;
+    uint64_t left; /* of the message */
+    uint32_t messages;
+    uint8_t prefix[HOTELI_GRPC_PREFIX];
+    size_t prefix_size;
+    int status;       /* grpc-status, -1: none */
+    int64_t delay_ms; /* of RetryInfo, -1: none */
+    bool too_large;
+    const char *problem; /* of the messages */
+    char message[160];   /* grpc-message, decoded, or what stands for it */
+    size_t message_size;
+} hoteli_grpc;
+
+/* What becomes of a request. */
+typedef struct hoteli_verdict {
+    int code;            /* of gRPC; 0: success */
+    bool retryable;      /* OR-04, OR-05, OR-06 */
+    bool unprocessed;    /* ... at once, on another connection: the server has done nothing */
+    int64_t delay_ms;    /* the least wait the server asks for, up to a day; -1: none (OR-08) */
+    const char *message; /* within the hoteli_grpc, not checked for UTF-8 */
+    size_t message_size;
+} hoteli_verdict;
+
+static inline const char *hoteli_grpc_code_name(int code) {
+    static const char *const names[] = {
+        "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
+        "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+        "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+        "UNAUTHENTICATED"};
+    return code >= 0 && code < (int)(sizeof names / sizeof names[0]) ? names[code] : "UNKNOWN";
+}
+
+/* `body` takes the first `body_capacity` bytes of the message; it may be NULL when that is 0. */
+static inline void hoteli_grpc_start(hoteli_grpc *g, char *body, size_t body_capacity,
+                                     uint64_t max_response_bytes) {
+    memset(g, 0, sizeof *g);
+    g->body = body;
+    g->body_capacity = body_capacity;
+    g->max_response_bytes = max_response_bytes;
+    g->is_message = true;
+    g->status = -1;
+    g->delay_ms = -1;
+}
+
+/* Value of a character of base64 (RFC 4648, 4), -1 for anything else. */
+static int hoteli_grpc_base64_digit(char c) {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Binary metadata, padded or not (OG-11): as much as is well-formed and fits. */
+static size_t hoteli_grpc_base64(uint8_t *out, size_t capacity, const char *text, size_t size) {
+    uint32_t bits = 0;
+    size_t used = 0, i;
+    for (i = 0; i < size && used < capacity; i++) {
+        int digit = hoteli_grpc_base64_digit(text[i]);
+        if (digit < 0) break;
+        bits = (bits << 6 | (uint32_t)digit) & 0xffff;
+        // Four characters hold three bytes: each but the first one of them completes one.
+        if (i % 4 != 0) out[used++] = (uint8_t)(bits >> (6 - 2 * (i % 4)));
+    }
+    return used;
+}
+
+/* Milliseconds of a google.protobuf.Duration, rounded up, from 0 to a day. */
+static int64_t hoteli_grpc_duration_ms(const uint8_t *bytes, size_t size) {
+    const uint8_t *end = bytes + size;
+    int64_t seconds = 0, nanos = 0;
+    hoteli_field field;
+    while (hoteli_field_next(&bytes, end, &field) == 1) {
+        if (field.tag == 0x08) seconds = (int64_t)field.number;
+        if (field.tag == 0x10) nanos = (int32_t)(uint32_t)field.number;
+    }
+    if (seconds < 0 || nanos < 0) return 0;
+    if (seconds >= 86400) return 86400000;
+    return HOTELI_MIN(seconds * 1000 + (nanos + 999999) / 1000000, (int64_t)86400000);
+}
+
+/* A google.protobuf.Any: the delay, if it holds a google.rpc.RetryInfo. */
+static void hoteli_grpc_detail(hoteli_grpc *g, const uint8_t *bytes, size_t size) {
+    static const char name[] = "google.rpc.RetryInfo";
+    const uint8_t *end = bytes + size, *value = NULL, *value_end = NULL;
+    size_t name_size = sizeof name - 1;
+    bool is_retry = false;
+    hoteli_field field;
+    while (hoteli_field_next(&bytes, end, &field) == 1) {
+        if (field.tag == 0x0A) {
+            // The name stands behind the last slash.
+            is_retry = field.size > name_size && field.bytes[field.size - name_size - 1] == '/' &&
+                       memcmp(field.bytes + field.size - name_size, name, name_size) == 0;
+        } else if (field.tag == 0x12) {
+            value = field.bytes;
+            value_end = field.bytes + field.size;
+        }
+    }
+    if (!is_retry) return;
+    g->delay_ms = 0;
+    while (value != NULL && hoteli_field_next(&value, value_end, &field) == 1) {
+        if (field.tag == 0x0A) g->delay_ms = hoteli_grpc_duration_ms(field.bytes, field.size);
+    }
+}
+
+/* The details of a google.rpc.Status; more values than one stand in a list. */
+static void hoteli_grpc_details(hoteli_grpc *g, const char *value, size_t size) {
+    const char *end = value + size;
+    hoteli_pair item;
+    while (hoteli_list_next(&value, end, &item) != 0) {
+        uint8_t status[HOTELI_GRPC_DETAILS];
+        // Padding makes it look like a pair of name and value.
+        size_t used = hoteli_grpc_base64(status, sizeof status, item.key, item.key_size);
+        const uint8_t *at = status;
+        hoteli_field field;
+        while (hoteli_field_next(&at, status + used, &field) == 1) {
+            if (field.tag == 0x1A) hoteli_grpc_detail(g, field.bytes, field.size);
+        }
+    }
+}
+
+/* Percent-encoded UTF-8 (OG-05), its beginning: whole characters as far as they fit. */
+static void hoteli_grpc_message(hoteli_grpc *g, const char *value, size_t size) {
+    char decoded[3 * sizeof g->message];
+    size_t used, n;
+    bool ok;
+    used = hoteli_percent_decode(decoded, value, HOTELI_MIN(size, sizeof decoded), &ok);
+    n = HOTELI_MIN(used, sizeof g->message);
+    while (n > 0 && n < used && ((unsigned char)decoded[n] & 0xC0) == 0x80) n--;
+    memcpy(g->message, decoded, n);
+    g->message_size = n;
+}
+
+/* A header or trailer of the response; hoteli_h2 calls it with the hoteli_grpc. */
+static inline void hoteli_grpc_field(void *user_data, const char *name, size_t name_size,
+                                     const char *value, size_t value_size) {
+    hoteli_grpc *g = (hoteli_grpc *)user_data;
+    if (hoteli_is_word(name, name_size, "content-type")) {
+        g->is_message = value_size >= 16 && hoteli_is_word(value, 16, "application/grpc") &&
+                        (value_size == 16 || value[16] == '+' || value[16] == ';');
+    } else if (hoteli_is_word(name, name_size, "grpc-status")) {
+        uint64_t status = HOTELI_GRPC_UNKNOWN;
+        (void)hoteli_parse_uint(value, value_size, HOTELI_GRPC_UNAUTHENTICATED, &status);
+        g->status = (int)status;
+    } else if (hoteli_is_word(name, name_size, "grpc-message")) {
+        hoteli_grpc_message(g, value, value_size);
+    } else if (hoteli_is_word(name, name_size, "grpc-status-details-bin")) {
+        hoteli_grpc_details(g, value, value_size);
+    }
+}
+
+static void hoteli_grpc_keep(hoteli_grpc *g, const uint8_t *bytes, size_t size) {
+    size_t kept = HOTELI_MIN(size, g->body_capacity - g->body_kept);
+    if (kept > 0) memcpy(g->body + g->body_kept, bytes, kept);
+    g->body_kept += kept;
+    g->body_size += size;
+}
+
+/* The prefix of a message is complete (OG-02, OG-10). We accept none that is compressed. */
+static void hoteli_grpc_prefix(hoteli_grpc *g) {
+    g->left = hoteli_h2_get32(g->prefix + 1);
+    g->messages++;
+    g->too_large = g->left > g->max_response_bytes;
+    if (g->prefix[0] != 0) {
+        g->problem = g->prefix[0] == 1 ? "the reply is compressed, which was not asked for"
+                                       : "the reply is no message of gRPC";
+    } else if (g->messages > 1) {
+        g->problem = "the reply has more than one message";
+    }
+}
+
+/* Content of the response; hoteli_h2 calls it with the hoteli_grpc. False: it is too large. */
+static inline bool hoteli_grpc_data(void *user_data, const uint8_t *bytes, size_t size) {
+    hoteli_grpc *g = (hoteli_grpc *)user_data;
+    g->received += size;
+    g->too_large = g->received > g->max_response_bytes + HOTELI_GRPC_PREFIX;
+    if (!g->is_message) hoteli_grpc_keep(g, bytes, size);
+    while (g->is_message && size > 0 && !g->too_large) {
+        size_t taken = 1;
+        if (g->prefix_size < HOTELI_GRPC_PREFIX) {
+            g->prefix[g->prefix_size++] = *bytes;
+            if (g->prefix_size == HOTELI_GRPC_PREFIX) hoteli_grpc_prefix(g);
+        } else {
+            taken = size < g->left ? size : (size_t)g->left;
+            if (g->problem == NULL) hoteli_grpc_keep(g, bytes, taken);
+            g->left -= taken;
+        }
+        bytes += taken;
+        size -= taken;
+        if (g->prefix_size == HOTELI_GRPC_PREFIX && g->left == 0) g->prefix_size = 0;
+    }
+    return !g->too_large;
+}
+
+/* The code for a response without grpc-status (OG-04). */
+static int hoteli_grpc_http_code(int status) {
+    switch (status) {
+    case 400:
+    case 431:
+        return HOTELI_GRPC_INTERNAL;
+    case 401:
+        return HOTELI_GRPC_UNAUTHENTICATED;
+    case 403:
+        return HOTELI_GRPC_PERMISSION_DENIED;
+    case 404:
+        return HOTELI_GRPC_UNIMPLEMENTED;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+        return HOTELI_GRPC_UNAVAILABLE;
+    default:
+        return HOTELI_GRPC_UNKNOWN;
+    }
+}
+
+/* The code for a stream that was reset (OG-06). */
+static int hoteli_grpc_reset_code(uint32_t code) {
+    return code == HOTELI_H2_REFUSED_STREAM        ? HOTELI_GRPC_UNAVAILABLE
+           : code == HOTELI_H2_CANCEL              ? HOTELI_GRPC_CANCELLED
+           : code == HOTELI_H2_ENHANCE_YOUR_CALM   ? HOTELI_GRPC_RESOURCE_EXHAUSTED
+           : code == HOTELI_H2_INADEQUATE_SECURITY ? HOTELI_GRPC_PERMISSION_DENIED
+                                                   : HOTELI_GRPC_INTERNAL;
+}
+
+static void hoteli_grpc_say(hoteli_grpc *g, const char *text, size_t size) {
+    size = HOTELI_MIN(size, sizeof g->message - g->message_size);
+    memcpy(g->message + g->message_size, text, size);
+    g->message_size += size;
+}
+
+/* "what (NAME)" or "what (NAME: words)": a code of HTTP/2 */
+static void hoteli_grpc_say_code(hoteli_grpc *g, uint32_t code, const char *words, size_t size) {
+    const char *name = hoteli_h2_code_name(code);
+    hoteli_grpc_say(g, " (", 2);
+    hoteli_grpc_say(g, name, strlen(name));
+    if (size > 0) hoteli_grpc_say(g, ": ", 2);
+    hoteli_grpc_say(g, words, size);
+    hoteli_grpc_say(g, ")", 1);
+}
+
+/* What is to be said when the server did not say it. */
+static void hoteli_grpc_explain(hoteli_grpc *g, const hoteli_h2 *c) {
+    const char *reason = c->reason;
+    g->message_size = 0;
+    if (g->too_large) {
+        reason = "the response is larger than max_response_bytes";
+    } else if (c->outcome == HOTELI_H2_OPEN) {
+        reason = hoteli_h2_trouble(c);
+    } else if (c->outcome == HOTELI_H2_DONE && g->status == HOTELI_GRPC_OK) {
+        reason = g->problem;
+    } else if (c->outcome == HOTELI_H2_DONE) {
+        char text[] = "HTTP status 000 without a status of gRPC";
+        text[12] = (char)('0' + c->status / 100);
+        text[13] = (char)('0' + c->status / 10 % 10);
+        text[14] = (char)('0' + c->status % 10);
+        hoteli_grpc_say(g, text, sizeof text - 1);
+        return;
+    }
+    hoteli_grpc_say(g, reason, strlen(reason));
+    if (c->outcome == HOTELI_H2_REFUSED) {
+        hoteli_grpc_say_code(g, c->code, c->leave_words, c->leave_words_size);
+    } else if (c->outcome == HOTELI_H2_RESET && !c->by_us) {
+        hoteli_grpc_say_code(g, c->code, "", 0);
+    }
+}
+
+static int hoteli_grpc_code(const hoteli_grpc *g, const hoteli_h2 *c) {
+    if (g->too_large) return HOTELI_GRPC_RESOURCE_EXHAUSTED;
+    switch (c->outcome) {
+    case HOTELI_H2_OPEN:
+        return HOTELI_GRPC_DEADLINE_EXCEEDED;
+    case HOTELI_H2_DONE:
+        if (g->status < 0) return hoteli_grpc_http_code(c->status);
+        return g->status == HOTELI_GRPC_OK && g->problem != NULL ? HOTELI_GRPC_INTERNAL : g->status;
+    case HOTELI_H2_RESET:
+        if (c->by_us && c->code == HOTELI_H2_CANCEL) return HOTELI_GRPC_DEADLINE_EXCEEDED;
+        return hoteli_grpc_reset_code(c->code);
+    case HOTELI_H2_BROKEN:
+        return HOTELI_GRPC_INTERNAL;
+    default:
+        return HOTELI_GRPC_UNAVAILABLE;
+    }
+}
+
+/*
+ * What becomes of the request, when it has an outcome, or when its deadline is there (OG-04,
+ * OG-06, OG-07, OG-09, OG-10). A success without any message counts as one with an empty message.
+ */
+static inline hoteli_verdict hoteli_grpc_finish(hoteli_grpc *g, const hoteli_h2 *c) {
+    static const uint32_t retried = 1u << HOTELI_GRPC_CANCELLED |
+                                    1u << HOTELI_GRPC_DEADLINE_EXCEEDED |
+                                    1u << HOTELI_GRPC_ABORTED | 1u << HOTELI_GRPC_OUT_OF_RANGE |
+                                    1u << HOTELI_GRPC_UNAVAILABLE | 1u << HOTELI_GRPC_DATA_LOSS;
+    hoteli_verdict v;
+    bool answered = c->outcome == HOTELI_H2_DONE && g->status >= 0;
+    if (g->is_message && g->problem == NULL && g->prefix_size > 0) {
+        g->problem = "the reply ends in the middle of its message";
+    }
+    v.code = hoteli_grpc_code(g, c);
+    v.delay_ms = answered ? g->delay_ms : -1;
+    v.retryable = (retried >> v.code & 1) != 0 ||
+                  (v.code == HOTELI_GRPC_RESOURCE_EXHAUSTED && v.delay_ms >= 0);
+    v.unprocessed =
+        c->outcome == HOTELI_H2_REFUSED ||
+        (c->outcome == HOTELI_H2_RESET && !c->by_us && c->code == HOTELI_H2_REFUSED_STREAM);
+    if (!answered || v.code != g->status) hoteli_grpc_explain(g, c);
+    v.message = g->message;
+    v.message_size = g->message_size;
+    return v;
 }
 
 /* ==== [SECTION 25] FINISHED SPANS ========================================================== */
@@ -4423,33 +6045,43 @@ static bool hoteli_json_is_key(const hoteli_json_member *member, const char *key
 }
 
 /*
- * The string under a key of the outermost object, unescaped, without NUL. Returns 1, 0 if there is
- * none or no object (NULL, blank, null), -1 if the text is no JSON object, -2 if the value is no
- * string, -3 if it does not fit, with the needed size in *out_size. Of a repeated key the last
- * counts.
+ * The value under a key of the outermost object, as it stands: 1, 0 if there is none or no object
+ * (NULL, blank, null), -1 if the text is no JSON object. Of a repeated key the last counts.
+ */
+static int hoteli_json_raw(const char *json, size_t size, const char *key, const char **value,
+                           const char **value_end) {
+    const char *end = NULL;
+    hoteli_json_member member;
+    int found = hoteli_json_open(&json, size, &end);
+    *value = *value_end = NULL;
+    while (found == 1 && (found = hoteli_json_next(&json, end, &member)) == 1) {
+        if (hoteli_json_is_key(&member, key)) {
+            *value = member.value;
+            *value_end = member.value_end;
+        }
+    }
+    return found < 0 ? found : *value != NULL;
+}
+
+/*
+ * The string under a key of the outermost object, unescaped, without NUL. Returns as above, -2 if
+ * the value is no string, -3 if it does not fit, with the needed size in *out_size.
  */
 static int hoteli_json_find(const char *json, size_t size, const char *key, char *out,
                             size_t capacity, size_t *out_size) {
-    const char *end = NULL, *value = NULL, *value_end = NULL;
-    hoteli_json_member member;
+    const char *value, *value_end;
     char bytes[4];
-    int pass, found = hoteli_json_open(&json, size, &end);
+    int pass, found = hoteli_json_raw(json, size, key, &value, &value_end);
     *out_size = 0;
-    while (found == 1 && (found = hoteli_json_next(&json, end, &member)) == 1) {
-        if (hoteli_json_is_key(&member, key)) {
-            value = member.value + 1;
-            value_end = member.value_end - 1;
-        }
-    }
-    if (found < 0 || value == NULL) return found;
-    if (value[-1] != '"') return -2;
+    if (found != 1) return found;
+    if (*value != '"') return -2;
     for (pass = 0; pass < 2; pass++) {
-        const char *p = value;
+        const char *p = value + 1;
         hoteli_sink sink;
         sink.out = pass == 1 ? out : NULL;
         sink.size = 0;
-        while (p != value_end) {
-            size_t step = hoteli_json_char(&p, value_end, bytes);
+        while (p != value_end - 1) {
+            size_t step = hoteli_json_char(&p, value_end - 1, bytes);
             hoteli_sink_put(&sink, bytes, step);
         }
         *out_size = sink.size;
@@ -4564,6 +6196,363 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
     return sink.size;
 }
 
+/* ==== [SECTION 00] HATCHET TOKEN =========================================================== */
+
+/* With "Bearer " in front a token still fits the 4096 bytes that decoded headers may have. */
+#define HOTELI_TOKEN_SIZE 4088u
+
+/* What a token says about itself; nothing of it is verified here, the server does that. */
+typedef struct hoteli_claims {
+    char tenant[64];   /* sub; "": not there */
+    char address[300]; /* grpc_broadcast_address; "": not there */
+    int64_t expires;   /* exp, Unix seconds; INT64_MAX: never */
+} hoteli_claims;
+
+/* Value of a character of base64url (RFC 4648, 5), -1 for anything else. */
+static int hoteli_base64url_digit(char c) {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+/* Whether this is base64url without padding; then its bytes, at most size / 4 * 3 + 2, go to `out`
+   unless that is NULL. */
+static bool hoteli_base64url_decode(const char *text, size_t size, char *out, size_t *out_size) {
+    uint32_t bits = 0;
+    size_t i, used = 0;
+    for (i = 0; i < size; i++) {
+        int digit = hoteli_base64url_digit(text[i]);
+        if (digit < 0) return false;
+        bits = bits << 6 | (uint32_t)digit;
+        if ((i & 3) == 0) continue;
+        if (out != NULL) out[used] = (char)(bits >> (6 - 2 * (i & 3)) & 0xFF);
+        used++;
+    }
+    *out_size = used;
+    return size > 0 && (size & 3) != 1;
+}
+
+/* A claim that is text, as a C string: false if it is something else, too long, or has a NUL. One
+   that is absent is empty. */
+static bool hoteli_claim_text(const char *json, size_t size, const char *name, char *out,
+                              size_t capacity) {
+    size_t used;
+    int found = hoteli_json_find(json, size, name, out, capacity - 1, &used);
+    if (found != 1) used = 0;
+    out[used] = 0;
+    return found >= 0 && memchr(out, 0, used) == NULL;
+}
+
+/* The time of expiry: whole seconds; a fraction is cut off, what is before 1970 is 0. */
+static bool hoteli_claim_time(const char *json, size_t size, const char *name, int64_t *out) {
+    const char *value, *end;
+    uint64_t seconds = 0;
+    bool is_negative;
+    int found = hoteli_json_raw(json, size, name, &value, &end);
+    *out = INT64_MAX;
+    if (found != 1) return found == 0;
+    is_negative = *value == '-';
+    for (value += is_negative; value != end && *value >= '0' && *value <= '9'; value++)
+        if (seconds < (uint64_t)INT64_MAX / 100) seconds = seconds * 10 + (uint64_t)(*value - '0');
+    if (value != end && *value == '.')
+        do value++;
+        while (value != end && *value >= '0' && *value <= '9');
+    *out = is_negative ? 0 : (int64_t)seconds;
+    return value == end;
+}
+
+/*
+ * The claims of a token: a JWT, three parts with dots in between, each base64url without padding,
+ * of which the middle one is a JSON object. Returns NULL, or what is wrong with it, in which no
+ * part of the token stands.
+ */
+static const char *hoteli_token_parse(const char *text, size_t size, hoteli_claims *claims) {
+    const char *first, *second, *end = text + size;
+    char json[HOTELI_TOKEN_SIZE / 4 * 3 + 3];
+    const char *at = json, *stop;
+    size_t used = 0, ignored;
+    memset(claims, 0, sizeof *claims);
+    claims->expires = INT64_MAX;
+    if (size > HOTELI_TOKEN_SIZE) return "it is longer than 4088 bytes";
+    if (size < 2 || text[0] != 'e' || text[1] != 'y') return "it does not begin with \"ey\"";
+    first = (const char *)memchr(text, '.', size);
+    second = first ? (const char *)memchr(first + 1, '.', (size_t)(end - first - 1)) : NULL;
+    if (second == NULL || memchr(second + 1, '.', (size_t)(end - second - 1)) != NULL)
+        return "it does not have three parts with dots between them";
+    if (!hoteli_base64url_decode(text, (size_t)(first - text), NULL, &ignored))
+        return "its first part, the header, is not base64url";
+    if (!hoteli_base64url_decode(first + 1, (size_t)(second - first - 1), json, &used))
+        return "its second part, the claims, is not base64url";
+    if (!hoteli_base64url_decode(second + 1, (size_t)(end - second - 1), NULL, &ignored))
+        return "its third part, the signature, is not base64url";
+    if (hoteli_json_open(&at, used, &stop) != 1 ||
+        hoteli_json_raw(json, used, "", &at, &stop) < 0)
+        return "its second part, the claims, is not a JSON object";
+    if (!hoteli_claim_text(json, used, "sub", claims->tenant, sizeof claims->tenant))
+        return "its claim sub is not the ID of a tenant";
+    if (!hoteli_claim_text(json, used, "grpc_broadcast_address", claims->address,
+                           sizeof claims->address))
+        return "its claim grpc_broadcast_address is not an address";
+    if (!hoteli_claim_time(json, used, "exp", &claims->expires))
+        return "its claim exp is not a time in seconds";
+    return NULL;
+}
+
+/* ==== [SECTION 00] ENV FILES =============================================================== */
+
+/* Variables of files, the later ones behind: "NAME\0value\0NAME\0value\0" and so on. */
+typedef struct hoteli_dotenv {
+    char *text;
+    size_t size;
+    size_t capacity;
+    size_t file; /* where those of the file that is being read begin */
+    /* What "${NAME}" means if the file has no such variable; NULL, or a result of NULL: nothing. */
+    const char *(*outside_fn)(const char *name, void *user_data);
+    void *user_data;
+} hoteli_dotenv;
+
+/* A variable as it stands in a file. */
+typedef struct hoteli_binding {
+    const char *key; /* NULL: it was a comment, or the end */
+    size_t key_size;
+    const char *value; /* what is between the quotes, if there are some; NULL: there is no '=' */
+    size_t value_size;
+    char quote; /* 0: none */
+} hoteli_binding;
+
+/* White space as Python has it, of ASCII. */
+static bool hoteli_dotenv_space(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1C && c <= 0x1F);
+}
+
+static bool hoteli_dotenv_blank(char c) {
+    return hoteli_dotenv_space(c) && c != '\n' && c != '\r';
+}
+
+static const char *hoteli_dotenv_blanks(const char *p, const char *end) {
+    while (p != end && hoteli_dotenv_blank(*p)) p++;
+    return p;
+}
+
+static const char *hoteli_dotenv_line(const char *p, const char *end) {
+    while (p != end && *p != '\n' && *p != '\r') p++;
+    return p;
+}
+
+/* A key, behind which *cursor is left; false: there is none. */
+static bool hoteli_dotenv_key(const char **cursor, const char *end, hoteli_binding *b) {
+    const char *p = *cursor, *start = p;
+    if (p != end && *p == '\'') {
+        start++;
+        p = start != end ? (const char *)memchr(start, '\'', (size_t)(end - start)) : NULL;
+        if (p == NULL || p == start) return false;
+        *cursor = p + 1;
+    } else {
+        while (p != end && *p != '=' && *p != '#' && !hoteli_dotenv_space(*p)) p++;
+        if (p == start) return false;
+        *cursor = p;
+    }
+    b->key = start;
+    b->key_size = (size_t)(p - start);
+    return true;
+}
+
+/* Text in quotes, which may span lines; a backslash is never before the last one. False, and
+   *cursor as it was: it does not end. */
+static bool hoteli_dotenv_quoted(const char **cursor, const char *end, hoteli_binding *b) {
+    const char *p = *cursor;
+    b->quote = *p++;
+    b->value = p;
+    while (p != end && *p != b->quote) {
+        p += *p == '\\';
+        if (p == end) return false;
+        p++;
+    }
+    b->value_size = (size_t)(p - b->value);
+    if (p == end) return false;
+    *cursor = p + 1;
+    return true;
+}
+
+/* What follows the '=' that *cursor is at. */
+static bool hoteli_dotenv_value(const char **cursor, const char *end, hoteli_binding *b) {
+    const char *p = hoteli_dotenv_blanks(*cursor + 1, end), *stop = p;
+    bool is_comment = p != end && *p == '#' && p != *cursor + 1;
+    *cursor = b->value = p;
+    if (p == end || is_comment) return true;
+    if (*p == '\'' || *p == '"') return hoteli_dotenv_quoted(cursor, end, b);
+    *cursor = hoteli_dotenv_line(p, end);
+    while (stop != *cursor && (*stop != '#' || stop == p || !hoteli_dotenv_blank(stop[-1]))) stop++;
+    while (stop != p && hoteli_dotenv_blank(stop[-1])) stop--;
+    b->value_size = (size_t)(stop - p);
+    return true;
+}
+
+/*
+ * The next variable, comment, or the end, read as python-dotenv does; *cursor is left behind its
+ * line. False: what stands there is none of them, and its line was skipped.
+ */
+static bool hoteli_dotenv_next(const char **cursor, const char *end, hoteli_binding *b) {
+    const char *p = *cursor;
+    bool good = true;
+    memset(b, 0, sizeof *b);
+    while (p != end && hoteli_dotenv_space(*p)) p++;
+    *cursor = p;
+    if (p == end) return true;
+    if (end - p > 6 && memcmp(p, "export", 6) == 0 && hoteli_dotenv_blank(p[6]))
+        p = hoteli_dotenv_blanks(p + 6, end);
+    if (p == end || *p != '#') {
+        good = hoteli_dotenv_key(&p, end, b);
+        if (good) p = hoteli_dotenv_blanks(p, end);
+        if (good && p != end && *p == '=') good = hoteli_dotenv_value(&p, end, b);
+    }
+    if (good) p = hoteli_dotenv_blanks(p, end);
+    if (good && p != end && *p == '#') p = hoteli_dotenv_line(p, end);
+    good = good && p == hoteli_dotenv_line(p, end);
+    p = hoteli_dotenv_line(p, end);
+    if (p != end) p += p + 1 != end && p[0] == '\r' && p[1] == '\n' ? 2 : 1;
+    *cursor = p;
+    return good;
+}
+
+static void hoteli_dotenv_put(hoteli_dotenv *v, const char *bytes, size_t size) {
+    if (v->size > v->capacity || size > v->capacity - v->size) v->size = v->capacity + 1;
+    else if (size > 0) memcpy(v->text + v->size, bytes, size);
+    if (v->size <= v->capacity) v->size += size;
+}
+
+/* The value of the last variable of the file that has this name; NULL: there is none. */
+static const char *hoteli_dotenv_find(const hoteli_dotenv *v, size_t stop, const char *name) {
+    const char *p = v->text + v->file, *found = NULL;
+    while (p != v->text + stop) {
+        const char *value = p + strlen(p) + 1;
+        if (strcmp(p, name) == 0) found = value;
+        p = value + strlen(value) + 1;
+    }
+    return found;
+}
+
+/* A value without the escapes of its quotes; line breaks of any kind become line feeds. */
+static void hoteli_dotenv_unescape(hoteli_dotenv *v, const hoteli_binding *b) {
+    static const char from[] = "\\'\"abfnrtv", to[] = "\\'\"\a\b\f\n\r\t\v";
+    size_t i, known = b->quote == '"' ? 10 : b->quote == '\'' ? 2 : 0;
+    for (i = 0; i < b->value_size; i++) {
+        const char *c = b->value + i, *escape = NULL;
+        bool more = i + 1 < b->value_size;
+        if (*c == '\\' && more && known > 0) escape = (const char *)memchr(from, c[1], known);
+        if (escape != NULL) {
+            hoteli_dotenv_put(v, to + (escape - from), 1);
+            i++;
+        } else if (*c == '\r') {
+            hoteli_dotenv_put(v, "\n", 1);
+            i += more && c[1] == '\n';
+        } else {
+            hoteli_dotenv_put(v, c, 1);
+        }
+    }
+}
+
+/*
+ * What "${NAME}" or "${NAME:-default}" at `p` stands for, in the variable that begins at `entry`:
+ * behind it, or NULL if it is neither. The text is writable and ends in NUL.
+ */
+static char *hoteli_dotenv_insert(hoteli_dotenv *v, size_t entry, char *p) {
+    char *name = p + 2, *mark = name + strcspn(name, "}:"), *stop = mark, was = *mark;
+    const char *value, *otherwise = "";
+    if (was == ':') {
+        if (mark[1] != '-') return NULL;
+        otherwise = mark + 2;
+        stop = mark + 2 + strcspn(mark + 2, "}");
+    }
+    if (*stop == 0) return NULL;
+    *mark = *stop = 0;
+    value = hoteli_dotenv_find(v, entry, name);
+    if (value == NULL && v->outside_fn) value = v->outside_fn(name, v->user_data);
+    if (value == NULL) value = otherwise;
+    hoteli_dotenv_put(v, value, strlen(value));
+    *mark = was;
+    *stop = '}';
+    return stop + 1;
+}
+
+/* Puts values in the place of names in the text behind `at`, the last of all. */
+static void hoteli_dotenv_expand(hoteli_dotenv *v, size_t entry, size_t at) {
+    size_t out = v->size;
+    char *p = v->text + at;
+    if (strstr(p, "${") == NULL) return;
+    while (*p != 0 && v->size <= v->capacity) {
+        char *behind = p[0] == '$' && p[1] == '{' ? hoteli_dotenv_insert(v, entry, p) : NULL;
+        if (behind == NULL) hoteli_dotenv_put(v, p, 1);
+        p = behind != NULL ? behind : p + 1;
+    }
+    hoteli_dotenv_put(v, "", 1);
+    if (v->size > v->capacity) return;
+    memmove(v->text + at, v->text + out, v->size - out);
+    v->size -= out - at;
+}
+
+/*
+ * Adds the variables of a file. Returns NULL, or what is wrong with it; then none was added.
+ * *bad_line is the first line, counted from 1, that could not be read and was skipped; 0: none.
+ */
+static const char *hoteli_dotenv_read(hoteli_dotenv *v, const char *text, size_t size,
+                                      size_t *bad_line) {
+    const char *p = text, *end = text + size;
+    hoteli_binding b;
+    *bad_line = 0;
+    v->file = v->size;
+    if (size == 0) return NULL;
+    if (memchr(text, 0, size) != NULL || !hoteli_utf8_valid(text, size)) return "it is not UTF-8";
+    if (size >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0) p += 3;
+    while (p != end) {
+        size_t entry = v->size, at;
+        const char *line = p;
+        bool good = hoteli_dotenv_next(&p, end, &b);
+        if (!good && *bad_line == 0) {
+            while (hoteli_dotenv_space(*line)) line++;
+            for (*bad_line = 1; line != text; line--) *bad_line += line[-1] == '\n';
+        }
+        if (!good || b.key == NULL) continue;
+        hoteli_dotenv_put(v, b.key, b.key_size);
+        hoteli_dotenv_put(v, "", 1);
+        at = v->size;
+        hoteli_dotenv_unescape(v, &b);
+        hoteli_dotenv_put(v, "", 1);
+        if (v->size <= v->capacity) hoteli_dotenv_expand(v, entry, at);
+        if (v->size > v->capacity) {
+            v->size = v->file;
+            return "its variables, with those of the files before, take more than 64 KiB";
+        }
+    }
+    return NULL;
+}
+
+/* ==== [SECTION 00] PEM TEXT ================================================================ */
+
+/*
+ * Whether the text has a whole block of that kind, "CERTIFICATE" or "PRIVATE KEY", as far as can be
+ * seen without decoding it: NULL, or what is wrong with it.
+ */
+static const char *hoteli_pem_check(const char *text, const char *kind) {
+    static const char begin[] = "-----BEGIN ", finish[] = "-----END ";
+    const char *p = text, *label, *dashes, *end = NULL;
+    size_t size, kind_size = strlen(kind);
+    for (p = strstr(p, begin); p != NULL; p = strstr(label, begin)) {
+        label = p + sizeof begin - 1;
+        dashes = strstr(label, "-----");
+        size = dashes != NULL ? (size_t)(dashes - label) : 0;
+        if (size < kind_size || memcmp(dashes - kind_size, kind, kind_size) != 0) continue;
+        if (dashes[5] == '\\') return "line breaks in it are written as \\n";
+        if (dashes[5] != '\n' && dashes[5] != '\r') return "it has no line breaks";
+        for (end = strstr(dashes, finish); end != NULL; end = strstr(end + 1, finish))
+            if (strncmp(end + sizeof finish - 1, label, size + 5) == 0) return NULL;
+        return "it is cut off: there is no -----END line";
+    }
+    if (strstr(text, begin) == NULL) return "it is not PEM: there is no -----BEGIN line";
+    return *kind == 'C' ? "there is no certificate in it" : "there is no private key in it";
+}
+
 /* ==== [SECTION 27] STRUCTURES ============================================================== */
 
 /* A state word, {generation, owned, ended, count}. In a span record count is the number of
@@ -4594,7 +6583,8 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
 #define HOTELI_MAX_SAMPLERS 12       /* in the tree of one provider */
 #define HOTELI_SIMPLE_WAIT_MS 30000u /* longest that hotel_end waits for a simple destination */
 #define HOTELI_MAX_INFLIGHT 8
-/* Of the request's head behind the digits of Content-Length, and these. */
+/* Of the request's head behind the digits of Content-Length, and these; with gRPC its timeout, and
+   what stands in front of the message. */
 #define HOTELI_HEAD_TAIL 64
 #define HOTELI_LINE 64
 /* What is carried of a tracestate: whole members up to this size (WT-12 asks for 512). */
@@ -4825,7 +6815,7 @@ typedef struct hoteli_tls_setup {
 typedef struct hoteli_request {
     struct hoteli_destination *to;
     uint8_t *buffer;
-    uint8_t *packed;     /* NULL without gzip */
+    uint8_t *packed;     /* NULL without gzip; never holds the head of gRPC */
     const uint8_t *bytes; /* what is sent, in one of the two */
     size_t size;
     size_t sent;
@@ -4844,6 +6834,13 @@ typedef struct hoteli_request {
     int64_t retry_ms;
     int64_t deadline_ms;
     hoteli_http http;
+    hoteli_grpc grpc;    /* this and what follows: with gRPC only */
+    hoteli_h2 *h2;       /* NULL with HTTP/1.1 */
+    uint8_t *out;        /* the connection's, out_capacity and block_capacity bytes */
+    uint8_t *block;
+    bool spoken;         /* the preface of the connection was sent */
+    bool heard;          /* something came since the request began */
+    short idle_events;   /* what the connection waits for without a request */
     char reply[1024];
     const char *trouble; /* why the last attempt failed */
     char said[80];       /* ... in the server's words, fit to be logged */
@@ -4863,8 +6860,9 @@ typedef struct hoteli_destination {
     uint32_t bit;      /* in masks of destinations */
     hoteli_url url;
     char *path;
-    char *head; /* request line and headers up to the digits of Content-Length */
+    char *head; /* up to the digits of Content-Length; with gRPC a block of HPACK */
     size_t head_size;
+    size_t head_split; /* gRPC: where the timeout goes */
     uint32_t timeout_ms; /* 0: none */
     uint32_t delay_ms;
     uint32_t max_queue;
@@ -4903,6 +6901,8 @@ typedef struct hoteli_destination {
     /* on their way */
     hoteli_request *requests; /* max_inflight of them; NULL until the set-up is complete */
     size_t capacity;     /* of each buffer */
+    size_t out_capacity; /* gRPC: of what a connection sends at once */
+    size_t block_capacity; /* ... and of the headers that it receives */
     bool failing;        /* the last request that ended, or was put off, had no success */
     int64_t probe_ms;    /* while failing: no repeat before */
     int64_t logged_retry_ms;
@@ -5057,6 +7057,8 @@ static struct hoteli_state {
     hoteli_scope scopes[HOTELI_MAX_SCOPES];
     uint32_t num_scopes;
     uint32_t hatchet_scope;
+    char hatchet_namespace[128]; /* lower case, "_" at the end; "": none */
+    char hatchet_tenant[64];     /* "": not known */
     uint32_t num_providers;
     uint32_t last_serial; /* of a provider */
     hotel_log_fn log_fn;
@@ -7354,17 +9356,32 @@ static void hoteli_found(hoteli_finder *f, hotel_attr attribute) {
     if (f->result == HOTEL_OK) f->result = result;
 }
 
-/* Up to `capacity` bytes of a file; 0 when it cannot be read. */
+/* Up to `capacity` bytes of a file; 0 when it is empty (errno is 0) or cannot be read. */
 static size_t hoteli_file_read(const char *path, char *out, size_t capacity) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd;
     size_t size = 0;
-    ssize_t n;
+    ssize_t n = 0;
+    do fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    while (fd < 0 && errno == EINTR);
     if (fd < 0) return 0;
     while (size < capacity && ((n = read(fd, out + size, capacity - size)) > 0 ||
                                (n < 0 && errno == EINTR)))
         if (n > 0) size += (size_t)n;
+    if (n == 0) errno = 0;
     (void)close(fd);
-    return size;
+    return n < 0 ? 0 : size;
+}
+
+/* Why that was so. */
+static const char *hoteli_file_trouble(int error) {
+    switch (error) {
+    case ENOENT: return "there is no such file";
+    case EACCES: return "it may not be read";
+    case EISDIR: return "it is a directory";
+    case EMFILE:
+    case ENFILE: return "no file descriptor is left to read it";
+    default: return "it cannot be read";
+    }
 }
 
 /* The first line without blanks around it. */
@@ -9345,17 +11362,6 @@ typedef struct hoteli_tls_source {
 
 enum { HOTELI_TLS_CA, HOTELI_TLS_CERTIFICATE, HOTELI_TLS_KEY, HOTELI_TLS_SOURCES };
 
-static const char *hoteli_tls_file_trouble(int error) {
-    switch (error) {
-    case ENOENT: return "there is no such file";
-    case EACCES: return "it may not be read";
-    case EISDIR: return "it is a directory";
-    case EMFILE:
-    case ENFILE: return "no file descriptor is left to read it";
-    default: return "it cannot be read";
-    }
-}
-
 /* The whole of it in memory; NULL, or what is wrong. */
 static const char *hoteli_tls_load(const hoteli_tls_source *from, BIO **out) {
     char bytes[4096];
@@ -9367,7 +11373,7 @@ static const char *hoteli_tls_load(const hoteli_tls_source *from, BIO **out) {
     if (!*out) return "there is no memory to read it";
     if (from->pem) return NULL;
     fd = open(from->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return hoteli_tls_file_trouble(errno);
+    if (fd < 0) return hoteli_file_trouble(errno);
     while (!problem && ((n = read(fd, bytes, sizeof bytes)) > 0 || (n < 0 && errno == EINTR))) {
         if (n < 0) continue;
         size += (size_t)n;
@@ -9375,7 +11381,7 @@ static const char *hoteli_tls_load(const hoteli_tls_source *from, BIO **out) {
         else if (BIO_write(*out, bytes, (int)n) != (int)n)
             problem = "there is no memory to read it";
     }
-    if (n < 0) problem = hoteli_tls_file_trouble(errno);
+    if (n < 0) problem = hoteli_file_trouble(errno);
     (void)close(fd);
     OPENSSL_cleanse(bytes, sizeof bytes);
     return problem;
@@ -9620,10 +11626,29 @@ static bool hoteli_destination_flushed(const hoteli_destination *d) {
     return true;
 }
 
+/* What a connection over HTTP/2 has to say, as far as it is taken: 0 all of it, else why not. */
+static ptrdiff_t hoteli_h2_pump(hoteli_request *r) {
+    const uint8_t *bytes;
+    size_t size;
+    while ((size = hoteli_h2_output(r->h2, &bytes)) != 0) {
+        ptrdiff_t n = r->to->transport.send_fn(r->connection, bytes, size);
+        if (n <= 0) return n ? n : (ptrdiff_t)HOTEL_IO_REFUSED;
+        hoteli_h2_sent(r->h2, (size_t)n);
+        hoteli_count(&r->to->books.bytes_sent, (uintptr_t)n);
+    }
+    return 0;
+}
+
+/* A server that is still at work on a request is told that nobody waits (OG-09), one that broke
+   HTTP/2 how it did. */
 static void hoteli_disconnect(hoteli_request *r, bool inherited) {
+    if (r->connection && r->spoken && !inherited) {
+        hoteli_h2_cancel(r->h2);
+        (void)hoteli_h2_pump(r);
+    }
     if (r->connection) r->to->transport.close_fn(r->connection, inherited);
     r->connection = NULL;
-    r->reused = false;
+    r->reused = r->spoken = false;
 }
 
 /* In a fork child, before it uses the library: sockets are given back, the transport of an
@@ -9643,6 +11668,7 @@ static void hoteli_destination_clear(hoteli_destination *d) {
         d->requests[i].spans = 0;
     }
     d->failing = false;
+    d->quiet_ms = 0;
     d->first = d->count = d->chunks = 0;
     d->taken = d->target = 0;
     d->flush_begun = d->flush_done = 0;
@@ -9725,6 +11751,33 @@ static size_t hoteli_pack(hoteli_destination *d, uint8_t *from, size_t size, uin
 #endif
 }
 
+/* ---- Hatchet's collector ---- */
+
+/* It is switched off: it answered UNIMPLEMENTED. For five minutes it is asked for nothing. Called
+   while the spans of that request still count as queued; they fail. */
+static void hoteli_quiet(hoteli_destination *d, int64_t now_ms) {
+    bool known = now_ms < d->quiet_ms;
+    char words[512];
+    hoteli_text text;
+    d->quiet_ms = now_ms + 300000;
+    d->failing = true;
+    if (known) return;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_destination_name(&text, d);
+    hoteli_say(&text, ": UNIMPLEMENTED: Hatchet's collector is switched off; start its engine with "
+                      "SERVER_OBSERVABILITY_ENABLED=true. Nothing is sent for five minutes, spans "
+                      "that are due in that time are lost");
+    hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_COLLECTOR_OFF, &text);
+}
+
+/* A batch that is due in that time. */
+static void hoteli_quiet_drop(hoteli_destination *d, int64_t now_ms) {
+    uint32_t count = HOTELI_MIN(d->count, d->max_batch);
+    hoteli_settle(d, &d->books.failed, count);
+    hoteli_queue_pop(d, count);
+    d->due_ms = now_ms + d->delay_ms;
+}
+
 /* ---- one request ---- */
 
 /* The head goes right in front of the body, so that a request is one piece. */
@@ -9740,6 +11793,16 @@ static void hoteli_write_request_head(hoteli_request *r, uint8_t *buffer, size_t
     r->size = d->head_size + text.size + size;
     memcpy(body - d->head_size - text.size, d->head, d->head_size);
     memcpy(body - text.size, tail, text.size);
+}
+
+/* What stands in front of the message of gRPC. Its head is made for each attempt, with the time
+   that is left. */
+static void hoteli_write_prefix(hoteli_request *r, uint8_t *buffer, size_t packed, size_t size) {
+    uint8_t *at = buffer + r->to->head_size + HOTELI_HEAD_TAIL - HOTELI_GRPC_PREFIX;
+    if (packed) size = packed;
+    hoteli_grpc_put_prefix(at, size, packed != 0);
+    r->bytes = at;
+    r->size = HOTELI_GRPC_PREFIX + size;
 }
 
 /* One span alone is more than a request may be (OX-11). */
@@ -9770,6 +11833,10 @@ static void hoteli_request_start(hoteli_request *r, int64_t now_ms) {
     hoteli_destination *d = r->to;
     size_t body = d->head_size + HOTELI_HEAD_TAIL, packed = 0;
     hoteli_batch batch;
+    if (now_ms < d->quiet_ms) {
+        hoteli_quiet_drop(d, now_ms);
+        return;
+    }
     hoteli_batch_choose(&batch, d, d->max_bytes);
     if (!batch.count) {
         hoteli_span_too_large(d);
@@ -9781,7 +11848,8 @@ static void hoteli_request_start(hoteli_request *r, int64_t now_ms) {
         return;
     }
     if (r->packed) packed = hoteli_pack(d, r->buffer + body, batch.size, r->packed + body);
-    if (packed) hoteli_write_request_head(r, r->packed, packed);
+    if (d->grpc) hoteli_write_prefix(r, packed ? r->packed : r->buffer, packed, batch.size);
+    else if (packed) hoteli_write_request_head(r, r->packed, packed);
     else hoteli_write_request_head(r, r->buffer, batch.size);
     r->first = d->taken;
     r->spans = batch.count;
@@ -9862,6 +11930,7 @@ static void hoteli_say_said(hoteli_text *text, const hoteli_request *r) {
 static void hoteli_request_fail(hoteli_request *r, const char *why) {
     hoteli_destination *d = r->to;
     uint32_t lost = r->spans;
+    d->quiet_ms = 0; /* it was another error */
     hoteli_disconnect(r, false);
     hoteli_request_end(r, &d->books.failed);
     if (hoteli_log_due(&d->logged_failed_ms, hoteli_now_ms())) {
@@ -9929,6 +11998,7 @@ static void hoteli_request_retry(hoteli_request *r, const char *why, int64_t wai
     hoteli_destination *d = r->to;
     int64_t now_ms = hoteli_now_ms();
     r->trouble = why;
+    d->quiet_ms = 0;
     hoteli_disconnect(r, false);
     if (wait_ms < 0) {
         uint64_t jitter = hoteli_random_aside() % (r->step_ms / 2 + 1);
@@ -9980,7 +12050,7 @@ static bool hoteli_step_wait(hoteli_request *r, int64_t now_ms) {
 /* The connection broke. One that had served before and gave no byte back was stale: once more at
    once (OR-18). Else a retry, which covers what may have reached the server too (OR-16). */
 static void hoteli_connection_lost(hoteli_request *r, const char *why) {
-    if (r->reused && !r->http.any_byte) {
+    if (r->reused && !(r->h2 ? r->heard : r->http.any_byte)) {
         hoteli_disconnect(r, false);
         r->state = HOTELI_CONNECTING;
         return;
@@ -10019,14 +12089,15 @@ static void hoteli_reply_start(const uint8_t *bytes, size_t size, hoteli_reply *
     reply->rejected = (int64_t)rejected;
 }
 
-static void hoteli_request_success(hoteli_request *r) {
+/* Of the reply's size bytes so many were kept. */
+static void hoteli_request_success(hoteli_request *r, size_t kept, uint64_t size) {
     hoteli_destination *d = r->to;
     hoteli_reply reply;
     uint32_t rejected = 0;
+    d->quiet_ms = 0;
     memset(&reply, 0, sizeof reply);
-    if (r->http.body_kept < r->http.body_size)
-        hoteli_reply_start((const uint8_t *)r->reply, r->http.body_kept, &reply);
-    else if (!hoteli_reply_parse((const uint8_t *)r->reply, r->http.body_kept, &reply))
+    if (kept < size) hoteli_reply_start((const uint8_t *)r->reply, kept, &reply);
+    else if (!hoteli_reply_parse((const uint8_t *)r->reply, kept, &reply))
         memset(&reply, 0, sizeof reply);
     if (reply.has_partial_success && (reply.rejected > 0 || reply.message_size)) {
         if (reply.rejected > 0)
@@ -10059,7 +12130,7 @@ static void hoteli_response(hoteli_request *r) {
     if (!r->http.keep_alive) hoteli_disconnect(r, false);
     else r->reused = true;
     if (status >= 200 && status < 300) {
-        hoteli_request_success(r);
+        hoteli_request_success(r, r->http.body_kept, r->http.body_size);
         return;
     }
     hoteli_request_hear_body(r);
@@ -10079,10 +12150,37 @@ static void hoteli_response(hoteli_request *r) {
     }
 }
 
+static bool hoteli_is_want(ptrdiff_t n) {
+    return n == HOTEL_IO_WANT_READ || n == HOTEL_IO_WANT_WRITE;
+}
+
+/* A connection over HTTP/2 without a request: PINGs are answered, SETTINGS obeyed; GOAWAY ends
+   it. */
+static void hoteli_h2_idle(hoteli_request *r) {
+    uint8_t bytes[1024];
+    ptrdiff_t got = HOTEL_IO_WANT_READ, sent = hoteli_h2_pump(r);
+    int turns;
+    for (turns = 0; turns < 16 && hoteli_h2_usable(r->h2); turns++) {
+        got = r->to->transport.receive_fn(r->connection, bytes, sizeof bytes);
+        if (got <= 0) break;
+        (void)hoteli_h2_feed(r->h2, bytes, (size_t)got, hoteli_now_ms());
+        sent = hoteli_h2_pump(r);
+    }
+    r->idle_events = (short)(sent == HOTEL_IO_WANT_WRITE ? POLLIN | POLLOUT : POLLIN);
+    if (!hoteli_h2_usable(r->h2) || (got <= 0 && !hoteli_is_want(got)) ||
+        (sent && !hoteli_is_want(sent)))
+        hoteli_disconnect(r, false);
+}
+
 /* A kept connection on which something arrives while idle was closed by the server. */
 static void hoteli_check_idle(hoteli_request *r) {
     char byte;
-    ptrdiff_t n = r->to->transport.receive_fn(r->connection, &byte, 1);
+    ptrdiff_t n;
+    if (r->h2) {
+        hoteli_h2_idle(r);
+        return;
+    }
+    n = r->to->transport.receive_fn(r->connection, &byte, 1);
     if (n != HOTEL_IO_WANT_READ && n != HOTEL_IO_WANT_WRITE) hoteli_disconnect(r, false);
 }
 
@@ -10134,6 +12232,67 @@ static const char *hoteli_connect_slow(const hoteli_request *r) {
 static void *hoteli_open_data(hoteli_request *r) { return &r->socket; }
 #endif
 
+/* The stream of a request is to be opened, on a new connection behind the preface. */
+static void hoteli_grpc_begin(hoteli_request *r) {
+    const hoteli_destination *d = r->to;
+    int64_t left = INT64_MAX;
+    hoteli_grpc_head head;
+    hoteli_h2_parts parts;
+    if (!r->spoken) hoteli_h2_start(r->h2, r->block, d->block_capacity, r->out, d->out_capacity);
+    r->spoken = true;
+    r->heard = false;
+    r->idle_events = POLLIN;
+    if (r->deadline_ms != INT64_MAX) left = r->deadline_ms - hoteli_now_ms();
+    memset(&head, 0, sizeof head);
+    head.bytes = (uint8_t *)d->head;
+    head.size = d->head_size;
+    head.split = d->head_split;
+    parts.head = r->buffer;
+    parts.head_size = hoteli_grpc_head_write(&head, left, r->buffer);
+    parts.body = r->bytes;
+    parts.body_size = r->size;
+    parts.field_fn = hoteli_grpc_field;
+    parts.data_fn = hoteli_grpc_data;
+    parts.user_data = &r->grpc;
+    hoteli_grpc_start(&r->grpc, r->reply, sizeof r->reply, d->max_response);
+    (void)hoteli_h2_request(r->h2, &parts);
+}
+
+/* The request has an outcome, or its time is over. */
+static void hoteli_grpc_end(hoteli_request *r) {
+    hoteli_destination *d = r->to;
+    hoteli_verdict v = hoteli_grpc_finish(&r->grpc, r->h2);
+    char words[80];
+    hoteli_text text;
+    if (v.unprocessed && r->reused) { /* nothing was done: as with a stale connection (OG-07) */
+        hoteli_disconnect(r, false);
+        r->state = HOTELI_CONNECTING;
+        return;
+    }
+    r->reused = true;
+    if (!v.code) {
+        if (!hoteli_h2_usable(r->h2)) hoteli_disconnect(r, false);
+        hoteli_request_success(r, r->grpc.body_kept, r->grpc.body_size);
+        return;
+    }
+    hoteli_request_hear(r, v.message, v.message_size);
+    if (v.retryable) {
+        if (v.delay_ms > (int64_t)r->step_ms) r->step_ms = (uint32_t)v.delay_ms; /* OR-08 */
+        hoteli_request_retry(r, hoteli_grpc_code_name(v.code), v.delay_ms);
+        return;
+    }
+    if (d->hatchet && v.code == HOTELI_GRPC_UNIMPLEMENTED) {
+        hoteli_quiet(d, hoteli_now_ms());
+        hoteli_disconnect(r, false);
+        hoteli_request_end(r, &d->books.failed);
+        return;
+    }
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say(&text, "gRPC status ");
+    hoteli_say(&text, hoteli_grpc_code_name(v.code));
+    hoteli_request_fail(r, words);
+}
+
 /* One step of the connection: true when something moved, else *events says what to wait for. */
 static bool hoteli_step_connect(hoteli_request *r, short *events) {
     hoteli_destination *d = r->to;
@@ -10164,9 +12323,10 @@ static bool hoteli_step_connect(hoteli_request *r, short *events) {
     r->sent = 0;
     hoteli_count(&d->books.requests, 1);
     if (r->attempts++) hoteli_count(&d->books.retries, 1);
-    hoteli_http_start(&r->http, r->reply, sizeof r->reply, d->max_response);
     r->trouble = "the server did not answer in time";
     r->state = HOTELI_SENDING;
+    if (r->h2) hoteli_grpc_begin(r);
+    else hoteli_http_start(&r->http, r->reply, sizeof r->reply, d->max_response);
     return true;
 }
 
@@ -10227,6 +12387,30 @@ static bool hoteli_step_send(hoteli_request *r, short *events) {
     return true;
 }
 
+/* Sends what may be sent and takes what is there, both at once: a server may answer early, and
+   windows open in the middle. */
+static bool hoteli_step_grpc(hoteli_request *r, short *events) {
+    uint8_t bytes[4096];
+    ptrdiff_t sent = hoteli_h2_pump(r);
+    ptrdiff_t got = r->to->transport.receive_fn(r->connection, bytes, sizeof bytes);
+    if (hoteli_is_want(got)) {
+        *events = (short)(hoteli_want(got) | (hoteli_is_want(sent) ? hoteli_want(sent) : 0));
+        r->trouble = hoteli_h2_trouble(r->h2);
+        return false;
+    }
+    if (got > 0) {
+        r->heard = true;
+        (void)hoteli_h2_feed(r->h2, bytes, (size_t)got, hoteli_now_ms());
+    } else {
+        (void)hoteli_h2_finish(r->h2);
+    }
+    if (r->h2->outcome == HOTELI_H2_LOST)
+        hoteli_connection_lost(r, hoteli_link_trouble(r, r->h2->reason));
+    else if (r->h2->outcome != HOTELI_H2_OPEN)
+        hoteli_grpc_end(r);
+    return true;
+}
+
 /* When a request wants to be called again at the latest, and *fd to wait on, -1: none. */
 static int64_t hoteli_request_wait(const hoteli_request *r, int64_t now_ms, int *fd) {
     const hoteli_destination *d = r->to;
@@ -10248,7 +12432,7 @@ static bool hoteli_request_step(hoteli_request *r, int64_t now_ms, short *events
         *events = 0;
         if (r->state == HOTELI_IDLE) {
             if (!hoteli_request_due(r->to, now_ms)) {
-                *events = POLLIN;
+                *events = r->spoken ? r->idle_events : (short)POLLIN;
                 return true;
             }
             hoteli_request_start(r, now_ms);
@@ -10261,7 +12445,9 @@ static bool hoteli_request_step(hoteli_request *r, int64_t now_ms, short *events
         switch (r->state) {
         case HOTELI_WAITING: moved = hoteli_step_wait(r, now_ms); break;
         case HOTELI_CONNECTING: moved = hoteli_step_connect(r, events); break;
-        case HOTELI_SENDING: moved = hoteli_step_send(r, events); break;
+        case HOTELI_SENDING:
+            moved = r->h2 ? hoteli_step_grpc(r, events) : hoteli_step_send(r, events);
+            break;
         default: moved = hoteli_step_receive(r, events); break;
         }
     }
@@ -11218,6 +13404,20 @@ typedef struct hoteli_plan {
     const char *suffix;              /* what is appended to the path */
 } hoteli_plan;
 
+/* Of Hatchet's destination, on its way from settings to a plan. */
+typedef struct hoteli_connection {
+    bool wanted; /* there is a token, and the collector is not switched off */
+    bool valid;
+    hoteli_claims claims;
+    hotel_destination config;
+    hotel_header header;
+    char bearer[HOTELI_TOKEN_SIZE + 8];
+    char endpoint[320];
+    hoteli_dotenv files;
+    hoteli_memory memory; /* of files, until the set-up is over */
+    size_t ends[4];       /* where in files each of them ends */
+} hoteli_connection;
+
 typedef struct hoteli_setup {
     const hotel_config *config;
     hoteli_provider *provider;
@@ -11231,6 +13431,7 @@ typedef struct hoteli_setup {
     uint32_t hooks; /* of its processors, told when there is what they look at */
     hotel_destination by_environment[2];
     hotel_exporter console;
+    hoteli_connection hatchet;
     const char *service;
     const char *attributes; /* OTEL_RESOURCE_ATTRIBUTES */
     size_t num_attributes;
@@ -11362,14 +13563,6 @@ static int hoteli_choice(const hoteli_setup *s, const char *name, const char *co
         if (hoteli_is_word(word, size, words[i])) return i;
     hoteli_bad_variable(name, value, "is not a value that is known here", instead);
     return -1;
-}
-
-/* Settings that this build cannot follow are named, with what happens instead. */
-static void hoteli_unsupported(const hoteli_setup *s) {
-    if (hoteli_env(s, "HATCHET_CLIENT_TOKEN"))
-        hoteli_log(HOTEL_LOG_WARN, HOTEL_LOG_ID_HATCHET,
-                   "HATCHET_CLIENT_TOKEN is set, but Hatchet's collector speaks OTLP over gRPC "
-                   "only, which this version does not have: nothing is sent to Hatchet");
 }
 
 /* gRPC or HTTP: code, else the first variable that can be followed (OX-10). */
@@ -11563,6 +13756,9 @@ static bool hoteli_plan_tls(hoteli_setup *s, const hoteli_plan *p, hoteli_destin
 }
 #endif
 
+#define HOTELI_AGENT "HatchetOtel-OTLP-Exporter-C/" HOTEL_VERSION_STRING
+#define HOTELI_GRPC_PATH "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+
 /* Framing is ours: these headers cannot be set (OH-07). */
 static bool hoteli_header_reserved(const char *name, size_t size) {
     static const char *const reserved[] = {"host", "content-length", "content-type",
@@ -11666,6 +13862,28 @@ static void hoteli_bad_header(const char *variable, const hoteli_pair *pair) {
     hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_BAD_VARIABLE, &text);
 }
 
+/* The head of a request over gRPC, but for its timeout. Complains only when counting. */
+static void hoteli_write_block(hoteli_destination *d, const hoteli_plan *p, uint8_t *out,
+                               size_t capacity) {
+    hoteli_grpc_head head;
+    hoteli_headers h;
+    hoteli_pair pair;
+    int result;
+    hoteli_headers_start(&h, p);
+    hoteli_grpc_head_start(&head, out, capacity, d->url.tls, HOTELI_GRPC_PATH, d->url.authority,
+                           d->gzip, hoteli_header_later(&h, "user-agent", 10) ? NULL
+                                                                              : HOTELI_AGENT);
+    while ((result = hoteli_headers_next(&h, &pair)) != 0) {
+        if (result > 0 && hoteli_header_later(&h, pair.key, pair.key_size)) continue;
+        if (result < 0 || !hoteli_grpc_head_add(&head, pair.key, pair.key_size, pair.value,
+                                                pair.value_size)) {
+            if (!capacity) hoteli_bad_header(p->headers_variable, &pair);
+        }
+    }
+    d->head_size = head.size;
+    d->head_split = head.split;
+}
+
 /* The request's head up to the digits of Content-Length. Complains only when counting. */
 static void hoteli_write_head_text(hoteli_text *text, const hoteli_plan *p,
                                    const hoteli_destination *d) {
@@ -11680,7 +13898,7 @@ static void hoteli_write_head_text(hoteli_text *text, const hoteli_plan *p,
     hoteli_say(text, "\r\n");
     hoteli_headers_start(&h, p);
     if (!hoteli_header_later(&h, "user-agent", 10))
-        hoteli_say(text, "User-Agent: HatchetOtel-OTLP-Exporter-C/" HOTEL_VERSION_STRING "\r\n");
+        hoteli_say(text, "User-Agent: " HOTELI_AGENT "\r\n");
     while ((result = hoteli_headers_next(&h, &pair)) != 0) {
         if (result < 0) {
             if (!text->capacity) hoteli_bad_header(p->headers_variable, &pair);
@@ -11750,6 +13968,21 @@ static size_t hoteli_plan_arena(const hotel_config *c) {
     return HOTELI_MIN(bytes, HOTELI_MAX_CHUNKS * HATCHET_OTEL_CHUNK_BYTES);
 }
 
+/* Spans of a call of which Hatchet's collector keeps the rest no more, and the message that its
+   engine takes at most. */
+#define HOTELI_HATCHET_BATCH 1000u
+#define HOTELI_HATCHET_BYTES (4u << 20)
+
+/* What connections over HTTP/2 need besides: 64 KiB to send from and 16 KiB for headers, less where
+   requests are small. */
+static void hoteli_plan_h2(hoteli_destination *d, const hoteli_plan *p) {
+    hoteli_write_block(d, p, NULL, 0);
+    d->out_capacity = HOTELI_MIN((size_t)d->max_bytes / 8, (size_t)65536);
+    d->out_capacity = HOTELI_MAX(d->out_capacity, (size_t)2048) + d->head_size + 128;
+    d->block_capacity = HOTELI_MIN((size_t)d->max_bytes / 32, (size_t)16384);
+    d->block_capacity = HOTELI_MAX(d->block_capacity, (size_t)4096);
+}
+
 static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_destination *d,
                                     uint32_t share) {
     const hotel_destination *c = p->config;
@@ -11777,6 +14010,10 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
     d->max_queue = hoteli_number(s, c->max_queue_size, "OTEL_BSP_MAX_QUEUE_SIZE", NULL, 1, 2048);
     d->max_batch = hoteli_number(s, c->max_export_batch_size, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
                                  NULL, 1, 512);
+    if (d->hatchet && d->max_batch > HOTELI_HATCHET_BATCH) {
+        hoteli_bad_config("max_export_batch_size to Hatchet", d->max_batch, HOTELI_HATCHET_BATCH);
+        d->max_batch = HOTELI_HATCHET_BATCH;
+    }
     if (c->simple) {
         d->delay_ms = 0;
         d->max_batch = 1;
@@ -11800,10 +14037,12 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
     /* Memory that is given has to do for all of them. */
     if (s->config->memory) arena /= d->max_inflight * (d->gzip ? 2u : 1u);
     bytes = (uint32_t)HOTELI_MAX(HOTELI_MIN(arena / 2, (size_t)512 << 10), (size_t)1024);
-    d->max_bytes = hoteli_plan_number("max_request_bytes", c->max_request_bytes, bytes, 64u << 20);
+    d->max_bytes = hoteli_plan_number("max_request_bytes", c->max_request_bytes, bytes,
+                                      d->hatchet ? HOTELI_HATCHET_BYTES : 64u << 20);
     hoteli_text_start(&text, NULL, 0);
-    if (!d->exports) hoteli_write_head_text(&text, p, d);
+    if (!d->exports && !d->grpc) hoteli_write_head_text(&text, p, d);
     d->head_size = text.size;
+    if (d->grpc) hoteli_plan_h2(d, p);
     d->capacity = d->head_size + HOTELI_HEAD_TAIL + d->max_bytes;
 }
 
@@ -11999,6 +14238,7 @@ static size_t hoteli_setup_bytes(const hoteli_setup *s) {
     for (i = 0; i < s->num_drafts; i++) {
         const hoteli_destination *d = &s->drafts[i];
         size_t request = sizeof(hoteli_request) + (d->capacity + 16) * (d->gzip ? 2 : 1) + 16;
+        if (d->grpc) request += sizeof(hoteli_h2) + d->out_capacity + d->block_capacity + 48;
         total += sizeof *d + d->max_inflight * request + d->head_size +
                  d->max_queue * sizeof(uint32_t) + d->url.path_size + strlen(s->plans[i].suffix) +
                  96;
@@ -12024,6 +14264,11 @@ static bool hoteli_build_requests(hoteli_destination *d) {
         list[i].buffer = (uint8_t *)hoteli_carve(d->capacity);
         if (d->gzip) list[i].packed = (uint8_t *)hoteli_carve(d->capacity);
         if (!list[i].buffer || (d->gzip && !list[i].packed)) return false;
+        if (!d->grpc) continue;
+        list[i].h2 = (hoteli_h2 *)hoteli_carve(sizeof(hoteli_h2));
+        list[i].out = (uint8_t *)hoteli_carve(d->out_capacity);
+        list[i].block = (uint8_t *)hoteli_carve(d->block_capacity);
+        if (!list[i].h2 || !list[i].out || !list[i].block) return false;
     }
     hoteli_pack_make(d);
     d->requests = list;
@@ -12067,7 +14312,8 @@ static hoteli_destination *hoteli_build_destination(const hoteli_destination *dr
     hoteli_say(&text, p->suffix);
     d->path = path;
     hoteli_text_start(&text, d->head, d->head_size + 1);
-    if (!d->exports) hoteli_write_head_text(&text, p, d);
+    if (d->grpc) hoteli_write_block(d, p, (uint8_t *)d->head, d->head_size);
+    else if (!d->exports) hoteli_write_head_text(&text, p, d);
     d->url.path = NULL;
     d->builtin = p->config->transport == NULL;
     d->transport = d->builtin ? hoteli_transport_of(d) : *p->config->transport;
@@ -12624,6 +14870,408 @@ static bool hoteli_transport_sound(const hotel_transport *t) {
                   t->descriptor_fn && t->close_fn);
 }
 
+/* ---- Hatchet's connection ---- */
+
+/* Of one of the .env files, and of the variables of all of them. */
+#define HOTELI_DOTENV_SIZE ((size_t)64 << 10)
+
+/* A setting, "" if there is none, and where it was found. */
+typedef struct hoteli_given {
+    const char *value;
+    const char *name; /* of the variable or member */
+    const char *file; /* NULL: it does not come from one */
+} hoteli_given;
+
+/* Where a setting may stand: its member, its variable. */
+typedef struct hoteli_place {
+    const char *code; /* the value there */
+    const char *member;
+    const char *variable;
+} hoteli_place;
+
+static const char *const hoteli_dotenv_files[4] = {".env", ".env.hatchet", ".env.dev",
+                                                   ".env.local"};
+
+static const char *hoteli_dotenv_outside(const char *name, void *setup) {
+    const hoteli_setup *s = (const hoteli_setup *)setup;
+    return s->config->ignore_environment ? NULL : getenv(name);
+}
+
+/* What is wrong with a setting; the value of a secret is not shown. */
+static void hoteli_bad_hatchet(hoteli_setup *s, hotel_result result, const hoteli_given *from,
+                               bool is_secret, const char *problem) {
+    char words[768];
+    hoteli_text text;
+    const char *shown = strrchr(from->value, '@'); /* in front of it may be a password */
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say(&text, from->name);
+    if (!is_secret && *from->value) {
+        hoteli_say(&text, shown ? " ..." : " ");
+        if (!shown) shown = from->value;
+        hoteli_say_quoted(&text, shown, strlen(shown));
+    }
+    if (from->file) {
+        hoteli_say(&text, " in ");
+        hoteli_say(&text, from->file);
+    }
+    hoteli_say(&text, ": ");
+    hoteli_say(&text, problem);
+    hoteli_say(&text, "; no spans are sent to Hatchet");
+    hoteli_log_text(HOTEL_LOG_ERROR,
+                    result == HOTEL_ERR_TLS ? HOTEL_LOG_ID_TLS : HOTEL_LOG_ID_HATCHET, &text);
+    hoteli_fail_setup(s, result);
+    s->hatchet.valid = false;
+}
+
+static void hoteli_bad_dotenv(hoteli_setup *s, const char *path, const char *problem,
+                              size_t line) {
+    char words[512];
+    hoteli_text text;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say_quoted(&text, path, strlen(path));
+    if (line) {
+        hoteli_say(&text, ", line ");
+        hoteli_say_uint(&text, line);
+        hoteli_say(&text, ": this is not NAME=value; the line is skipped");
+    } else {
+        hoteli_say(&text, ": ");
+        hoteli_say(&text, problem);
+        hoteli_say(&text, "; nothing of it is used");
+        hoteli_fail_setup(s, HOTEL_ERR_TOKEN);
+    }
+    hoteli_log_text(line ? HOTEL_LOG_WARN : HOTEL_LOG_ERROR, HOTEL_LOG_ID_HATCHET, &text);
+}
+
+/* Reads one of the .env files into the variables. `room` is for HOTELI_DOTENV_SIZE and a byte. */
+static void hoteli_dotenv_load(hoteli_setup *s, const char *path, char *room) {
+    size_t size, line = 0;
+    const char *problem = NULL;
+    int error;
+    size = hoteli_file_read(path, room, HOTELI_DOTENV_SIZE + 1);
+    error = errno;
+    if (size > HOTELI_DOTENV_SIZE) problem = "it is larger than 64 KiB";
+    else if (size) problem = hoteli_dotenv_read(&s->hatchet.files, room, size, &line);
+    else if (error && error != ENOENT) problem = hoteli_file_trouble(error);
+    if (line) hoteli_bad_dotenv(s, path, NULL, line);
+    if (problem) hoteli_bad_dotenv(s, path, problem, 0);
+}
+
+/* Not for programs with borrowed rights, whose working folder is somebody else's. */
+static void hoteli_plan_dotenv(hoteli_setup *s) {
+    const char *folder = s->config->hatchet.env_folder;
+    hoteli_connection *h = &s->hatchet;
+    size_t i;
+    if (!folder || getuid() != geteuid() || getgid() != getegid()) return;
+    if (!hoteli_allocate(&h->memory, 2 * HOTELI_DOTENV_SIZE + 1)) {
+        hoteli_bad_dotenv(s, folder, "there is no memory to read its files", 0);
+        return;
+    }
+    h->files.text = (char *)h->memory.at;
+    h->files.capacity = HOTELI_DOTENV_SIZE;
+    h->files.outside_fn = hoteli_dotenv_outside;
+    h->files.user_data = s;
+    for (i = 0; i < 4; i++) {
+        char path[1024];
+        hoteli_text text;
+        hoteli_text_start(&text, path, sizeof path);
+        hoteli_say(&text, folder);
+        hoteli_say(&text, "/");
+        hoteli_say(&text, hoteli_dotenv_files[i]);
+        if (text.size >= sizeof path) hoteli_bad_dotenv(s, path, "the path is too long", 0);
+        else hoteli_dotenv_load(s, path, h->files.text + HOTELI_DOTENV_SIZE);
+        h->ends[i] = h->files.size;
+    }
+}
+
+/* The last value in the files that is not empty; names in any case. */
+static bool hoteli_dotenv_get(const hoteli_connection *h, const char *variable,
+                              hoteli_given *out) {
+    const char *p = h->files.text, *end = p ? p + h->files.size : NULL, *value;
+    bool found = false;
+    size_t i;
+    for (; p != end; p = value + strlen(value) + 1) {
+        value = p + strlen(p) + 1;
+        if (!*value || !hoteli_same_name(p, strlen(p), variable, strlen(variable))) continue;
+        out->value = value;
+        for (i = 0; p >= h->files.text + h->ends[i]; i++) continue;
+        out->file = hoteli_dotenv_files[i];
+        found = true;
+    }
+    return found;
+}
+
+enum { HOTELI_IN_CODE = 0, HOTELI_IN_ENVIRONMENT, HOTELI_IN_FILES };
+
+static bool hoteli_given_in(const hoteli_setup *s, int where, const hoteli_place *place,
+                            hoteli_given *out) {
+    const char *value = where == HOTELI_IN_CODE ? place->code
+                        : where == HOTELI_IN_ENVIRONMENT ? hoteli_env(s, place->variable) : NULL;
+    if (where == HOTELI_IN_FILES) {
+        out->name = place->variable;
+        return hoteli_dotenv_get(&s->hatchet, place->variable, out);
+    }
+    if (!value || !*value) return false;
+    out->value = value;
+    out->name = where == HOTELI_IN_CODE ? place->member : place->variable;
+    return true;
+}
+
+/* Code beats environment beats files; without any the value is "". */
+static hoteli_given hoteli_given_find(const hoteli_setup *s, const char *code, const char *member,
+                                      const char *variable) {
+    hoteli_place place;
+    hoteli_given out;
+    int where;
+    place.code = code;
+    place.member = member;
+    place.variable = variable;
+    memset((void *)&out, 0, sizeof out);
+    for (where = HOTELI_IN_CODE; where <= HOTELI_IN_FILES; where++)
+        if (hoteli_given_in(s, where, &place, &out)) return out;
+    out.value = "";
+    out.name = variable;
+    return out;
+}
+
+/* "2025-01-31 23:59:59 UTC" */
+static void hoteli_say_time(hoteli_text *text, int64_t unix_s) {
+    /* Days are counted in years that begin in March, from the year 0 on. */
+    uint64_t days = (uint64_t)unix_s / 86400 + 719468, second = (uint64_t)unix_s % 86400;
+    uint64_t era = days / 146097, day = days % 146097;
+    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365, month;
+    uint64_t fields[6];
+    size_t i;
+    day -= 365 * year + year / 4 - year / 100;
+    month = (5 * day + 2) / 153;
+    fields[0] = era * 400 + year + (month >= 10);
+    fields[1] = month < 10 ? month + 3 : month - 9;
+    fields[2] = day - (153 * month + 2) / 5 + 1;
+    fields[3] = second / 3600;
+    fields[4] = second / 60 % 60;
+    fields[5] = second % 60;
+    for (i = 0; i < 6; i++) {
+        if (i) hoteli_say_n(text, &"0-- ::"[i], 1);
+        if (i && fields[i] < 10) hoteli_say(text, "0");
+        hoteli_say_uint(text, fields[i]);
+    }
+    hoteli_say(text, " UTC");
+}
+
+static void hoteli_plan_token(hoteli_setup *s, const hoteli_given *token, const char *problem) {
+    hoteli_connection *h = &s->hatchet;
+    hoteli_text text;
+    char words[64];
+    if (problem) {
+        hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, token, true, problem);
+        return;
+    }
+    if (h->claims.expires <= (int64_t)(hoteli_clock_ns(CLOCK_REALTIME) / 1000000000u)) {
+        hoteli_text_start(&text, words, sizeof words);
+        hoteli_say(&text, "it expired at ");
+        hoteli_say_time(&text, h->claims.expires);
+        hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, token, true, words);
+    }
+    hoteli_text_start(&text, h->bearer, sizeof h->bearer);
+    hoteli_say(&text, "Bearer ");
+    hoteli_say(&text, token->value);
+    h->header.name = "authorization";
+    h->header.value = h->bearer;
+    h->config.headers = &h->header;
+    h->config.num_headers = 1;
+}
+
+static const char *hoteli_host_port_check(const char *text) {
+    hoteli_url url;
+    const char *reason;
+    memset(&url, 0, sizeof url);
+    if (strstr(text, "://")) return "it begins with a scheme; what belongs here is host:port";
+    reason = hoteli_url_authority(text, strlen(text), &url);
+    return reason ? reason : url.port ? NULL : "it has no port; what belongs here is host:port";
+}
+
+/* HOST_PORT, else what the token says, if it could be read. */
+static void hoteli_plan_address(hoteli_setup *s, bool secure, bool token_read) {
+    const hotel_hatchet *c = &s->config->hatchet;
+    hoteli_connection *h = &s->hatchet;
+    hoteli_given address = hoteli_given_find(s, c->host_port, "hatchet.host_port",
+                                             "HATCHET_CLIENT_HOST_PORT");
+    const char *problem = "it is not set, and the token names no address";
+    hoteli_text text;
+    if (!*address.value && *h->claims.address) {
+        address.value = h->claims.address;
+        address.name = "the token's grpc_broadcast_address";
+    }
+    if (*address.value) problem = hoteli_host_port_check(address.value);
+    else if (!token_read) return;
+    if (problem) hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, &address, false, problem);
+    hoteli_text_start(&text, h->endpoint, sizeof h->endpoint);
+    hoteli_say(&text, secure ? "https://" : "http://");
+    hoteli_say(&text, address.value);
+    h->config.endpoint = h->endpoint;
+}
+
+/* TLS_STRATEGY; DEFAULT when it is unknown. */
+static hotel_tls_strategy hoteli_plan_strategy(hoteli_setup *s) {
+    static const char *const words[] = {"tls", "mtls", "none"};
+    const uint32_t asked = (uint32_t)s->config->hatchet.tls_strategy;
+    hoteli_given given = hoteli_given_find(s, NULL, NULL, "HATCHET_CLIENT_TLS_STRATEGY");
+    const char *word = given.value;
+    size_t size = strlen(word), i;
+    if (asked > HOTEL_TLS_STRATEGY_NONE) {
+        given.value = "";
+        given.name = "hatchet.tls_strategy";
+        given.file = NULL;
+        hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, &given, false, "it is none of the known ones");
+        return HOTEL_TLS_STRATEGY_DEFAULT;
+    }
+    if (asked != HOTEL_TLS_STRATEGY_DEFAULT) return (hotel_tls_strategy)asked;
+    if (!size) return HOTEL_TLS_STRATEGY_TLS;
+    hoteli_trim(&word, &size);
+    for (i = 0; i < 3; i++)
+        if (hoteli_is_word(word, size, words[i]))
+            return (hotel_tls_strategy)(HOTEL_TLS_STRATEGY_TLS + i);
+    hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, &given, false, "it is none of tls, mtls, none");
+    return HOTEL_TLS_STRATEGY_DEFAULT;
+}
+
+/* A certificate or key: text, which beats the file of the same place; both NULL: none is given. */
+static void hoteli_plan_pem(hoteli_setup *s, const hoteli_place *text, const hoteli_place *file,
+                            const char *kind, const char **pem, const char **path) {
+    hoteli_given given;
+    const char *problem;
+    int where;
+    memset((void *)&given, 0, sizeof given);
+    *pem = *path = NULL;
+    for (where = HOTELI_IN_CODE; where <= HOTELI_IN_FILES && !*pem && !*path; where++) {
+        if (hoteli_given_in(s, where, text, &given)) {
+            *pem = given.value;
+            problem = hoteli_pem_check(given.value, kind);
+            if (problem) hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, true, problem);
+        } else if (hoteli_given_in(s, where, file, &given)) {
+            *path = given.value;
+        }
+    }
+}
+
+static void hoteli_plan_min_version(hoteli_setup *s, hotel_tls_version *out) {
+    const char *const variable = "HATCHET_CLIENT_TLS_MIN_VERSION";
+    const uint32_t asked = (uint32_t)s->config->hatchet.tls.min_version;
+    hoteli_given given = hoteli_given_find(s, NULL, NULL, variable);
+    *out = (hotel_tls_version)asked;
+    if (asked > HOTEL_TLS_1_3) {
+        given.value = "";
+        given.name = "hatchet.tls.min_version";
+        hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, false, "it is none of the known ones");
+    }
+    if (asked || !*given.value) return;
+    *out = strcmp(given.value, "1.2") == 0 ? HOTEL_TLS_1_2
+           : strcmp(given.value, "1.3") == 0 ? HOTEL_TLS_1_3 : HOTEL_TLS_DEFAULT;
+    if (*out == HOTEL_TLS_DEFAULT)
+        hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, false, "it is neither 1.2 nor 1.3");
+}
+
+/* Certificates and what goes with them, for tls and mtls. */
+static void hoteli_plan_hatchet_tls(hoteli_setup *s, hotel_tls_strategy strategy) {
+    const hotel_tls *from = &s->config->hatchet.tls;
+    hotel_tls *to = &s->hatchet.config.tls;
+    const hoteli_place places[6] = {
+        {from->ca_pem, "hatchet.tls.ca_pem", "HATCHET_CLIENT_TLS_ROOT_CA"},
+        {from->ca_file, "hatchet.tls.ca_file", "HATCHET_CLIENT_TLS_ROOT_CA_FILE"},
+        {from->certificate_pem, "hatchet.tls.certificate_pem", "HATCHET_CLIENT_TLS_CERT"},
+        {from->certificate_file, "hatchet.tls.certificate_file", "HATCHET_CLIENT_TLS_CERT_FILE"},
+        {from->key_pem, "hatchet.tls.key_pem", "HATCHET_CLIENT_TLS_KEY"},
+        {from->key_file, "hatchet.tls.key_file", "HATCHET_CLIENT_TLS_KEY_FILE"}};
+    hoteli_given missing = hoteli_given_find(s, from->server_name, "hatchet.tls.server_name",
+                                             "HATCHET_CLIENT_TLS_SERVER_NAME");
+    memset((void *)to, 0, sizeof *to);
+    to->server_name = *missing.value ? missing.value : NULL;
+    hoteli_plan_min_version(s, &to->min_version);
+    hoteli_plan_pem(s, &places[0], &places[1], "CERTIFICATE", &to->ca_pem, &to->ca_file);
+    if (strategy != HOTEL_TLS_STRATEGY_MTLS) return;
+    hoteli_plan_pem(s, &places[2], &places[3], "CERTIFICATE", &to->certificate_pem,
+                    &to->certificate_file);
+    hoteli_plan_pem(s, &places[4], &places[5], "PRIVATE KEY", &to->key_pem, &to->key_file);
+    memset((void *)&missing, 0, sizeof missing);
+    missing.value = "";
+    missing.name = places[3].variable;
+    if (!to->certificate_pem && !to->certificate_file)
+        hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &missing, false, "it is not set, and mtls needs it");
+    missing.name = places[5].variable;
+    if (!to->key_pem && !to->key_file)
+        hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &missing, false, "it is not set, and mtls needs it");
+}
+
+/* Where spans for Hatchet go, and how; every setting that cannot be used is named. */
+static void hoteli_plan_connection(hoteli_setup *s, bool token_read) {
+    hoteli_connection *h = &s->hatchet;
+    hoteli_given given;
+    hotel_tls_strategy strategy = hoteli_plan_strategy(s);
+    bool secure = strategy != HOTEL_TLS_STRATEGY_NONE;
+    h->config.protocol = HOTEL_PROTOCOL_GRPC;
+    h->config.insecure = false;
+    h->config.exporter = NULL;
+    hoteli_plan_address(s, secure, token_read);
+    if (!secure || strategy == HOTEL_TLS_STRATEGY_DEFAULT) return;
+    if (HOTELI_OPENSSL_HERE || h->config.transport) {
+        hoteli_plan_hatchet_tls(s, strategy);
+        return;
+    }
+    memset((void *)&given, 0, sizeof given);
+    given.value = strategy == HOTEL_TLS_STRATEGY_TLS ? "tls" : "mtls";
+    given.name = "HATCHET_CLIENT_TLS_STRATEGY";
+    hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, false,
+                       "this build has no TLS; compile the implementation with "
+                       "HATCHET_OTEL_OPENSSL, or set HATCHET_CLIENT_TLS_STRATEGY=none for clear "
+                       "text");
+}
+
+static bool hoteli_name_fits(const hoteli_given *given, size_t capacity) {
+    if (strlen(given->value) < capacity) return true;
+    hoteli_bad_variable(given->name, given->value, "is too long", "it is ignored");
+    return false;
+}
+
+/* The prefix of workflows and events, in the form that other SDKs give it, and the tenant. */
+static void hoteli_plan_names(hoteli_setup *s) {
+    const hotel_hatchet *c = &s->config->hatchet;
+    hoteli_given name = hoteli_given_find(s, c->name_space, "hatchet.name_space",
+                                          "HATCHET_CLIENT_NAMESPACE");
+    hoteli_given tenant = hoteli_given_find(s, c->tenant_id, "hatchet.tenant_id",
+                                            "HATCHET_CLIENT_TENANT_ID");
+    char *out = hoteli_g.hatchet_namespace;
+    hoteli_text text;
+    if (!hoteli_name_fits(&name, sizeof hoteli_g.hatchet_namespace - 1)) name.value = "";
+    hoteli_text_start(&text, out, sizeof hoteli_g.hatchet_namespace);
+    hoteli_say(&text, name.value);
+    for (; *out; out++)
+        if (*out >= 'A' && *out <= 'Z') *out = (char)(*out + 32);
+    if (text.size && out[-1] != '_') hoteli_say(&text, "_");
+    if (!*tenant.value || !hoteli_name_fits(&tenant, sizeof hoteli_g.hatchet_tenant))
+        tenant.value = s->hatchet.claims.tenant;
+    hoteli_text_start(&text, hoteli_g.hatchet_tenant, sizeof hoteli_g.hatchet_tenant);
+    hoteli_say(&text, tenant.value);
+}
+
+/* A provider beside the first one has a destination at Hatchet only by a token in code. */
+static void hoteli_plan_hatchet(hoteli_setup *s, bool disabled) {
+    const hotel_hatchet *c = &s->config->hatchet;
+    hoteli_connection *h = &s->hatchet;
+    const char *const member = "hatchet.token", *const variable = "HATCHET_CLIENT_TOKEN";
+    const char *problem = NULL;
+    hoteli_given token;
+    if (s->index && (!c->token || !*c->token)) return;
+    hoteli_plan_dotenv(s);
+    token = hoteli_given_find(s, c->token, member, variable);
+    if (*token.value) problem = hoteli_token_parse(token.value, strlen(token.value), &h->claims);
+    if (!s->index) hoteli_plan_names(s);
+    h->wanted = h->valid = *token.value && !c->no_collector && !s->config->no_destinations &&
+                           !disabled;
+    if (!h->wanted) return;
+    h->config = c->collector;
+    hoteli_plan_token(s, &token, problem);
+    hoteli_plan_connection(s, problem == NULL);
+}
+
 /* Which destinations there are when code names none: OTEL_TRACES_EXPORTER (EV-08). The console
    comes with the simple processor (EX-03). */
 static size_t hoteli_destinations_by_environment(hoteli_setup *s) {
@@ -12644,6 +15292,9 @@ static size_t hoteli_destinations_by_environment(hoteli_setup *s) {
         list = *end ? end + 1 : end;
     }
     if (named[0]) return 0;
+    /* Beside Hatchet's only where it is asked for. */
+    any = any || (s->hatchet.wanted && !hoteli_env(s, "OTEL_EXPORTER_OTLP_ENDPOINT") &&
+                  !hoteli_env(s, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"));
     if (named[1] || !any) count++;
     if (named[2]) {
         s->console = hotel_console_exporter(1);
@@ -12653,11 +15304,11 @@ static size_t hoteli_destinations_by_environment(hoteli_setup *s) {
     return count;
 }
 
-/* Every destination that is valid gets a place. */
+/* Every destination that is valid gets a place, Hatchet's the last. */
 static void hoteli_plan_destinations(hoteli_setup *s) {
     const hotel_config *c = s->config;
     const hotel_destination *list = c->destinations;
-    size_t count = list ? c->num_destinations : 0, i;
+    size_t count = list ? c->num_destinations : 0, total, i;
     uint32_t share, delay = HOTELI_GET(hoteli_g.drain_delay_ms);
     if (!count) {
         list = s->by_environment;
@@ -12668,12 +15319,20 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
         hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
         count = HOTELI_MAX_OF_PROVIDER;
     }
-    share = (uint32_t)count;
-    hoteli_unsupported(s);
-    for (i = 0; i < count; i++) {
+    if (s->hatchet.wanted && count == HOTELI_MAX_OF_PROVIDER) {
+        hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_HATCHET,
+                   "num_destinations leaves no place for Hatchet's, at most 4 are possible; no "
+                   "spans are sent to Hatchet");
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+        s->hatchet.wanted = s->hatchet.valid = false;
+    }
+    total = count + s->hatchet.wanted;
+    share = (uint32_t)(count + s->hatchet.valid);
+    for (i = 0; i < count + s->hatchet.valid; i++) {
         hoteli_plan *p = &s->plans[s->num_drafts];
         hoteli_destination *d = &s->drafts[s->num_drafts];
-        p->config = &list[i];
+        d->hatchet = i == count;
+        p->config = d->hatchet ? &s->hatchet.config : &list[i];
         d->provider = s->provider;
         d->position = hoteli_g.num_configured + (uint32_t)i;
         if (!hoteli_transport_sound(p->config->transport)) {
@@ -12697,7 +15356,7 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
         delay = HOTELI_MIN(delay, d->delay_ms);
         s->num_drafts++;
     }
-    s->num_planned = (uint32_t)count;
+    s->num_planned = (uint32_t)total;
     s->drain_delay_ms = delay;
 }
 
@@ -14210,6 +16869,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     HOTELI_SET(hoteli_g.no_threads, s->config->no_threads || disabled);
     hoteli_plan_allocator(s);
     hoteli_plan_provider(s);
+    hoteli_plan_hatchet(s, disabled);
     if (!disabled) hoteli_plan_destinations(s);
     result = hoteli_build(s);
     if (result != HOTEL_OK) {
@@ -14256,6 +16916,7 @@ static hotel_result hoteli_start_further(hoteli_setup *s) {
     p = s->provider = &hoteli_g.providers[s->index];
     HOTELI_SET(p->serial, ++hoteli_g.last_serial); /* before its scopes are made */
     hoteli_plan_provider(s);
+    hoteli_plan_hatchet(s, false);
     hoteli_plan_destinations(s);
     result = hoteli_build(s);
     if (result != HOTEL_OK) {
@@ -14302,6 +16963,7 @@ HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t con
     hoteli_flag_enter(&hoteli_g.shape);
     hoteli_plan_propagator(&setup);
     result = hoteli_start_running(&setup);
+    hoteli_memory_free(&setup.hatchet.memory);
     hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_life_leave();
     return result;
@@ -14323,6 +16985,7 @@ HOTEL_API hotel_result hotel_provider_start(const hotel_config *config, hotel_pr
     hoteli_flag_enter(&hoteli_g.shape);
     if (hoteli_flag_load(&hoteli_g.running)) {
         result = hoteli_start_further(&setup);
+        hoteli_memory_free(&setup.hatchet.memory);
         if (setup.provider && setup.provider->serial) {
             out->index = setup.index;
             out->serial = setup.provider->serial;
@@ -14781,6 +17444,14 @@ static void hoteli_describe_line(hoteli_text *text, const char *name, uint64_t v
     hoteli_say(text, "\n");
 }
 
+static void hoteli_describe_text(hoteli_text *text, const char *name, const char *value) {
+    if (!*value) return;
+    hoteli_say(text, name);
+    hoteli_say(text, "=");
+    hoteli_say(text, value);
+    hoteli_say(text, "\n");
+}
+
 static void hoteli_describe(hoteli_text *text) {
     const hotel_limits *l = &hoteli_g.providers[0].limits;
     uint32_t i;
@@ -14816,6 +17487,27 @@ static void hoteli_describe(hoteli_text *text) {
         hoteli_describe_line(text, "  max_inflight", d->max_inflight);
         hoteli_say(text, d->gzip ? "  compression=gzip\n" : "  compression=none\n");
     }
+    hoteli_describe_text(text, "hatchet_namespace", hoteli_g.hatchet_namespace);
+    hoteli_describe_text(text, "hatchet_tenant", hoteli_g.hatchet_tenant);
+}
+
+static size_t hoteli_read_name(const char *name, char *out, size_t capacity) {
+    hoteli_text text;
+    bool reading = hoteli_reading();
+    hoteli_text_start(&text, out, out ? capacity : 0);
+    if (reading) {
+        hoteli_say(&text, name);
+        hoteli_reading_over();
+    }
+    return text.size;
+}
+
+HOTEL_API size_t hotel_hatchet_namespace(char *out, size_t capacity) {
+    return hoteli_read_name(hoteli_g.hatchet_namespace, out, capacity);
+}
+
+HOTEL_API size_t hotel_hatchet_tenant(char *out, size_t capacity) {
+    return hoteli_read_name(hoteli_g.hatchet_tenant, out, capacity);
 }
 
 HOTEL_API size_t hotel_describe(char *out, size_t capacity) {

@@ -748,41 +748,6 @@ static void test_code_beats_environment(void) {
 
 /* ---- What is noticed, and what is not ------------------------------------------------------- */
 
-static void test_hatchet_token(void) {
-    static const char *const tokens[] = {
-        ("eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ0ZW5hbnQiLCJncnBjX2Jyb2FkY2FzdF9hZGRyZXNzIjoiaDo3MDc3In0."
-         "c2lnbmF0dXJl"),
-        "not-a-token", "a.b.c", "...."};
-    size_t i;
-    for (i = 0; i < COUNT(tokens); i++) {
-        hotel_config config = environment_config();
-        int code;
-        config.log_level = HOTEL_LOG_DEBUG;
-        clear_environment();
-        log_clear();
-        set_variable(OTLP "ENDPOINT", "http://127.0.0.1:%u");
-        (void)setenv("HATCHET_CLIENT_TOKEN", tokens[i], 1);
-        code = hotel_init(&config);
-        ok(code == HOTEL_OK, "a Hatchet token does not stop init (%d)", code);
-        check_log(HOTEL_LOG_ID_HATCHET, 1, "a Hatchet token is noticed");
-        ok(log_has("gRPC"), "the message says what Hatchet needs");
-        ok(log_has("HATCHET_CLIENT_TOKEN"), "the message names the variable");
-        ok(!log_has(tokens[i]) && strstr(describe(), tokens[i]) == NULL,
-           "the token \"%.12s\" is not shown", tokens[i]);
-        (void)hotel_shutdown(500);
-    }
-    clear_environment();
-    log_clear();
-    {
-        hotel_config config = environment_config();
-        set_variable(OTLP "ENDPOINT", "http://127.0.0.1:%u");
-        (void)setenv("HATCHET_CLIENT_TOKEN", "", 1);
-        (void)hotel_init(&config);
-        check_log(HOTEL_LOG_ID_HATCHET, 0, "EP-01 an empty token is none");
-        (void)hotel_shutdown(500);
-    }
-}
-
 static void test_certificates(void) {
     static const char *const names[] = {OTLP "CERTIFICATE", TRACES "CERTIFICATE", OTLP "CLIENT_KEY",
                                         TRACES "CLIENT_CERTIFICATE"};
@@ -864,7 +829,6 @@ int main(void) {
     with_server(test_header_precedence);
     with_server(test_resource);
     with_server(test_code_beats_environment);
-    with_server(test_hatchet_token);
     with_server(test_certificates);
     with_server(test_ignore_environment);
     return done_testing();

@@ -7,6 +7,7 @@ import traceback
 
 import check_examples
 import check_gzip
+import check_hpack
 import check_model
 import check_propagation
 import check_random
@@ -22,6 +23,7 @@ PARTS = {
     "recovery": check_recovery,
     "gzip": check_gzip,
     "receiver": check_receiver,
+    "hpack": check_hpack,
 }
 
 
