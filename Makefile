@@ -31,7 +31,7 @@ cxx    = $(CXX) -std=c++11 $(common) $(CXXFLAGS) $(1) $(output)
 
 .DELETE_ON_ERROR:
 .PHONY: all tools examples demo test programs machines coverage conformance lint interop bench
-.PHONY: soak fuzz install clean help
+.PHONY: interop-full soak fuzz install clean help
 
 all: tools examples                     ## the command and the examples (default)
 tools: $(B)/hatchet-otel                ## build/hatchet-otel
@@ -179,17 +179,9 @@ $(foreach b,$(builds),$(foreach t,$(filter $(B)/$(b)/faults/test_gzip,$(programs
     $(call use,$(b),zlib,$(t))))
 $(foreach b,$(builds),$(foreach t,$(filter $(B)/$(b)/faults/test_tls,$(programs)),\
     $(call use,$(b),openssl,$(t))))
-$(if $(filter interop,$(MAKECMDGOALS)),$(call use,plain,zlib,$(B)/interop/deliver)\
-    $(call use,plain,openssl,$(B)/interop/deliver))
-
-# The bench measures TLS where there is OpenSSL, and says so where there is none.
-has_openssl = $(shell mkdir -p $(B) && echo 'int main(void) { return !TLS_method(); }' | \
-                $(or $($(1)_cc),$(CC)) -include openssl/ssl.h -x c $($(1)) -o $(B)/works - \
-                -lssl -lcrypto 2>&1 && echo yes)
-use_openssl = $(if $(filter yes,$(call has_openssl,$(1))),\
-                $(eval $(2): CPPFLAGS += -DHATCHET_OTEL_OPENSSL)\
-                $(eval $(2): LDLIBS += -lssl -lcrypto))
-$(if $(filter bench,$(MAKECMDGOALS)),$(call use_openssl,plain,$(B)/bench/bench))
+$(if $(filter interop%,$(MAKECMDGOALS)),$(call use,plain,zlib,$(B)/interop/deliver)\
+    $(call use,plain,openssl,$(B)/interop/deliver $(B)/interop/random_spans))
+$(if $(filter bench,$(MAKECMDGOALS)),$(call use,plain,openssl,$(B)/bench/bench))
 
 define test_rules
 $(if $($(1)_cc),$(B)/$(1)/%: override CC = $($(1)_cc))
@@ -214,6 +206,9 @@ lint:                                   ## checks of the header's form
 
 interop: all $(call programs_of,interop) ## against software that is not ours
 	@tests/interop/run.sh
+
+interop-full: all $(call programs_of,interop) ## the same with 100,000 spans to each gRPC server
+	@INTEROP_FULL=1 INTEROP_GRPC_SPANS=100000 tests/interop/run.sh
 
 bench: $(call programs_of,bench)        ## measured figures beside their floors (BENCH_ARGS=--quick)
 	@tests/bench/run.sh $(BENCH_ARGS)

@@ -8,6 +8,9 @@
  * `make bench` runs it; `build/bench/bench --help` lists its options.
  */
 #define _GNU_SOURCE
+#if defined(TESTS_HAVE_OPENSSL)
+#define HATCHET_OTEL_OPENSSL
+#endif
 #include "hatchet_otel.h"
 
 #include <errno.h>
