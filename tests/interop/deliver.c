@@ -10,8 +10,13 @@
  *     books          hotel_get_stats                     -> name=value ...
  *     gzip           can it pack requests?               -> yes | no
  *     tls            can it encrypt?                     -> yes | no
+ *     task ID        starts a Hatchet task with that ID; spans made until its end are in it
+ *                                                        -> TRACE_ID
+ *     done           ends the task                       -> ok
+ *     large BYTES    makes one numbered span with a payload of so many bytes  -> ok
  *
- * The spans go where the environment says; `deliver parallel` has four requests in flight.
+ * The spans go where the environment says. `deliver parallel` has four requests in flight,
+ * `deliver greedy` wants more memory, and larger requests than servers take.
  */
 #define HATCHET_OTEL_IMPLEMENTATION
 #if defined(TESTS_HAVE_ZLIB)
@@ -28,13 +33,39 @@
 #include <string.h>
 #include <time.h>
 
-static void make_spans(uint64_t count) {
+static hotel_task task;
+
+static hotel_span start_numbered(void) {
     static int64_t number;
+    hotel_span span = hotel_start("numbered");
+    hotel_set_int(&span, "number", number++);
+    return span;
+}
+
+static void make_spans(uint64_t count) {
     while (count-- > 0) {
-        hotel_span span = hotel_start("numbered");
-        hotel_set_int(&span, "number", number++);
+        hotel_span span = start_numbered();
         hotel_end(&span);
     }
+}
+
+static void make_large_span(size_t bytes) {
+    hotel_span span = start_numbered();
+    char *payload = (char *)malloc(bytes + 1);
+    if (payload == NULL) exit(2);
+    memset(payload, 'x', bytes);
+    payload[bytes] = '\0';
+    hotel_set_str(&span, "hatchet.payload", payload);
+    hotel_end(&span);
+    free(payload);
+}
+
+static void start_task(char *id) {
+    size_t i;
+    id[strcspn(id, "\n")] = '\0';
+    task = hotel_start_step_run(&(hotel_step_run){.step_run_id = id, .workflow_run_id = id});
+    for (i = 0; i < 16; i++) printf("%02x", task.span.context.trace_id[i]);
+    puts("");
 }
 
 static uint64_t now_ms(void) {
@@ -79,7 +110,11 @@ static void print_books(void) {
            d.retries, d.connections);
 }
 
-static void obey(const char *line) {
+static void say_whether(bool yes) {
+    puts(yes ? "yes" : "no");
+}
+
+static void obey(char *line) {
     char *rest;
     unsigned long number = strtoul(line + strcspn(line, " "), &rest, 10);
     if (strncmp(line, "spans ", 6) == 0) {
@@ -94,16 +129,24 @@ static void obey(const char *line) {
         wait_for(hotel_shutdown, number);
     } else if (strncmp(line, "gzip", 4) == 0) {
 #if defined(HATCHET_OTEL_ZLIB)
-        puts("yes");
+        say_whether(true);
 #else
-        puts("no");
+        say_whether(false);
 #endif
     } else if (strncmp(line, "tls", 3) == 0) {
 #if defined(HATCHET_OTEL_OPENSSL)
-        puts("yes");
+        say_whether(true);
 #else
-        puts("no");
+        say_whether(false);
 #endif
+    } else if (strncmp(line, "task ", 5) == 0) {
+        start_task(line + 5);
+    } else if (strncmp(line, "done", 4) == 0) {
+        hotel_task_succeed(&task);
+        puts("ok");
+    } else if (strncmp(line, "large ", 6) == 0) {
+        make_large_span(number);
+        puts("ok");
     } else {
         print_books();
     }
@@ -114,7 +157,13 @@ int main(int argc, char **argv) {
     char line[100];
     const hotel_destination parallel = {.max_inflight = 4};
     hotel_config config = {.service_name = "deliver", .log_fn = hotel_log_to_stderr};
-    if (argc > 1 && strcmp(argv[1], "parallel") == 0) {
+    if (argc > 1 && strcmp(argv[1], "greedy") == 0) {
+        config.arena_bytes = 64u << 20;
+        config.limits.max_span_bytes = 16u << 20;
+        config.hatchet.collector.max_queue_size = 8192;
+        config.hatchet.collector.max_export_batch_size = 8192;
+        config.hatchet.collector.max_request_bytes = 16u << 20;
+    } else if (argc > 1 && strcmp(argv[1], "parallel") == 0) {
         config.destinations = &parallel;
         config.num_destinations = 1;
     }

@@ -4,6 +4,7 @@
 # Builds what `make interop` compares the library with, once until versions.txt changes:
 #     prepare.sh python DIR      a virtual environment DIR/venv with the pinned PyPI packages
 #     prepare.sh collector DIR   the OpenTelemetry Collector as DIR/collector/otelcol
+#     prepare.sh engine DIR      Hatchet's engine, API and commands in DIR/engine
 #     prepare.sh node DIR        grpc-js in DIR/node/node_modules
 #     prepare.sh java DIR        grpc-java's jars and servers/GrpcJava.java, compiled, in DIR/java
 #     prepare.sh tonic DIR       servers/tonic.rs as DIR/tonic/debug/server
@@ -60,6 +61,17 @@ EOT
     "$GOBIN/builder" --config "$dir/collector.yaml"
 }
 
+# In the module's own folder, with its go.sum: `go install MODULE@VERSION` also asks the proxy for a
+# list of all versions, which not every proxy has.
+prepare_engine() {
+    mkdir -p "$dir/engine"
+    module=$(pins engine | tr ' ' '@')
+    folder=$(go mod download -json "$module" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)",$/\1/p')
+    cd "$folder"
+    CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$dir/engine/" \
+        ./cmd/hatchet-engine ./cmd/hatchet-api ./cmd/hatchet-admin ./cmd/hatchet-migrate
+}
+
 prepare_node() {
     mkdir -p "$dir/node"
     # shellcheck disable=SC2046
@@ -106,11 +118,12 @@ source=
 case $what in
 python) kind=pypi ;;
 collector) kind=go ;;
+engine) kind=engine ;;
 node) kind=npm ;;
 java) kind=maven source=$here/servers/GrpcJava.java ;;
 tonic) kind=cargo source=$here/servers/tonic.rs ;;
 *)
-    echo "usage: prepare.sh python|collector|node|java|tonic DIR" >&2
+    echo "usage: prepare.sh python|collector|engine|node|java|tonic DIR" >&2
     exit 2
     ;;
 esac

@@ -4,7 +4,7 @@
 # Proves the library against software that is not ours; `make interop` builds the programs and
 # calls this. Prints TAP and ends with a line "N passed, N failed".
 #     run.sh [PART...]      all parts, or those named: see run.py
-#     INTEROP_SEED=N        the first seed of the random spans (1)
+#     INTEROP_SEED=N        the first seed of the random spans, and that of the header blocks (1)
 #     INTEROP_SEEDS=N       how many seeds (3), each of 16 sessions with limits of their own
 #     INTEROP_SPANS=N       how many spans of all (10000)
 #     INTEROP_GRPC_SPANS=N  how many spans to each gRPC server (2000)
@@ -12,14 +12,15 @@
 #     INTEROP_CLIENT=sdk    the gRPC cases with the SDK's exporter instead of the library: what it
 #                           cannot deliver either is not the library's fault
 # Wants python3 (with venv), go, node (with npm), java (a JDK, with mvn), cargo, and their package
-# registries the first time; openssl, nginx, haproxy and nghttpx. What is built stays in
+# registries the first time; PostgreSQL, openssl, nginx, haproxy and nghttpx. What is built stays in
 # build/interop; what the tests' programs and servers wrote is in build/interop/output.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$here/../.." && pwd)/build/interop
 
-# prepare WHAT: built once; takes seconds for python, about two minutes for collector.
+# prepare WHAT: built once; takes seconds for python, about two minutes for collector and engine
+# each.
 prepare() {
     echo "# preparing $1 in $build (the first time needs the network)"
     if ! "$here/prepare.sh" "$1" "$build"; then
@@ -51,7 +52,12 @@ prepare_with() {
     done
     prepare "$1"
 }
+# Debian keeps PostgreSQL's programs out of PATH.
+for folder in /usr/lib/postgresql/*/bin; do
+    PATH=$PATH:$folder
+done
 prepare_with go collector
+prepare_with go postgres initdb psql engine
 prepare_with node npm node
 prepare_with java javac mvn java
 prepare_with cargo tonic
