@@ -740,7 +740,10 @@ typedef struct hotel_hatchet {
     bool no_collector HOTEL_ZERO; /* no destination; the rest holds. The enable_hatchet_collector
                                      of other SDKs, the other way round */
     /* Folder, "." for example, whose files .env, .env.hatchet, .env.dev and .env.local are read for
-       these variables, a later file winning; the environment beats them all. NULL: none is read. */
+       these variables, a later file winning; the environment beats them all. Written as for
+       python-dotenv: export, quotes, comments, ${NAME}; at most 64 KiB each. hotel_init takes
+       128 KiB for the time of reading, by allocator or malloc even if it is given memory. NULL, or
+       in a program with borrowed rights: none is read. */
     const char *env_folder HOTEL_ZERO;
     /* How spans go there: timeout, delay, batch, queue, compression, transport ... Its endpoint,
        protocol, insecure, headers, tls and exporter are not looked at. */
@@ -1914,6 +1917,12 @@ HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *jso
 /* The current context with the parent that a run's metadata names, as hotel_extract. */
 HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_size);
 
+/* By the settings of Hatchet's connection: what the names of workflows and events begin with in
+   Hatchet, "shop_" for the namespace Shop, and the ID of the tenant. "" when it is not known.
+   snprintf's manners: returns the size needed without NUL. threads: any. */
+HOTEL_API size_t hotel_hatchet_namespace(char *out, size_t capacity);
+HOTEL_API size_t hotel_hatchet_tenant(char *out, size_t capacity);
+
 /* ==== [SECTION 15] WITHOUT TRACING ========================================================= */
 
 #ifdef HATCHET_OTEL_DISABLE
@@ -2253,6 +2262,12 @@ HOTEL_INLINE size_t hotel_inject_metadata(const hotel_span *span, const char *js
 }
 HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_size) {
     return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE size_t hotel_hatchet_namespace(char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE size_t hotel_hatchet_tenant(char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
 }
 
 HOTEL_INLINE size_t hotel_sampler_description(const hotel_sampler *sampler, char *out,
@@ -4153,7 +4168,7 @@ typedef struct hoteli_h2 {
     uint32_t peer_frame;
     uint32_t peer_window;
     uint32_t peer_streams;
-    int64_t window;        /* bytes that may be sent; SETTINGS can take back what was allowed */
+    int64_t window; /* bytes that may be sent; SETTINGS can take back what was allowed */
     int64_t stream_window;
     /* what is received */
     uint32_t last_stream; /* of GOAWAY */
@@ -4355,7 +4370,8 @@ static inline size_t hoteli_h2_output(hoteli_h2 *c, const uint8_t **bytes) {
         if (c->active && !c->queued) {
             hoteli_h2_grant(c, c->stream, &c->stream_owed, &c->stream_receive);
         }
-        if (c->queued && c->peer_streams > 0) hoteli_h2_put_head(c);
+        // Not before the server's SETTINGS: some enforce what they say as if it had been known.
+        if (c->queued && c->settled && c->peer_streams > 0) hoteli_h2_put_head(c);
         while (c->sending && hoteli_h2_put_data(c)) {
         }
     }
@@ -4432,7 +4448,8 @@ static inline void hoteli_h2_cancel(hoteli_h2 *c) {
 
 /* What an open request waits for, in words for its deadline. */
 static inline const char *hoteli_h2_trouble(const hoteli_h2 *c) {
-    return c->queued && c->peer_streams == 0
+    return !c->settled ? "the server did not say that it speaks HTTP/2 (no SETTINGS came)"
+           : c->queued && c->peer_streams == 0
                ? "the server allowed no request (SETTINGS_MAX_CONCURRENT_STREAMS 0)"
            : c->sending && HOTELI_MIN(c->window, c->stream_window) <= 0
                ? "the server took no more data (its flow-control window stayed closed)"
@@ -4485,8 +4502,8 @@ static bool hoteli_h2_is_sound(const char *name, size_t name_size, const char *v
 }
 
 /* A field of a header block. Blocks of streams that are over are decoded, and that is all. */
-static void hoteli_h2_field(void *user_data, const char *name, size_t name_size,
-                            const char *value, size_t value_size) {
+static void hoteli_h2_field(void *user_data, const char *name, size_t name_size, const char *value,
+                            size_t value_size) {
     hoteli_h2 *c = (hoteli_h2 *)user_data;
     uint64_t status = 0;
     if (!hoteli_h2_is_mine(c, c->block_id) || c->problem != NULL) return;
@@ -4495,10 +4512,10 @@ static void hoteli_h2_field(void *user_data, const char *name, size_t name_size,
         hoteli_h2_problem(c, HOTELI_H2_ENHANCE_YOUR_CALM,
                           "the headers of the response are larger than the limit");
     } else if (name_size > 0 && name[0] == ':') {
-        if (c->trailing || c->any_field || c->block_status != 0 ||
-            name_size != 7 || memcmp(name, ":status", 7) != 0 || value_size != 3 ||
-            hoteli_is_blank(value[0]) || hoteli_is_blank(value[2]) ||
-            !hoteli_parse_uint(value, 3, 999, &status) || status < 100) {
+        if (c->trailing || c->any_field || c->block_status != 0 || name_size != 7 ||
+            memcmp(name, ":status", 7) != 0 || value_size != 3 || hoteli_is_blank(value[0]) ||
+            hoteli_is_blank(value[2]) || !hoteli_parse_uint(value, 3, 999, &status) ||
+            status < 100) {
             hoteli_h2_problem(c, HOTELI_H2_PROTOCOL_ERROR,
                               "the response has a malformed pseudo-header");
         }
@@ -4589,8 +4606,7 @@ static void hoteli_h2_setting(hoteli_h2 *c, unsigned id, uint32_t value) {
 static void hoteli_h2_window_update(hoteli_h2 *c, uint32_t increment) {
     bool is_mine = hoteli_h2_is_mine(c, c->id);
     int64_t *window = c->id == 0 ? &c->window : &c->stream_window;
-    uint32_t code =
-        increment == 0 ? HOTELI_H2_PROTOCOL_ERROR : HOTELI_H2_FLOW_CONTROL_ERROR;
+    uint32_t code = increment == 0 ? HOTELI_H2_PROTOCOL_ERROR : HOTELI_H2_FLOW_CONTROL_ERROR;
     if (c->id != 0 && !is_mine) return;
     if (increment > 0 && *window + increment <= HOTELI_H2_MAX) {
         *window += increment;
@@ -4626,8 +4642,8 @@ static void hoteli_h2_act(hoteli_h2 *c) {
         hoteli_h2_end(c, HOTELI_H2_RESET, first, "the server reset the stream");
         break;
     case HOTELI_H2_SETTINGS:
-        hoteli_h2_setting(c, first >> 16, (first & 0xffff) << 16 | (uint32_t)c->small[4] << 8 |
-                                              c->small[5]);
+        hoteli_h2_setting(c, first >> 16,
+                          (first & 0xffff) << 16 | (uint32_t)c->small[4] << 8 | c->small[5]);
         break;
     case HOTELI_H2_PING:
         if (c->flags & HOTELI_H2_ACK) break;
@@ -4644,9 +4660,9 @@ static void hoteli_h2_act(hoteli_h2 *c) {
 
 /* Frames, or parts of them, that are complete when so many bytes have come. */
 static void hoteli_h2_small_bytes(hoteli_h2 *c, const uint8_t *bytes, size_t size) {
-    uint32_t unit = c->type == HOTELI_H2_SETTINGS                                 ? 6
+    uint32_t unit = c->type == HOTELI_H2_SETTINGS                              ? 6
                     : c->type == HOTELI_H2_PING || c->type == HOTELI_H2_GOAWAY ? 8
-                                                                                  : 4;
+                                                                               : 4;
     size_t i;
     for (i = 0; i < size && !c->broken; i++, c->at++) {
         if (c->type == HOTELI_H2_GOAWAY && c->at >= 8) {
@@ -4735,8 +4751,8 @@ static void hoteli_h2_data_begin(hoteli_h2 *c) {
 static const char *hoteli_h2_frame_problem(const hoteli_h2 *c, uint32_t *code) {
     static const uint8_t sizes[] = {0, 0, 0, 4, 0, 0, 8, 0, 4, 0};
     bool is_known = c->type <= HOTELI_H2_CONTINUATION;
-    bool of_connection = c->type == HOTELI_H2_SETTINGS || c->type == HOTELI_H2_PING ||
-                         c->type == HOTELI_H2_GOAWAY;
+    bool of_connection =
+        c->type == HOTELI_H2_SETTINGS || c->type == HOTELI_H2_PING || c->type == HOTELI_H2_GOAWAY;
     bool has_prefix = c->type == HOTELI_H2_DATA || c->type == HOTELI_H2_HEADERS;
     bool is_ack = (c->flags & HOTELI_H2_ACK) != 0;
     *code = HOTELI_H2_FRAME_SIZE_ERROR;
@@ -4847,8 +4863,11 @@ static size_t hoteli_h2_frame_head(hoteli_h2 *c, const uint8_t *bytes, size_t si
     memcpy(c->frame + c->frame_size, bytes, taken);
     c->frame_size += taken;
     stranger = c->settled ? NULL : hoteli_h2_stranger(c->frame, c->frame_size);
-    if (stranger != NULL) hoteli_h2_break(c, HOTELI_H2_PROTOCOL_ERROR, stranger);
-    else if (c->frame_size == HOTELI_H2_HEAD) hoteli_h2_frame_begin(c);
+    if (stranger != NULL) {
+        hoteli_h2_break(c, HOTELI_H2_PROTOCOL_ERROR, stranger);
+    } else if (c->frame_size == HOTELI_H2_HEAD) {
+        hoteli_h2_frame_begin(c);
+    }
     return taken;
 }
 
@@ -4857,8 +4876,7 @@ static size_t hoteli_h2_frame_head(hoteli_h2 *c, const uint8_t *bytes, size_t si
  * last request. Callbacks are made from inside. `now_ms` is of any clock that does not go back: it
  * tells a flood of frames from what came in the course of hours.
  */
-static inline int hoteli_h2_feed(hoteli_h2 *c, const uint8_t *bytes, size_t size,
-                                 int64_t now_ms) {
+static inline int hoteli_h2_feed(hoteli_h2 *c, const uint8_t *bytes, size_t size, int64_t now_ms) {
     size_t i = 0;
     if (now_ms - c->vain_ms >= 1000) {
         c->vain_ms = now_ms;
@@ -5026,8 +5044,8 @@ enum {
     HOTELI_GRPC_UNAUTHENTICATED
 };
 
-#define HOTELI_GRPC_PREFIX 5   /* bytes in front of a message: compressed or not, size */
-#define HOTELI_GRPC_TIMEOUT 25 /* most bytes that the timeout takes of a header block */
+#define HOTELI_GRPC_PREFIX 5     /* bytes in front of a message: compressed or not, size */
+#define HOTELI_GRPC_TIMEOUT 25   /* most bytes that the timeout takes of a header block */
 #define HOTELI_GRPC_DETAILS 3072 /* most that is decoded of a google.rpc.Status */
 
 /* ---- what is sent ---- */
@@ -5115,8 +5133,8 @@ static inline size_t hoteli_grpc_head_write(const hoteli_grpc_head *h, int64_t t
     if (timeout_ms != INT64_MAX) {
         char text[16];
         size_t text_size = hoteli_grpc_timeout(text, timeout_ms);
-        size += hoteli_hpack_write(out + size, HOTELI_GRPC_TIMEOUT, "grpc-timeout", text,
-                                   text_size, false);
+        size += hoteli_hpack_write(out + size, HOTELI_GRPC_TIMEOUT, "grpc-timeout", text, text_size,
+                                   false);
     }
     memcpy(out + size, h->bytes + h->split, h->size - h->split);
     return size + h->size - h->split;
@@ -5144,8 +5162,8 @@ typedef struct hoteli_grpc {
     uint32_t messages;
     uint8_t prefix[HOTELI_GRPC_PREFIX];
     size_t prefix_size;
-    int status;          /* grpc-status, -1: none */
-    int64_t delay_ms;    /* of RetryInfo, -1: none */
+    int status;       /* grpc-status, -1: none */
+    int64_t delay_ms; /* of RetryInfo, -1: none */
     bool too_large;
     const char *problem; /* of the messages */
     char message[160];   /* grpc-message, decoded, or what stands for it */
@@ -5154,11 +5172,11 @@ typedef struct hoteli_grpc {
 
 /* What becomes of a request. */
 typedef struct hoteli_verdict {
-    int code;             /* of gRPC; 0: success */
-    bool retryable;       /* OR-04, OR-05, OR-06 */
-    bool unprocessed;     /* ... at once, on another connection: the server has done nothing */
-    int64_t delay_ms;     /* the least wait the server asks for, up to a day; -1: none (OR-08) */
-    const char *message;  /* within the hoteli_grpc, not checked for UTF-8 */
+    int code;            /* of gRPC; 0: success */
+    bool retryable;      /* OR-04, OR-05, OR-06 */
+    bool unprocessed;    /* ... at once, on another connection: the server has done nothing */
+    int64_t delay_ms;    /* the least wait the server asks for, up to a day; -1: none (OR-08) */
+    const char *message; /* within the hoteli_grpc, not checked for UTF-8 */
     size_t message_size;
 } hoteli_verdict;
 
@@ -5336,15 +5354,21 @@ static inline bool hoteli_grpc_data(void *user_data, const uint8_t *bytes, size_
 static int hoteli_grpc_http_code(int status) {
     switch (status) {
     case 400:
-    case 431: return HOTELI_GRPC_INTERNAL;
-    case 401: return HOTELI_GRPC_UNAUTHENTICATED;
-    case 403: return HOTELI_GRPC_PERMISSION_DENIED;
-    case 404: return HOTELI_GRPC_UNIMPLEMENTED;
+    case 431:
+        return HOTELI_GRPC_INTERNAL;
+    case 401:
+        return HOTELI_GRPC_UNAUTHENTICATED;
+    case 403:
+        return HOTELI_GRPC_PERMISSION_DENIED;
+    case 404:
+        return HOTELI_GRPC_UNIMPLEMENTED;
     case 429:
     case 502:
     case 503:
-    case 504: return HOTELI_GRPC_UNAVAILABLE;
-    default: return HOTELI_GRPC_UNKNOWN;
+    case 504:
+        return HOTELI_GRPC_UNAVAILABLE;
+    default:
+        return HOTELI_GRPC_UNKNOWN;
     }
 }
 
@@ -5402,16 +5426,18 @@ static void hoteli_grpc_explain(hoteli_grpc *g, const hoteli_h2 *c) {
 static int hoteli_grpc_code(const hoteli_grpc *g, const hoteli_h2 *c) {
     if (g->too_large) return HOTELI_GRPC_RESOURCE_EXHAUSTED;
     switch (c->outcome) {
-    case HOTELI_H2_OPEN: return HOTELI_GRPC_DEADLINE_EXCEEDED;
+    case HOTELI_H2_OPEN:
+        return HOTELI_GRPC_DEADLINE_EXCEEDED;
     case HOTELI_H2_DONE:
         if (g->status < 0) return hoteli_grpc_http_code(c->status);
-        return g->status == HOTELI_GRPC_OK && g->problem != NULL ? HOTELI_GRPC_INTERNAL
-                                                                 : g->status;
+        return g->status == HOTELI_GRPC_OK && g->problem != NULL ? HOTELI_GRPC_INTERNAL : g->status;
     case HOTELI_H2_RESET:
         if (c->by_us && c->code == HOTELI_H2_CANCEL) return HOTELI_GRPC_DEADLINE_EXCEEDED;
         return hoteli_grpc_reset_code(c->code);
-    case HOTELI_H2_BROKEN: return HOTELI_GRPC_INTERNAL;
-    default: return HOTELI_GRPC_UNAVAILABLE;
+    case HOTELI_H2_BROKEN:
+        return HOTELI_GRPC_INTERNAL;
+    default:
+        return HOTELI_GRPC_UNAVAILABLE;
     }
 }
 
@@ -5433,9 +5459,9 @@ static inline hoteli_verdict hoteli_grpc_finish(hoteli_grpc *g, const hoteli_h2 
     v.delay_ms = answered ? g->delay_ms : -1;
     v.retryable = (retried >> v.code & 1) != 0 ||
                   (v.code == HOTELI_GRPC_RESOURCE_EXHAUSTED && v.delay_ms >= 0);
-    v.unprocessed = c->outcome == HOTELI_H2_REFUSED ||
-                    (c->outcome == HOTELI_H2_RESET && !c->by_us &&
-                     c->code == HOTELI_H2_REFUSED_STREAM);
+    v.unprocessed =
+        c->outcome == HOTELI_H2_REFUSED ||
+        (c->outcome == HOTELI_H2_RESET && !c->by_us && c->code == HOTELI_H2_REFUSED_STREAM);
     if (!answered || v.code != g->status) hoteli_grpc_explain(g, c);
     v.message = g->message;
     v.message_size = g->message_size;
@@ -6557,7 +6583,8 @@ static const char *hoteli_pem_check(const char *text, const char *kind) {
 #define HOTELI_MAX_SAMPLERS 12       /* in the tree of one provider */
 #define HOTELI_SIMPLE_WAIT_MS 30000u /* longest that hotel_end waits for a simple destination */
 #define HOTELI_MAX_INFLIGHT 8
-/* Of the request's head behind the digits of Content-Length, and these. */
+/* Of the request's head behind the digits of Content-Length, and these; with gRPC its timeout, and
+   what stands in front of the message. */
 #define HOTELI_HEAD_TAIL 64
 #define HOTELI_LINE 64
 /* What is carried of a tracestate: whole members up to this size (WT-12 asks for 512). */
@@ -6788,7 +6815,7 @@ typedef struct hoteli_tls_setup {
 typedef struct hoteli_request {
     struct hoteli_destination *to;
     uint8_t *buffer;
-    uint8_t *packed;     /* NULL without gzip */
+    uint8_t *packed;     /* NULL without gzip; never holds the head of gRPC */
     const uint8_t *bytes; /* what is sent, in one of the two */
     size_t size;
     size_t sent;
@@ -6807,6 +6834,13 @@ typedef struct hoteli_request {
     int64_t retry_ms;
     int64_t deadline_ms;
     hoteli_http http;
+    hoteli_grpc grpc;    /* this and what follows: with gRPC only */
+    hoteli_h2 *h2;       /* NULL with HTTP/1.1 */
+    uint8_t *out;        /* the connection's, out_capacity and block_capacity bytes */
+    uint8_t *block;
+    bool spoken;         /* the preface of the connection was sent */
+    bool heard;          /* something came since the request began */
+    short idle_events;   /* what the connection waits for without a request */
     char reply[1024];
     const char *trouble; /* why the last attempt failed */
     char said[80];       /* ... in the server's words, fit to be logged */
@@ -6826,8 +6860,9 @@ typedef struct hoteli_destination {
     uint32_t bit;      /* in masks of destinations */
     hoteli_url url;
     char *path;
-    char *head; /* request line and headers up to the digits of Content-Length */
+    char *head; /* up to the digits of Content-Length; with gRPC a block of HPACK */
     size_t head_size;
+    size_t head_split; /* gRPC: where the timeout goes */
     uint32_t timeout_ms; /* 0: none */
     uint32_t delay_ms;
     uint32_t max_queue;
@@ -6866,6 +6901,8 @@ typedef struct hoteli_destination {
     /* on their way */
     hoteli_request *requests; /* max_inflight of them; NULL until the set-up is complete */
     size_t capacity;     /* of each buffer */
+    size_t out_capacity; /* gRPC: of what a connection sends at once */
+    size_t block_capacity; /* ... and of the headers that it receives */
     bool failing;        /* the last request that ended, or was put off, had no success */
     int64_t probe_ms;    /* while failing: no repeat before */
     int64_t logged_retry_ms;
@@ -9335,6 +9372,18 @@ static size_t hoteli_file_read(const char *path, char *out, size_t capacity) {
     return n < 0 ? 0 : size;
 }
 
+/* Why that was so. */
+static const char *hoteli_file_trouble(int error) {
+    switch (error) {
+    case ENOENT: return "there is no such file";
+    case EACCES: return "it may not be read";
+    case EISDIR: return "it is a directory";
+    case EMFILE:
+    case ENFILE: return "no file descriptor is left to read it";
+    default: return "it cannot be read";
+    }
+}
+
 /* The first line without blanks around it. */
 static hotel_string hoteli_first_line(const char *text, size_t size) {
     const char *end = size ? (const char *)memchr(text, '\n', size) : NULL;
@@ -11313,17 +11362,6 @@ typedef struct hoteli_tls_source {
 
 enum { HOTELI_TLS_CA, HOTELI_TLS_CERTIFICATE, HOTELI_TLS_KEY, HOTELI_TLS_SOURCES };
 
-static const char *hoteli_tls_file_trouble(int error) {
-    switch (error) {
-    case ENOENT: return "there is no such file";
-    case EACCES: return "it may not be read";
-    case EISDIR: return "it is a directory";
-    case EMFILE:
-    case ENFILE: return "no file descriptor is left to read it";
-    default: return "it cannot be read";
-    }
-}
-
 /* The whole of it in memory; NULL, or what is wrong. */
 static const char *hoteli_tls_load(const hoteli_tls_source *from, BIO **out) {
     char bytes[4096];
@@ -11335,7 +11373,7 @@ static const char *hoteli_tls_load(const hoteli_tls_source *from, BIO **out) {
     if (!*out) return "there is no memory to read it";
     if (from->pem) return NULL;
     fd = open(from->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return hoteli_tls_file_trouble(errno);
+    if (fd < 0) return hoteli_file_trouble(errno);
     while (!problem && ((n = read(fd, bytes, sizeof bytes)) > 0 || (n < 0 && errno == EINTR))) {
         if (n < 0) continue;
         size += (size_t)n;
@@ -11343,7 +11381,7 @@ static const char *hoteli_tls_load(const hoteli_tls_source *from, BIO **out) {
         else if (BIO_write(*out, bytes, (int)n) != (int)n)
             problem = "there is no memory to read it";
     }
-    if (n < 0) problem = hoteli_tls_file_trouble(errno);
+    if (n < 0) problem = hoteli_file_trouble(errno);
     (void)close(fd);
     OPENSSL_cleanse(bytes, sizeof bytes);
     return problem;
@@ -11588,10 +11626,29 @@ static bool hoteli_destination_flushed(const hoteli_destination *d) {
     return true;
 }
 
+/* What a connection over HTTP/2 has to say, as far as it is taken: 0 all of it, else why not. */
+static ptrdiff_t hoteli_h2_pump(hoteli_request *r) {
+    const uint8_t *bytes;
+    size_t size;
+    while ((size = hoteli_h2_output(r->h2, &bytes)) != 0) {
+        ptrdiff_t n = r->to->transport.send_fn(r->connection, bytes, size);
+        if (n <= 0) return n ? n : (ptrdiff_t)HOTEL_IO_REFUSED;
+        hoteli_h2_sent(r->h2, (size_t)n);
+        hoteli_count(&r->to->books.bytes_sent, (uintptr_t)n);
+    }
+    return 0;
+}
+
+/* A server that is still at work on a request is told that nobody waits (OG-09), one that broke
+   HTTP/2 how it did. */
 static void hoteli_disconnect(hoteli_request *r, bool inherited) {
+    if (r->connection && r->spoken && !inherited) {
+        hoteli_h2_cancel(r->h2);
+        (void)hoteli_h2_pump(r);
+    }
     if (r->connection) r->to->transport.close_fn(r->connection, inherited);
     r->connection = NULL;
-    r->reused = false;
+    r->reused = r->spoken = false;
 }
 
 /* In a fork child, before it uses the library: sockets are given back, the transport of an
@@ -11698,7 +11755,7 @@ static size_t hoteli_pack(hoteli_destination *d, uint8_t *from, size_t size, uin
 
 /* It is switched off: it answered UNIMPLEMENTED. For five minutes it is asked for nothing. Called
    while the spans of that request still count as queued; they fail. */
-__attribute__((unused)) static void hoteli_quiet(hoteli_destination *d, int64_t now_ms) {
+static void hoteli_quiet(hoteli_destination *d, int64_t now_ms) {
     bool known = now_ms < d->quiet_ms;
     char words[512];
     hoteli_text text;
@@ -11736,6 +11793,16 @@ static void hoteli_write_request_head(hoteli_request *r, uint8_t *buffer, size_t
     r->size = d->head_size + text.size + size;
     memcpy(body - d->head_size - text.size, d->head, d->head_size);
     memcpy(body - text.size, tail, text.size);
+}
+
+/* What stands in front of the message of gRPC. Its head is made for each attempt, with the time
+   that is left. */
+static void hoteli_write_prefix(hoteli_request *r, uint8_t *buffer, size_t packed, size_t size) {
+    uint8_t *at = buffer + r->to->head_size + HOTELI_HEAD_TAIL - HOTELI_GRPC_PREFIX;
+    if (packed) size = packed;
+    hoteli_grpc_put_prefix(at, size, packed != 0);
+    r->bytes = at;
+    r->size = HOTELI_GRPC_PREFIX + size;
 }
 
 /* One span alone is more than a request may be (OX-11). */
@@ -11781,7 +11848,8 @@ static void hoteli_request_start(hoteli_request *r, int64_t now_ms) {
         return;
     }
     if (r->packed) packed = hoteli_pack(d, r->buffer + body, batch.size, r->packed + body);
-    if (packed) hoteli_write_request_head(r, r->packed, packed);
+    if (d->grpc) hoteli_write_prefix(r, packed ? r->packed : r->buffer, packed, batch.size);
+    else if (packed) hoteli_write_request_head(r, r->packed, packed);
     else hoteli_write_request_head(r, r->buffer, batch.size);
     r->first = d->taken;
     r->spans = batch.count;
@@ -11982,7 +12050,7 @@ static bool hoteli_step_wait(hoteli_request *r, int64_t now_ms) {
 /* The connection broke. One that had served before and gave no byte back was stale: once more at
    once (OR-18). Else a retry, which covers what may have reached the server too (OR-16). */
 static void hoteli_connection_lost(hoteli_request *r, const char *why) {
-    if (r->reused && !r->http.any_byte) {
+    if (r->reused && !(r->h2 ? r->heard : r->http.any_byte)) {
         hoteli_disconnect(r, false);
         r->state = HOTELI_CONNECTING;
         return;
@@ -12021,15 +12089,15 @@ static void hoteli_reply_start(const uint8_t *bytes, size_t size, hoteli_reply *
     reply->rejected = (int64_t)rejected;
 }
 
-static void hoteli_request_success(hoteli_request *r) {
+/* Of the reply's size bytes so many were kept. */
+static void hoteli_request_success(hoteli_request *r, size_t kept, uint64_t size) {
     hoteli_destination *d = r->to;
     hoteli_reply reply;
     uint32_t rejected = 0;
     d->quiet_ms = 0;
     memset(&reply, 0, sizeof reply);
-    if (r->http.body_kept < r->http.body_size)
-        hoteli_reply_start((const uint8_t *)r->reply, r->http.body_kept, &reply);
-    else if (!hoteli_reply_parse((const uint8_t *)r->reply, r->http.body_kept, &reply))
+    if (kept < size) hoteli_reply_start((const uint8_t *)r->reply, kept, &reply);
+    else if (!hoteli_reply_parse((const uint8_t *)r->reply, kept, &reply))
         memset(&reply, 0, sizeof reply);
     if (reply.has_partial_success && (reply.rejected > 0 || reply.message_size)) {
         if (reply.rejected > 0)
@@ -12062,7 +12130,7 @@ static void hoteli_response(hoteli_request *r) {
     if (!r->http.keep_alive) hoteli_disconnect(r, false);
     else r->reused = true;
     if (status >= 200 && status < 300) {
-        hoteli_request_success(r);
+        hoteli_request_success(r, r->http.body_kept, r->http.body_size);
         return;
     }
     hoteli_request_hear_body(r);
@@ -12082,10 +12150,37 @@ static void hoteli_response(hoteli_request *r) {
     }
 }
 
+static bool hoteli_is_want(ptrdiff_t n) {
+    return n == HOTEL_IO_WANT_READ || n == HOTEL_IO_WANT_WRITE;
+}
+
+/* A connection over HTTP/2 without a request: PINGs are answered, SETTINGS obeyed; GOAWAY ends
+   it. */
+static void hoteli_h2_idle(hoteli_request *r) {
+    uint8_t bytes[1024];
+    ptrdiff_t got = HOTEL_IO_WANT_READ, sent = hoteli_h2_pump(r);
+    int turns;
+    for (turns = 0; turns < 16 && hoteli_h2_usable(r->h2); turns++) {
+        got = r->to->transport.receive_fn(r->connection, bytes, sizeof bytes);
+        if (got <= 0) break;
+        (void)hoteli_h2_feed(r->h2, bytes, (size_t)got, hoteli_now_ms());
+        sent = hoteli_h2_pump(r);
+    }
+    r->idle_events = (short)(sent == HOTEL_IO_WANT_WRITE ? POLLIN | POLLOUT : POLLIN);
+    if (!hoteli_h2_usable(r->h2) || (got <= 0 && !hoteli_is_want(got)) ||
+        (sent && !hoteli_is_want(sent)))
+        hoteli_disconnect(r, false);
+}
+
 /* A kept connection on which something arrives while idle was closed by the server. */
 static void hoteli_check_idle(hoteli_request *r) {
     char byte;
-    ptrdiff_t n = r->to->transport.receive_fn(r->connection, &byte, 1);
+    ptrdiff_t n;
+    if (r->h2) {
+        hoteli_h2_idle(r);
+        return;
+    }
+    n = r->to->transport.receive_fn(r->connection, &byte, 1);
     if (n != HOTEL_IO_WANT_READ && n != HOTEL_IO_WANT_WRITE) hoteli_disconnect(r, false);
 }
 
@@ -12137,6 +12232,67 @@ static const char *hoteli_connect_slow(const hoteli_request *r) {
 static void *hoteli_open_data(hoteli_request *r) { return &r->socket; }
 #endif
 
+/* The stream of a request is to be opened, on a new connection behind the preface. */
+static void hoteli_grpc_begin(hoteli_request *r) {
+    const hoteli_destination *d = r->to;
+    int64_t left = INT64_MAX;
+    hoteli_grpc_head head;
+    hoteli_h2_parts parts;
+    if (!r->spoken) hoteli_h2_start(r->h2, r->block, d->block_capacity, r->out, d->out_capacity);
+    r->spoken = true;
+    r->heard = false;
+    r->idle_events = POLLIN;
+    if (r->deadline_ms != INT64_MAX) left = r->deadline_ms - hoteli_now_ms();
+    memset(&head, 0, sizeof head);
+    head.bytes = (uint8_t *)d->head;
+    head.size = d->head_size;
+    head.split = d->head_split;
+    parts.head = r->buffer;
+    parts.head_size = hoteli_grpc_head_write(&head, left, r->buffer);
+    parts.body = r->bytes;
+    parts.body_size = r->size;
+    parts.field_fn = hoteli_grpc_field;
+    parts.data_fn = hoteli_grpc_data;
+    parts.user_data = &r->grpc;
+    hoteli_grpc_start(&r->grpc, r->reply, sizeof r->reply, d->max_response);
+    (void)hoteli_h2_request(r->h2, &parts);
+}
+
+/* The request has an outcome, or its time is over. */
+static void hoteli_grpc_end(hoteli_request *r) {
+    hoteli_destination *d = r->to;
+    hoteli_verdict v = hoteli_grpc_finish(&r->grpc, r->h2);
+    char words[80];
+    hoteli_text text;
+    if (v.unprocessed && r->reused) { /* nothing was done: as with a stale connection (OG-07) */
+        hoteli_disconnect(r, false);
+        r->state = HOTELI_CONNECTING;
+        return;
+    }
+    r->reused = true;
+    if (!v.code) {
+        if (!hoteli_h2_usable(r->h2)) hoteli_disconnect(r, false);
+        hoteli_request_success(r, r->grpc.body_kept, r->grpc.body_size);
+        return;
+    }
+    hoteli_request_hear(r, v.message, v.message_size);
+    if (v.retryable) {
+        if (v.delay_ms > (int64_t)r->step_ms) r->step_ms = (uint32_t)v.delay_ms; /* OR-08 */
+        hoteli_request_retry(r, hoteli_grpc_code_name(v.code), v.delay_ms);
+        return;
+    }
+    if (d->hatchet && v.code == HOTELI_GRPC_UNIMPLEMENTED) {
+        hoteli_quiet(d, hoteli_now_ms());
+        hoteli_disconnect(r, false);
+        hoteli_request_end(r, &d->books.failed);
+        return;
+    }
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say(&text, "gRPC status ");
+    hoteli_say(&text, hoteli_grpc_code_name(v.code));
+    hoteli_request_fail(r, words);
+}
+
 /* One step of the connection: true when something moved, else *events says what to wait for. */
 static bool hoteli_step_connect(hoteli_request *r, short *events) {
     hoteli_destination *d = r->to;
@@ -12167,9 +12323,10 @@ static bool hoteli_step_connect(hoteli_request *r, short *events) {
     r->sent = 0;
     hoteli_count(&d->books.requests, 1);
     if (r->attempts++) hoteli_count(&d->books.retries, 1);
-    hoteli_http_start(&r->http, r->reply, sizeof r->reply, d->max_response);
     r->trouble = "the server did not answer in time";
     r->state = HOTELI_SENDING;
+    if (r->h2) hoteli_grpc_begin(r);
+    else hoteli_http_start(&r->http, r->reply, sizeof r->reply, d->max_response);
     return true;
 }
 
@@ -12230,6 +12387,30 @@ static bool hoteli_step_send(hoteli_request *r, short *events) {
     return true;
 }
 
+/* Sends what may be sent and takes what is there, both at once: a server may answer early, and
+   windows open in the middle. */
+static bool hoteli_step_grpc(hoteli_request *r, short *events) {
+    uint8_t bytes[4096];
+    ptrdiff_t sent = hoteli_h2_pump(r);
+    ptrdiff_t got = r->to->transport.receive_fn(r->connection, bytes, sizeof bytes);
+    if (hoteli_is_want(got)) {
+        *events = (short)(hoteli_want(got) | (hoteli_is_want(sent) ? hoteli_want(sent) : 0));
+        r->trouble = hoteli_h2_trouble(r->h2);
+        return false;
+    }
+    if (got > 0) {
+        r->heard = true;
+        (void)hoteli_h2_feed(r->h2, bytes, (size_t)got, hoteli_now_ms());
+    } else {
+        (void)hoteli_h2_finish(r->h2);
+    }
+    if (r->h2->outcome == HOTELI_H2_LOST)
+        hoteli_connection_lost(r, hoteli_link_trouble(r, r->h2->reason));
+    else if (r->h2->outcome != HOTELI_H2_OPEN)
+        hoteli_grpc_end(r);
+    return true;
+}
+
 /* When a request wants to be called again at the latest, and *fd to wait on, -1: none. */
 static int64_t hoteli_request_wait(const hoteli_request *r, int64_t now_ms, int *fd) {
     const hoteli_destination *d = r->to;
@@ -12251,7 +12432,7 @@ static bool hoteli_request_step(hoteli_request *r, int64_t now_ms, short *events
         *events = 0;
         if (r->state == HOTELI_IDLE) {
             if (!hoteli_request_due(r->to, now_ms)) {
-                *events = POLLIN;
+                *events = r->spoken ? r->idle_events : (short)POLLIN;
                 return true;
             }
             hoteli_request_start(r, now_ms);
@@ -12264,7 +12445,9 @@ static bool hoteli_request_step(hoteli_request *r, int64_t now_ms, short *events
         switch (r->state) {
         case HOTELI_WAITING: moved = hoteli_step_wait(r, now_ms); break;
         case HOTELI_CONNECTING: moved = hoteli_step_connect(r, events); break;
-        case HOTELI_SENDING: moved = hoteli_step_send(r, events); break;
+        case HOTELI_SENDING:
+            moved = r->h2 ? hoteli_step_grpc(r, events) : hoteli_step_send(r, events);
+            break;
         default: moved = hoteli_step_receive(r, events); break;
         }
     }
@@ -13573,6 +13756,9 @@ static bool hoteli_plan_tls(hoteli_setup *s, const hoteli_plan *p, hoteli_destin
 }
 #endif
 
+#define HOTELI_AGENT "HatchetOtel-OTLP-Exporter-C/" HOTEL_VERSION_STRING
+#define HOTELI_GRPC_PATH "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+
 /* Framing is ours: these headers cannot be set (OH-07). */
 static bool hoteli_header_reserved(const char *name, size_t size) {
     static const char *const reserved[] = {"host", "content-length", "content-type",
@@ -13676,6 +13862,28 @@ static void hoteli_bad_header(const char *variable, const hoteli_pair *pair) {
     hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_BAD_VARIABLE, &text);
 }
 
+/* The head of a request over gRPC, but for its timeout. Complains only when counting. */
+static void hoteli_write_block(hoteli_destination *d, const hoteli_plan *p, uint8_t *out,
+                               size_t capacity) {
+    hoteli_grpc_head head;
+    hoteli_headers h;
+    hoteli_pair pair;
+    int result;
+    hoteli_headers_start(&h, p);
+    hoteli_grpc_head_start(&head, out, capacity, d->url.tls, HOTELI_GRPC_PATH, d->url.authority,
+                           d->gzip, hoteli_header_later(&h, "user-agent", 10) ? NULL
+                                                                              : HOTELI_AGENT);
+    while ((result = hoteli_headers_next(&h, &pair)) != 0) {
+        if (result > 0 && hoteli_header_later(&h, pair.key, pair.key_size)) continue;
+        if (result < 0 || !hoteli_grpc_head_add(&head, pair.key, pair.key_size, pair.value,
+                                                pair.value_size)) {
+            if (!capacity) hoteli_bad_header(p->headers_variable, &pair);
+        }
+    }
+    d->head_size = head.size;
+    d->head_split = head.split;
+}
+
 /* The request's head up to the digits of Content-Length. Complains only when counting. */
 static void hoteli_write_head_text(hoteli_text *text, const hoteli_plan *p,
                                    const hoteli_destination *d) {
@@ -13690,7 +13898,7 @@ static void hoteli_write_head_text(hoteli_text *text, const hoteli_plan *p,
     hoteli_say(text, "\r\n");
     hoteli_headers_start(&h, p);
     if (!hoteli_header_later(&h, "user-agent", 10))
-        hoteli_say(text, "User-Agent: HatchetOtel-OTLP-Exporter-C/" HOTEL_VERSION_STRING "\r\n");
+        hoteli_say(text, "User-Agent: " HOTELI_AGENT "\r\n");
     while ((result = hoteli_headers_next(&h, &pair)) != 0) {
         if (result < 0) {
             if (!text->capacity) hoteli_bad_header(p->headers_variable, &pair);
@@ -13765,6 +13973,16 @@ static size_t hoteli_plan_arena(const hotel_config *c) {
 #define HOTELI_HATCHET_BATCH 1000u
 #define HOTELI_HATCHET_BYTES (4u << 20)
 
+/* What connections over HTTP/2 need besides: 64 KiB to send from and 16 KiB for headers, less where
+   requests are small. */
+static void hoteli_plan_h2(hoteli_destination *d, const hoteli_plan *p) {
+    hoteli_write_block(d, p, NULL, 0);
+    d->out_capacity = HOTELI_MIN((size_t)d->max_bytes / 8, (size_t)65536);
+    d->out_capacity = HOTELI_MAX(d->out_capacity, (size_t)2048) + d->head_size + 128;
+    d->block_capacity = HOTELI_MIN((size_t)d->max_bytes / 32, (size_t)16384);
+    d->block_capacity = HOTELI_MAX(d->block_capacity, (size_t)4096);
+}
+
 static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_destination *d,
                                     uint32_t share) {
     const hotel_destination *c = p->config;
@@ -13822,8 +14040,9 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
     d->max_bytes = hoteli_plan_number("max_request_bytes", c->max_request_bytes, bytes,
                                       d->hatchet ? HOTELI_HATCHET_BYTES : 64u << 20);
     hoteli_text_start(&text, NULL, 0);
-    if (!d->exports) hoteli_write_head_text(&text, p, d);
+    if (!d->exports && !d->grpc) hoteli_write_head_text(&text, p, d);
     d->head_size = text.size;
+    if (d->grpc) hoteli_plan_h2(d, p);
     d->capacity = d->head_size + HOTELI_HEAD_TAIL + d->max_bytes;
 }
 
@@ -14019,6 +14238,7 @@ static size_t hoteli_setup_bytes(const hoteli_setup *s) {
     for (i = 0; i < s->num_drafts; i++) {
         const hoteli_destination *d = &s->drafts[i];
         size_t request = sizeof(hoteli_request) + (d->capacity + 16) * (d->gzip ? 2 : 1) + 16;
+        if (d->grpc) request += sizeof(hoteli_h2) + d->out_capacity + d->block_capacity + 48;
         total += sizeof *d + d->max_inflight * request + d->head_size +
                  d->max_queue * sizeof(uint32_t) + d->url.path_size + strlen(s->plans[i].suffix) +
                  96;
@@ -14044,6 +14264,11 @@ static bool hoteli_build_requests(hoteli_destination *d) {
         list[i].buffer = (uint8_t *)hoteli_carve(d->capacity);
         if (d->gzip) list[i].packed = (uint8_t *)hoteli_carve(d->capacity);
         if (!list[i].buffer || (d->gzip && !list[i].packed)) return false;
+        if (!d->grpc) continue;
+        list[i].h2 = (hoteli_h2 *)hoteli_carve(sizeof(hoteli_h2));
+        list[i].out = (uint8_t *)hoteli_carve(d->out_capacity);
+        list[i].block = (uint8_t *)hoteli_carve(d->block_capacity);
+        if (!list[i].h2 || !list[i].out || !list[i].block) return false;
     }
     hoteli_pack_make(d);
     d->requests = list;
@@ -14087,7 +14312,8 @@ static hoteli_destination *hoteli_build_destination(const hoteli_destination *dr
     hoteli_say(&text, p->suffix);
     d->path = path;
     hoteli_text_start(&text, d->head, d->head_size + 1);
-    if (!d->exports) hoteli_write_head_text(&text, p, d);
+    if (d->grpc) hoteli_write_block(d, p, (uint8_t *)d->head, d->head_size);
+    else if (!d->exports) hoteli_write_head_text(&text, p, d);
     d->url.path = NULL;
     d->builtin = p->config->transport == NULL;
     d->transport = d->builtin ? hoteli_transport_of(d) : *p->config->transport;
@@ -14697,18 +14923,6 @@ static void hoteli_bad_hatchet(hoteli_setup *s, hotel_result result, const hotel
     s->hatchet.valid = false;
 }
 
-static const char *hoteli_file_trouble(int error) {
-    switch (error) {
-    case 0: return "it is empty";
-    case EACCES:
-    case EPERM: return "it cannot be read: permission denied";
-    case EISDIR: return "it is a folder";
-    case ENOENT:
-    case ENOTDIR: return "there is no such file";
-    default: return "it cannot be read";
-    }
-}
-
 static void hoteli_bad_dotenv(hoteli_setup *s, const char *path, const char *problem,
                               size_t line) {
     char words[512];
@@ -14925,7 +15139,6 @@ static void hoteli_plan_pem(hoteli_setup *s, const hoteli_place *text, const hot
                             const char *kind, const char **pem, const char **path) {
     hoteli_given given;
     const char *problem;
-    char byte;
     int where;
     memset((void *)&given, 0, sizeof given);
     *pem = *path = NULL;
@@ -14936,8 +15149,6 @@ static void hoteli_plan_pem(hoteli_setup *s, const hoteli_place *text, const hot
             if (problem) hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, true, problem);
         } else if (hoteli_given_in(s, where, file, &given)) {
             *path = given.value;
-            if (!hoteli_file_read(given.value, &byte, 1))
-                hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, false, hoteli_file_trouble(errno));
         }
     }
 }
@@ -14990,12 +15201,6 @@ static void hoteli_plan_hatchet_tls(hoteli_setup *s, hotel_tls_strategy strategy
         hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &missing, false, "it is not set, and mtls needs it");
 }
 
-#if defined(HATCHET_OTEL_OPENSSL)
-#define HOTELI_TLS_HERE true
-#else
-#define HOTELI_TLS_HERE false
-#endif
-
 /* Where spans for Hatchet go, and how; every setting that cannot be used is named. */
 static void hoteli_plan_connection(hoteli_setup *s, bool token_read) {
     hoteli_connection *h = &s->hatchet;
@@ -15007,7 +15212,7 @@ static void hoteli_plan_connection(hoteli_setup *s, bool token_read) {
     h->config.exporter = NULL;
     hoteli_plan_address(s, secure, token_read);
     if (!secure || strategy == HOTEL_TLS_STRATEGY_DEFAULT) return;
-    if (HOTELI_TLS_HERE || h->config.transport) {
+    if (HOTELI_OPENSSL_HERE || h->config.transport) {
         hoteli_plan_hatchet_tls(s, strategy);
         return;
     }
@@ -17284,6 +17489,25 @@ static void hoteli_describe(hoteli_text *text) {
     }
     hoteli_describe_text(text, "hatchet_namespace", hoteli_g.hatchet_namespace);
     hoteli_describe_text(text, "hatchet_tenant", hoteli_g.hatchet_tenant);
+}
+
+static size_t hoteli_read_name(const char *name, char *out, size_t capacity) {
+    hoteli_text text;
+    bool reading = hoteli_reading();
+    hoteli_text_start(&text, out, out ? capacity : 0);
+    if (reading) {
+        hoteli_say(&text, name);
+        hoteli_reading_over();
+    }
+    return text.size;
+}
+
+HOTEL_API size_t hotel_hatchet_namespace(char *out, size_t capacity) {
+    return hoteli_read_name(hoteli_g.hatchet_namespace, out, capacity);
+}
+
+HOTEL_API size_t hotel_hatchet_tenant(char *out, size_t capacity) {
+    return hoteli_read_name(hoteli_g.hatchet_tenant, out, capacity);
 }
 
 HOTEL_API size_t hotel_describe(char *out, size_t capacity) {

@@ -9,6 +9,7 @@ import check_engine
 import check_examples
 import check_grpc
 import check_gzip
+import check_hpack
 import check_model
 import check_propagation
 import check_random
@@ -26,6 +27,7 @@ PARTS = {
     "engine": check_engine,
     "receiver": check_receiver,
     "grpc": check_grpc,
+    "hpack": check_hpack,
 }
 
 

@@ -4,7 +4,7 @@
 # Proves the library against software that is not ours; `make interop` builds the programs and
 # calls this. Prints TAP and ends with a line "N passed, N failed".
 #     run.sh [PART...]      all parts, or those named: see run.py
-#     INTEROP_SEED=N        the first seed of the random spans (1)
+#     INTEROP_SEED=N        the first seed of the random spans, and that of the header blocks (1)
 #     INTEROP_SEEDS=N       how many seeds (3), each of 16 sessions with limits of their own
 #     INTEROP_SPANS=N       how many spans of all (10000)
 #     INTEROP_GRPC_SPANS=N  how many spans to each gRPC server (2000)
