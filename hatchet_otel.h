@@ -293,6 +293,7 @@ typedef enum hotel_log_level {
     X(13, EXPORT_RECOVERED)   /* the first success after failures                               */ \
     X(14, REQUEST_TOO_LARGE)  /* a span dropped: it alone is larger than max_request_bytes      */ \
     X(15, COLLECTOR_OFF)      /* Hatchet's collector is not switched on: five minutes of quiet  */ \
+    X(16, MENDED_FOR_HATCHET) /* what its engine would lose a whole request for was changed     */ \
     X(20, QUEUE_FULL)         /* spans dropped: a destination's queue is full                   */ \
     X(21, ARENA_FULL)         /* spans not recorded: no chunk was free                          */ \
     X(22, SPAN_TOO_LARGE)     /* data dropped: a span reached max_span_bytes                    */ \
@@ -5849,6 +5850,143 @@ HOTEL_API hotel_batch hotel_batch_of(const void *request, size_t request_size) {
     return batch;
 }
 
+/* ==== [SECTION 00] FIT FOR HATCHET ========================================================= */
+
+/* Hatchet's engine loses a whole request for one text with a NUL, which its database refuses, and
+   for one span whose run ID is not a UUID. Both are changed in the encoded request, where they
+   stand, so that no length changes: values become byte strings, which the engine keeps as base64
+   and reads no ID from; a NUL in a key, a name or a description becomes a question mark. */
+
+enum { HOTELI_MENDED_NUL = 1, HOTELI_MENDED_ID = 2 };
+
+/* Messages on the way from a request to its texts. */
+enum {
+    HOTELI_IN_NOTHING,
+    HOTELI_IN_REQUEST,
+    HOTELI_IN_RESOURCE_SPANS,
+    HOTELI_IN_RESOURCE,
+    HOTELI_IN_SCOPE_SPANS,
+    HOTELI_IN_SCOPE,
+    HOTELI_IN_SPAN,
+    HOTELI_IN_STATUS,
+    HOTELI_IN_ATTRIBUTE, /* of a span: what can be a run's ID */
+    HOTELI_IN_PAIR,
+    HOTELI_IN_VALUE,
+    HOTELI_IN_ARRAY,
+    HOTELI_IN_MAP,
+    HOTELI_IN_TEXT,  /* a key, a name or a description */
+    HOTELI_IN_STRING /* a value */
+};
+
+/* What a field of a message is. Events, links and what else the engine does not store are
+   nothing. */
+static int hoteli_field_in(int message, uint64_t tag) {
+    static const uint8_t fields[][2] = {
+        {0, 0},
+        {HOTELI_IN_RESOURCE_SPANS, 0},
+        {HOTELI_IN_RESOURCE, HOTELI_IN_SCOPE_SPANS},
+        {HOTELI_IN_PAIR, 0},
+        {HOTELI_IN_SCOPE, HOTELI_IN_SPAN},
+        {HOTELI_IN_TEXT, 0},
+        {0, 0}, /* a span, see below */
+        {0, HOTELI_IN_TEXT},
+        {HOTELI_IN_TEXT, HOTELI_IN_VALUE},
+        {HOTELI_IN_TEXT, HOTELI_IN_VALUE},
+        {HOTELI_IN_STRING, 0},
+        {HOTELI_IN_VALUE, 0},
+        {HOTELI_IN_PAIR, 0},
+    };
+    switch (tag) {
+    case 0x0A: return fields[message][0];
+    case 0x12: return fields[message][1];
+    case 0x2A:
+        if (message == HOTELI_IN_SPAN) return HOTELI_IN_TEXT;
+        return message == HOTELI_IN_VALUE ? HOTELI_IN_ARRAY : HOTELI_IN_NOTHING;
+    case 0x32: return message == HOTELI_IN_VALUE ? HOTELI_IN_MAP : HOTELI_IN_NOTHING;
+    case 0x4A: return message == HOTELI_IN_SPAN ? HOTELI_IN_ATTRIBUTE : HOTELI_IN_NOTHING;
+    case 0x7A: return message == HOTELI_IN_SPAN ? HOTELI_IN_STATUS : HOTELI_IN_NOTHING;
+    default: return HOTELI_IN_NOTHING;
+    }
+}
+
+/* Whether the engine can read it: the usual form, also in braces or as a URN, or 32 hex digits. */
+static bool hoteli_is_uuid(const char *text, size_t size) {
+    size_t i;
+    if (size == 45 && hoteli_is_word(text, 9, "urn:uuid:")) {
+        text += 9;
+        size = 36;
+    } else if (size == 38 && text[0] == '{' && text[37] == '}') {
+        text++;
+        size = 36;
+    }
+    if (size != 36 && size != 32) return false;
+    for (i = 0; i < size; i++) {
+        bool hyphen = size == 36 && (i == 8 || i == 13 || i == 18 || i == 23);
+        if (hyphen ? text[i] != '-' : hoteli_hex_digit(text[i]) < 0) return false;
+    }
+    return true;
+}
+
+static bool hoteli_is_run_id(const char *key, size_t size) {
+    return (size == 19 && memcmp(key, "hatchet.step_run_id", 19) == 0) ||
+           (size == 23 && memcmp(key, "hatchet.workflow_run_id", 23) == 0);
+}
+
+/* Returns whether there was a NUL. */
+static bool hoteli_mend_text(uint8_t *text, size_t size) {
+    uint8_t *nul = (uint8_t *)memchr(text, 0, size);
+    if (!nul) return false;
+    for (; nul; nul = (uint8_t *)memchr(nul, 0, size - (size_t)(nul - text))) *nul = '?';
+    return true;
+}
+
+/* Values may be nested 200 deep, two messages each. */
+#define HOTELI_MEND_DEPTH 420
+
+/* Makes a request fit; returns what was changed. What is malformed stays as it is from there. */
+static unsigned hoteli_mend_for_hatchet(uint8_t *request, size_t size) {
+    struct {
+        const uint8_t *end;
+        int message;
+    } open[HOTELI_MEND_DEPTH];
+    const uint8_t *at = request;
+    unsigned mended = 0, depth = 0;
+    bool run_id = false;
+    open[0].end = request + size;
+    open[0].message = HOTELI_IN_REQUEST;
+    for (;;) {
+        hoteli_field field;
+        uint8_t *tag = request + (at - request), *text;
+        int found = hoteli_field_next(&at, open[depth].end, &field), what;
+        if (found < 0 || (found == 0 && depth == 0)) return mended;
+        if (found == 0) {
+            depth--;
+            continue;
+        }
+        what = hoteli_field_in(open[depth].message, field.tag);
+        if (what == HOTELI_IN_NOTHING) continue;
+        text = request + (field.bytes - request);
+        if (what == HOTELI_IN_TEXT) {
+            if (hoteli_mend_text(text, field.size)) mended |= HOTELI_MENDED_NUL;
+            if (open[depth].message == HOTELI_IN_ATTRIBUTE)
+                run_id = hoteli_is_run_id((const char *)text, field.size);
+        } else if (what == HOTELI_IN_STRING && *tag == 0x0A) {
+            bool of_span = open[depth - 1].message == HOTELI_IN_ATTRIBUTE;
+            bool bad_id = run_id && of_span && field.size > 0 &&
+                          !hoteli_is_uuid((const char *)text, field.size);
+            bool nul = memchr(text, 0, field.size) != NULL;
+            if (bad_id || nul) *tag = 0x3A; /* AnyValue: bytes instead of a string */
+            if (bad_id) mended |= HOTELI_MENDED_ID;
+            else if (nul) mended |= HOTELI_MENDED_NUL;
+        } else if (what != HOTELI_IN_STRING && depth + 1 < HOTELI_MEND_DEPTH) {
+            depth++;
+            open[depth].end = at;
+            open[depth].message = what;
+            at = field.bytes;
+        }
+    }
+}
+
 /* ==== [SECTION 26] JSON METADATA =========================================================== */
 
 static const char *hoteli_json_blanks(const char *p, const char *end) {
@@ -6910,6 +7048,7 @@ typedef struct hoteli_destination {
     int64_t logged_partial_ms;
     int64_t logged_full_ms;
     int64_t logged_large_ms;
+    int64_t logged_mended_ms;
     hoteli_books books;
 } hoteli_destination;
 
@@ -10429,14 +10568,28 @@ static size_t hoteli_batch_bytes(const hoteli_batch *b) {
     return body;
 }
 
+/* Hatchet has a partition for each day from its first one to tomorrow. A span that starts on
+   another is refused with all of its request, so that those who may go alone. */
+static bool hoteli_goes_alone(const hoteli_destination *d, const hoteli_record *r) {
+    const uint64_t day = UINT64_C(86400000000000);
+    const hoteli_anchor *anchor = &hoteli_g.anchor;
+    uint64_t start = r->start;
+    if (!d->hatchet) return false;
+    if (!(r->flags & HOTELI_START_GIVEN)) start = hoteli_anchor_time(anchor, start);
+    return start < anchor->unix_ns ? anchor->unix_ns - start > day : start - anchor->unix_ns > day;
+}
+
 /* Chooses how many spans go: up to max_batch, and as many as fit. The wire size of each is kept
    in its record until it is written. */
 static void hoteli_batch_choose(hoteli_batch *b, hoteli_destination *d, size_t room) {
+    bool alone = false;
     memset(b, 0, sizeof *b);
     b->provider = d->provider;
-    while (b->count < d->count && b->count < d->max_batch) {
+    while (b->count < d->count && b->count < d->max_batch && !alone) {
         hoteli_view v;
         uint32_t index = hoteli_queue_at(d, b->count), scope;
+        alone = hoteli_goes_alone(d, hoteli_record_at(index));
+        if (alone && b->count) break;
         if (b->count + 1 < d->count)
             __builtin_prefetch(hoteli_record_at(hoteli_queue_at(d, b->count + 1)), 0);
         hoteli_view_start(&v, hoteli_record_at(index), &hoteli_g.scratch, &hoteli_g.anchor);
@@ -11673,7 +11826,7 @@ static void hoteli_destination_clear(hoteli_destination *d) {
     d->taken = d->target = 0;
     d->flush_begun = d->flush_done = 0;
     d->logged_retry_ms = d->logged_failed_ms = d->logged_partial_ms = 0;
-    d->logged_full_ms = d->logged_large_ms = 0;
+    d->logged_full_ms = d->logged_large_ms = d->logged_mended_ms = 0;
     memset(&d->books, 0, sizeof d->books);
 }
 
@@ -11770,6 +11923,24 @@ static void hoteli_quiet(hoteli_destination *d, int64_t now_ms) {
     hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_COLLECTOR_OFF, &text);
 }
 
+/* What its engine would lose a request for. */
+static void hoteli_mend(hoteli_destination *d, uint8_t *request, size_t size, int64_t now_ms) {
+    unsigned mended = hoteli_mend_for_hatchet(request, size);
+    char words[512];
+    hoteli_text text;
+    if (!mended || !hoteli_log_due(&d->logged_mended_ms, now_ms)) return;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_destination_name(&text, d);
+    if (mended & HOTELI_MENDED_ID)
+        hoteli_say(&text, ": a hatchet.step_run_id or hatchet.workflow_run_id is not a UUID: "
+                          "sent as bytes, which name no run");
+    if (mended & HOTELI_MENDED_NUL)
+        hoteli_say(&text, ": text with NUL: values are sent as bytes, names and keys with question "
+                          "marks");
+    hoteli_say(&text, ". Otherwise the engine would refuse the whole request");
+    hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_MENDED_FOR_HATCHET, &text);
+}
+
 /* A batch that is due in that time. */
 static void hoteli_quiet_drop(hoteli_destination *d, int64_t now_ms) {
     uint32_t count = HOTELI_MIN(d->count, d->max_batch);
@@ -11843,6 +12014,7 @@ static void hoteli_request_start(hoteli_request *r, int64_t now_ms) {
         return;
     }
     hoteli_batch_write(&batch, d, r->buffer + body);
+    if (d->hatchet) hoteli_mend(d, r->buffer + body, batch.size, now_ms);
     if (d->exports) {
         hoteli_hand_over(r, &batch, r->buffer + body, now_ms);
         return;
