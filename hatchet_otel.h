@@ -664,6 +664,7 @@ typedef enum hotel_protocol {
     HOTEL_PROTOCOL_GRPC         /* grpc: over HTTP/2, without TLS by prior knowledge */
 } hotel_protocol;
 
+/* The least that is spoken (OT-10). */
 typedef enum hotel_tls_version {
     HOTEL_TLS_DEFAULT = 0, /* 1.2 */
     HOTEL_TLS_1_2,
@@ -721,6 +722,7 @@ typedef struct hotel_destination {
     bool simple HOTEL_ZERO;
 } hotel_destination;
 
+/* Who shows a certificate, in the words of Hatchet's SDKs: tls, mtls, none. */
 typedef enum hotel_tls_strategy {
     HOTEL_TLS_STRATEGY_DEFAULT = 0, /* HATCHET_CLIENT_TLS_STRATEGY, else tls */
     HOTEL_TLS_STRATEGY_TLS,         /* the server shows a certificate */
@@ -12457,7 +12459,8 @@ static void hoteli_grpc_end(hoteli_request *r) {
     }
     hoteli_request_hear(r, v.message, v.message_size);
     if (v.retryable) {
-        if (v.delay_ms > (int64_t)r->step_ms) r->step_ms = (uint32_t)v.delay_ms; /* OR-08 */
+        /* Waits grow from the one that was asked for (OR-08). */
+        if (2 * v.delay_ms > (int64_t)r->step_ms) r->step_ms = (uint32_t)(2 * v.delay_ms);
         hoteli_request_retry(r, hoteli_grpc_code_name(v.code), v.delay_ms);
         return;
     }
@@ -12468,8 +12471,9 @@ static void hoteli_grpc_end(hoteli_request *r) {
         return;
     }
     hoteli_text_start(&text, words, sizeof words);
-    hoteli_say(&text, "gRPC status ");
-    hoteli_say(&text, hoteli_grpc_code_name(v.code));
+    hoteli_say(&text, r->h2->outcome == HOTELI_H2_BROKEN ? "no answer over HTTP/2"
+                                                         : "gRPC status ");
+    if (r->h2->outcome != HOTELI_H2_BROKEN) hoteli_say(&text, hoteli_grpc_code_name(v.code));
     hoteli_request_fail(r, words);
 }
 
