@@ -4,7 +4,8 @@
    SPDX-FileCopyrightText: 2026 The hatchet_otel authors
 
 Records spans in C and C++ programs and delivers them by OTLP, over HTTP or gRPC, to any
-OpenTelemetry collector. No dependency but libc and pthread; Linux, macOS and the BSDs; GCC and Clang.
+OpenTelemetry collector, Hatchet's own among them. No dependency but libc and pthread; Linux, macOS
+and the BSDs; GCC and Clang.
 
 DO THIS
 
@@ -150,9 +151,9 @@ begins with one chunk and takes more as it grows. When no chunk is free the span
 its children hang under its parent, and the books count it. Nothing on this path allocates,
 locks, waits or calls back, but for what you configure yourself: a clock, an ID generator, a
 sampler, the hooks of a processor, or a simple destination, which hotel_end waits for. A background
-thread encodes ended spans and sends them in batches to each destination: OTLP over HTTP or gRPC, or
-an exporter of yours that reads them back (hotel_span_view). hotel_flush is a barrier, hotel_shutdown
-the last one.
+thread encodes ended spans and sends them in batches to each destination: OTLP over HTTP or gRPC,
+or an exporter of yours that reads them back (hotel_span_view). hotel_flush is a barrier,
+hotel_shutdown the last one.
 
 hotel_init starts the tracer provider that spans have by default. hotel_provider_start starts
 another one beside it, with its own resource, sampler, limits, processors and destinations; spans of
