@@ -31,7 +31,7 @@ cxx    = $(CXX) -std=c++11 $(common) $(CXXFLAGS) $(1) $(output)
 
 .DELETE_ON_ERROR:
 .PHONY: all tools examples demo test programs machines coverage conformance lint interop bench
-.PHONY: soak fuzz install clean help
+.PHONY: interop-full soak fuzz install clean help
 
 all: tools examples                     ## the command and the examples (default)
 tools: $(B)/hatchet-otel                ## build/hatchet-otel
@@ -162,14 +162,26 @@ proofs := $(patsubst tests/%,$(B)/plain/%,$(basename $(sources)))
 conformance: $(proofs)                  ## docs/conformance.md: which rules the tests prove
 	@tools/conformance.sh $(proofs)
 
-# Tests of gzip need zlib; they say so where there is none.
-has_zlib = $(shell mkdir -p $(B) && echo 'int main(void) { return zlibVersion() == 0; }' | \
-             $(or $($(1)_cc),$(CC)) -include zlib.h -x c $($(1)) -o $(B)/works - -lz 2>&1 && echo yes)
-use_zlib = $(if $(filter yes,$(call has_zlib,$(1))),\
-             $(eval $(2): CPPFLAGS += -DTESTS_HAVE_ZLIB)$(eval $(2): LDLIBS += -lz))
+# Tests of gzip need zlib, those of TLS OpenSSL; they say so where there is none.
+zlib        = int main(void) { return zlibVersion() == 0; }
+zlib_from   = -include zlib.h
+zlib_with   = -lz
+zlib_there  = -DTESTS_HAVE_ZLIB
+openssl       = int main(void) { return OPENSSL_init_ssl(0, NULL) != 1; }
+openssl_from  = -include openssl/ssl.h
+openssl_with  = -lssl -lcrypto
+openssl_there = -DTESTS_HAVE_OPENSSL
+has = $(shell mkdir -p $(B) && echo '$($(2))' | $(or $($(1)_cc),$(CC)) $(CPPFLAGS) $($(2)_from) \
+        -x c $($(1)) -o $(B)/works - $(LDFLAGS) $($(2)_with) 2>&1 && echo yes)
+use = $(if $(filter yes,$(call has,$(1),$(2))),\
+        $(eval $(3): CPPFLAGS += $($(2)_there))$(eval $(3): LDLIBS += $($(2)_with)))
 $(foreach b,$(builds),$(foreach t,$(filter $(B)/$(b)/faults/test_gzip,$(programs)),\
-    $(call use_zlib,$(b),$(t))))
-$(if $(filter interop,$(MAKECMDGOALS)),$(call use_zlib,plain,$(B)/interop/deliver))
+    $(call use,$(b),zlib,$(t))))
+$(foreach b,$(builds),$(foreach t,$(filter $(B)/$(b)/faults/test_tls,$(programs)),\
+    $(call use,$(b),openssl,$(t))))
+$(if $(filter interop%,$(MAKECMDGOALS)),$(call use,plain,zlib,$(B)/interop/deliver)\
+    $(call use,plain,openssl,$(B)/interop/deliver $(B)/interop/random_spans))
+$(if $(filter bench,$(MAKECMDGOALS)),$(call use,plain,openssl,$(B)/bench/bench))
 
 define test_rules
 $(if $($(1)_cc),$(B)/$(1)/%: override CC = $($(1)_cc))
@@ -194,6 +206,9 @@ lint:                                   ## checks of the header's form
 
 interop: all $(call programs_of,interop) ## against software that is not ours
 	@tests/interop/run.sh
+
+interop-full: all $(call programs_of,interop) ## the same with 100,000 spans to each gRPC server
+	@INTEROP_FULL=1 INTEROP_GRPC_SPANS=100000 tests/interop/run.sh
 
 bench: $(call programs_of,bench)        ## measured figures beside their floors (BENCH_ARGS=--quick)
 	@tests/bench/run.sh $(BENCH_ARGS)

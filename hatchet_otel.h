@@ -3,8 +3,9 @@
    SPDX-License-Identifier: MIT
    SPDX-FileCopyrightText: 2026 The hatchet_otel authors
 
-Records spans in C and C++ programs and delivers them over OTLP/HTTP to any OpenTelemetry
-collector. No dependency but libc and pthread; Linux, macOS and the BSDs; GCC and Clang.
+Records spans in C and C++ programs and delivers them by OTLP, over HTTP or gRPC, to any
+OpenTelemetry collector, Hatchet's own among them. No dependency but libc and pthread; Linux, macOS
+and the BSDs; GCC and Clang.
 
 DO THIS
 
@@ -39,6 +40,8 @@ HATCHET_OTEL_CHUNK_BYTES      bytes of an arena chunk, a power of two from 256; 
 HATCHET_OTEL_MAX_ATTACHED     contexts attached at once on a thread, 80 bytes each; default 32
 HATCHET_OTEL_MAX_PROVIDERS    tracer providers at once, 1.5 KiB each: 1, 2, 4 or 8; default 4
 HATCHET_OTEL_ZLIB             gzip for requests; link with -lz. Without it zlib.h is never included
+HATCHET_OTEL_OPENSSL          https by OpenSSL 1.1.1 or later; link with -lssl -lcrypto. Without it
+                              no header of OpenSSL is included
 
 No option changes a public type; hotel_init checks that caller and implementation agree.
 
@@ -67,31 +70,39 @@ CONTENTS
     21  URLS
     22  W3C TRACE CONTEXT
     23  HTTP RESPONSES
-    24  OTLP REPLIES
-    25  FINISHED SPANS
-    26  JSON METADATA
-    27  STRUCTURES
-    28  STATE
-    29  LOG
-    30  CLOCK AND RANDOM
-    31  ARENA
-    32  WRITING OTLP VALUES
-    33  INSIDE A SPAN
-    34  SCOPES AND RESOURCE
-    35  RESOURCES AND DETECTORS
-    36  THREADS AND CURRENT CONTEXT
-    37  STARTING SPANS
-    38  OTLP ENCODING
-    39  SOCKETS
-    40  DESTINATIONS
-    41  EXPORTER
-    42  CONSOLE AND MEMORY EXPORTERS
-    43  CONFIGURATION
-    44  FORK
-    45  HATCHET
-    46  BAGGAGE AND VALUES OF CONTEXTS
-    47  PROPAGATORS
-    48  PUBLIC FUNCTIONS
+    24  HPACK
+    25  HTTP/2
+    26  OTLP REPLIES
+    27  GRPC
+    28  FINISHED SPANS
+    29  FIT FOR HATCHET
+    30  JSON METADATA
+    31  HATCHET TOKEN
+    32  ENV FILES
+    33  PEM TEXT
+    34  STRUCTURES
+    35  STATE
+    36  LOG
+    37  CLOCK AND RANDOM
+    38  ARENA
+    39  WRITING OTLP VALUES
+    40  INSIDE A SPAN
+    41  SCOPES AND RESOURCE
+    42  RESOURCES AND DETECTORS
+    43  THREADS AND CURRENT CONTEXT
+    44  STARTING SPANS
+    45  OTLP ENCODING
+    46  SOCKETS
+    47  TLS
+    48  DESTINATIONS
+    49  EXPORTER
+    50  CONSOLE AND MEMORY EXPORTERS
+    51  CONFIGURATION
+    52  FORK
+    53  HATCHET
+    54  BAGGAGE AND VALUES OF CONTEXTS
+    55  PROPAGATORS
+    56  PUBLIC FUNCTIONS
 
 CONCEPTS
 
@@ -140,9 +151,9 @@ begins with one chunk and takes more as it grows. When no chunk is free the span
 its children hang under its parent, and the books count it. Nothing on this path allocates,
 locks, waits or calls back, but for what you configure yourself: a clock, an ID generator, a
 sampler, the hooks of a processor, or a simple destination, which hotel_end waits for. A background
-thread encodes ended spans and sends them in batches to each destination: OTLP over HTTP, or an
-exporter of yours that reads them back (hotel_span_view). hotel_flush is a barrier, hotel_shutdown
-the last one.
+thread encodes ended spans and sends them in batches to each destination: OTLP over HTTP or gRPC,
+or an exporter of yours that reads them back (hotel_span_view). hotel_flush is a barrier,
+hotel_shutdown the last one.
 
 hotel_init starts the tracer provider that spans have by default. hotel_provider_start starts
 another one beside it, with its own resource, sampler, limits, processors and destinations; spans of
@@ -291,6 +302,7 @@ typedef enum hotel_log_level {
     X(13, EXPORT_RECOVERED)   /* the first success after failures                               */ \
     X(14, REQUEST_TOO_LARGE)  /* a span dropped: it alone is larger than max_request_bytes      */ \
     X(15, COLLECTOR_OFF)      /* Hatchet's collector is not switched on: five minutes of quiet  */ \
+    X(16, MENDED_FOR_HATCHET) /* what its engine would lose a whole request for was changed     */ \
     X(20, QUEUE_FULL)         /* spans dropped: a destination's queue is full                   */ \
     X(21, ARENA_FULL)         /* spans not recorded: no chunk was free                          */ \
     X(22, SPAN_TOO_LARGE)     /* data dropped: a span reached max_span_bytes                    */ \
@@ -653,6 +665,7 @@ typedef enum hotel_protocol {
     HOTEL_PROTOCOL_GRPC         /* grpc: over HTTP/2, without TLS by prior knowledge */
 } hotel_protocol;
 
+/* The least that is spoken (OT-10). */
 typedef enum hotel_tls_version {
     HOTEL_TLS_DEFAULT = 0, /* 1.2 */
     HOTEL_TLS_1_2,
@@ -710,6 +723,7 @@ typedef struct hotel_destination {
     bool simple HOTEL_ZERO;
 } hotel_destination;
 
+/* Who shows a certificate, in the words of Hatchet's SDKs: tls, mtls, none. */
 typedef enum hotel_tls_strategy {
     HOTEL_TLS_STRATEGY_DEFAULT = 0, /* HATCHET_CLIENT_TLS_STRATEGY, else tls */
     HOTEL_TLS_STRATEGY_TLS,         /* the server shows a certificate */
@@ -738,7 +752,10 @@ typedef struct hotel_hatchet {
     bool no_collector HOTEL_ZERO; /* no destination; the rest holds. The enable_hatchet_collector
                                      of other SDKs, the other way round */
     /* Folder, "." for example, whose files .env, .env.hatchet, .env.dev and .env.local are read for
-       these variables, a later file winning; the environment beats them all. NULL: none is read. */
+       these variables, a later file winning; the environment beats them all. Written as for
+       python-dotenv: export, quotes, comments, ${NAME}; at most 64 KiB each. hotel_init takes
+       128 KiB for the time of reading, by allocator or malloc even if it is given memory. NULL, or
+       in a program with borrowed rights: none is read. */
     const char *env_folder HOTEL_ZERO;
     /* How spans go there: timeout, delay, batch, queue, compression, transport ... Its endpoint,
        protocol, insecure, headers, tls and exporter are not looked at. */
@@ -1912,6 +1929,12 @@ HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *jso
 /* The current context with the parent that a run's metadata names, as hotel_extract. */
 HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_size);
 
+/* By the settings of Hatchet's connection: what the names of workflows and events begin with in
+   Hatchet, "shop_" for the namespace Shop, and the ID of the tenant. "" when it is not known.
+   snprintf's manners: returns the size needed without NUL. threads: any. */
+HOTEL_API size_t hotel_hatchet_namespace(char *out, size_t capacity);
+HOTEL_API size_t hotel_hatchet_tenant(char *out, size_t capacity);
+
 /* ==== [SECTION 15] WITHOUT TRACING ========================================================= */
 
 #ifdef HATCHET_OTEL_DISABLE
@@ -2252,6 +2275,12 @@ HOTEL_INLINE size_t hotel_inject_metadata(const hotel_span *span, const char *js
 HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_size) {
     return HOTEL_NOTHING(hotel_context);
 }
+HOTEL_INLINE size_t hotel_hatchet_namespace(char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE size_t hotel_hatchet_tenant(char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
 
 HOTEL_INLINE size_t hotel_sampler_description(const hotel_sampler *sampler, char *out,
                                               size_t capacity) {
@@ -2423,6 +2452,11 @@ private:
 #endif
 #if defined(HATCHET_OTEL_ZLIB)
 #include <zlib.h>
+#endif
+#if defined(HATCHET_OTEL_OPENSSL)
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #endif
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
@@ -3588,7 +3622,7 @@ static void hoteli_http_line_byte(hoteli_http *http, char c) {
         hoteli_http_fail(http, -1,
                          http->line_size > 0 ? "not an HTTP response"
                          : c == 0x00         ? "answers in HTTP/2, as a gRPC port does"
-                         : c == 0x15         ? "answers in TLS"
+                         : c == 0x15         ? "answers in TLS: https may be right"
                                              : "not an HTTP response");
     } else if (((unsigned char)c < 0x20 && c != '\t') || c == 0x7F) {
         hoteli_http_fail(http, -1, "control character in a header");
@@ -3725,7 +3759,7 @@ static int64_t hoteli_http_retry_after_ms(const char *text, int64_t now_unix_s) 
     return (int64_t)(seconds < 86400 ? seconds : 86400) * 1000;
 }
 
-/* ==== [SECTION 00] HPACK =================================================================== */
+/* ==== [SECTION 24] HPACK =================================================================== */
 
 /*
  * RFC 7541: the header fields of HTTP/2. What is received may use all of it: the state is a table
@@ -4036,7 +4070,7 @@ static inline size_t hoteli_hpack_write(uint8_t *out, size_t capacity, const cha
     return sink.size;
 }
 
-/* ==== [SECTION 00] HTTP/2 ================================================================== */
+/* ==== [SECTION 25] HTTP/2 ================================================================== */
 
 /*
  * The client's half of RFC 9113 with one request at a time (OG-08). Nothing is announced but that
@@ -4348,7 +4382,8 @@ static inline size_t hoteli_h2_output(hoteli_h2 *c, const uint8_t **bytes) {
         if (c->active && !c->queued) {
             hoteli_h2_grant(c, c->stream, &c->stream_owed, &c->stream_receive);
         }
-        if (c->queued && c->peer_streams > 0) hoteli_h2_put_head(c);
+        // Not before the server's SETTINGS: some enforce what they say as if it had been known.
+        if (c->queued && c->settled && c->peer_streams > 0) hoteli_h2_put_head(c);
         while (c->sending && hoteli_h2_put_data(c)) {
         }
     }
@@ -4425,7 +4460,8 @@ static inline void hoteli_h2_cancel(hoteli_h2 *c) {
 
 /* What an open request waits for, in words for its deadline. */
 static inline const char *hoteli_h2_trouble(const hoteli_h2 *c) {
-    return c->queued && c->peer_streams == 0
+    return !c->settled ? "the server did not say that it speaks HTTP/2 (no SETTINGS came)"
+           : c->queued && c->peer_streams == 0
                ? "the server allowed no request (SETTINGS_MAX_CONCURRENT_STREAMS 0)"
            : c->sending && HOTELI_MIN(c->window, c->stream_window) <= 0
                ? "the server took no more data (its flow-control window stayed closed)"
@@ -4880,7 +4916,7 @@ static inline int hoteli_h2_finish(hoteli_h2 *c) {
     return c->outcome;
 }
 
-/* ==== [SECTION 24] OTLP REPLIES ============================================================ */
+/* ==== [SECTION 26] OTLP REPLIES ============================================================ */
 
 typedef struct hoteli_reply {
     bool has_partial_success;
@@ -4994,7 +5030,7 @@ static bool hoteli_status_parse(const uint8_t *bytes, size_t size, hoteli_reply 
     return ok;
 }
 
-/* ==== [SECTION 00] GRPC ==================================================================== */
+/* ==== [SECTION 27] GRPC ==================================================================== */
 
 /*
  * Unary calls over HTTP/2. A request's headers are built once for a destination, but for its
@@ -5444,7 +5480,7 @@ static inline hoteli_verdict hoteli_grpc_finish(hoteli_grpc *g, const hoteli_h2 
     return v;
 }
 
-/* ==== [SECTION 25] FINISHED SPANS ========================================================== */
+/* ==== [SECTION 28] FINISHED SPANS ========================================================== */
 
 /* What the members of a hotel_list are. */
 enum {
@@ -5825,7 +5861,144 @@ HOTEL_API hotel_batch hotel_batch_of(const void *request, size_t request_size) {
     return batch;
 }
 
-/* ==== [SECTION 26] JSON METADATA =========================================================== */
+/* ==== [SECTION 29] FIT FOR HATCHET ========================================================= */
+
+/* Hatchet's engine loses a whole request for one text with a NUL, which its database refuses, and
+   for one span whose run ID is not a UUID. Both are changed in the encoded request, where they
+   stand, so that no length changes: values become byte strings, which the engine keeps as base64
+   and reads no ID from; a NUL in a key, a name or a description becomes a question mark. */
+
+enum { HOTELI_MENDED_NUL = 1, HOTELI_MENDED_ID = 2 };
+
+/* Messages on the way from a request to its texts. */
+enum {
+    HOTELI_IN_NOTHING,
+    HOTELI_IN_REQUEST,
+    HOTELI_IN_RESOURCE_SPANS,
+    HOTELI_IN_RESOURCE,
+    HOTELI_IN_SCOPE_SPANS,
+    HOTELI_IN_SCOPE,
+    HOTELI_IN_SPAN,
+    HOTELI_IN_STATUS,
+    HOTELI_IN_ATTRIBUTE, /* of a span: what can be a run's ID */
+    HOTELI_IN_PAIR,
+    HOTELI_IN_VALUE,
+    HOTELI_IN_ARRAY,
+    HOTELI_IN_MAP,
+    HOTELI_IN_TEXT,  /* a key, a name or a description */
+    HOTELI_IN_STRING /* a value */
+};
+
+/* What a field of a message is. Events, links and what else the engine does not store are
+   nothing. */
+static int hoteli_field_in(int message, uint64_t tag) {
+    static const uint8_t fields[][2] = {
+        {0, 0},
+        {HOTELI_IN_RESOURCE_SPANS, 0},
+        {HOTELI_IN_RESOURCE, HOTELI_IN_SCOPE_SPANS},
+        {HOTELI_IN_PAIR, 0},
+        {HOTELI_IN_SCOPE, HOTELI_IN_SPAN},
+        {HOTELI_IN_TEXT, 0},
+        {0, 0}, /* a span, see below */
+        {0, HOTELI_IN_TEXT},
+        {HOTELI_IN_TEXT, HOTELI_IN_VALUE},
+        {HOTELI_IN_TEXT, HOTELI_IN_VALUE},
+        {HOTELI_IN_STRING, 0},
+        {HOTELI_IN_VALUE, 0},
+        {HOTELI_IN_PAIR, 0},
+    };
+    switch (tag) {
+    case 0x0A: return fields[message][0];
+    case 0x12: return fields[message][1];
+    case 0x2A:
+        if (message == HOTELI_IN_SPAN) return HOTELI_IN_TEXT;
+        return message == HOTELI_IN_VALUE ? HOTELI_IN_ARRAY : HOTELI_IN_NOTHING;
+    case 0x32: return message == HOTELI_IN_VALUE ? HOTELI_IN_MAP : HOTELI_IN_NOTHING;
+    case 0x4A: return message == HOTELI_IN_SPAN ? HOTELI_IN_ATTRIBUTE : HOTELI_IN_NOTHING;
+    case 0x7A: return message == HOTELI_IN_SPAN ? HOTELI_IN_STATUS : HOTELI_IN_NOTHING;
+    default: return HOTELI_IN_NOTHING;
+    }
+}
+
+/* Whether the engine can read it: the usual form, also in braces or as a URN, or 32 hex digits. */
+static bool hoteli_is_uuid(const char *text, size_t size) {
+    size_t i;
+    if (size == 45 && hoteli_is_word(text, 9, "urn:uuid:")) {
+        text += 9;
+        size = 36;
+    } else if (size == 38 && text[0] == '{' && text[37] == '}') {
+        text++;
+        size = 36;
+    }
+    if (size != 36 && size != 32) return false;
+    for (i = 0; i < size; i++) {
+        bool hyphen = size == 36 && (i == 8 || i == 13 || i == 18 || i == 23);
+        if (hyphen ? text[i] != '-' : hoteli_hex_digit(text[i]) < 0) return false;
+    }
+    return true;
+}
+
+static bool hoteli_is_run_id(const char *key, size_t size) {
+    return (size == 19 && memcmp(key, "hatchet.step_run_id", 19) == 0) ||
+           (size == 23 && memcmp(key, "hatchet.workflow_run_id", 23) == 0);
+}
+
+/* Returns whether there was a NUL. */
+static bool hoteli_mend_text(uint8_t *text, size_t size) {
+    uint8_t *nul = (uint8_t *)memchr(text, 0, size);
+    if (!nul) return false;
+    for (; nul; nul = (uint8_t *)memchr(nul, 0, size - (size_t)(nul - text))) *nul = '?';
+    return true;
+}
+
+/* Values may be nested 200 deep, two messages each. */
+#define HOTELI_MEND_DEPTH 420
+
+/* Makes a request fit; returns what was changed. What is malformed stays as it is from there. */
+static unsigned hoteli_mend_for_hatchet(uint8_t *request, size_t size) {
+    struct {
+        const uint8_t *end;
+        int message;
+    } open[HOTELI_MEND_DEPTH];
+    const uint8_t *at = request;
+    unsigned mended = 0, depth = 0;
+    bool run_id = false;
+    open[0].end = request + size;
+    open[0].message = HOTELI_IN_REQUEST;
+    for (;;) {
+        hoteli_field field;
+        uint8_t *tag = request + (at - request), *text;
+        int found = hoteli_field_next(&at, open[depth].end, &field), what;
+        if (found < 0 || (found == 0 && depth == 0)) return mended;
+        if (found == 0) {
+            depth--;
+            continue;
+        }
+        what = hoteli_field_in(open[depth].message, field.tag);
+        if (what == HOTELI_IN_NOTHING) continue;
+        text = request + (field.bytes - request);
+        if (what == HOTELI_IN_TEXT) {
+            if (hoteli_mend_text(text, field.size)) mended |= HOTELI_MENDED_NUL;
+            if (open[depth].message == HOTELI_IN_ATTRIBUTE)
+                run_id = hoteli_is_run_id((const char *)text, field.size);
+        } else if (what == HOTELI_IN_STRING && *tag == 0x0A) {
+            bool of_span = open[depth - 1].message == HOTELI_IN_ATTRIBUTE;
+            bool bad_id = run_id && of_span && field.size > 0 &&
+                          !hoteli_is_uuid((const char *)text, field.size);
+            bool nul = memchr(text, 0, field.size) != NULL;
+            if (bad_id || nul) *tag = 0x3A; /* AnyValue: bytes instead of a string */
+            if (bad_id) mended |= HOTELI_MENDED_ID;
+            else if (nul) mended |= HOTELI_MENDED_NUL;
+        } else if (what != HOTELI_IN_STRING && depth + 1 < HOTELI_MEND_DEPTH) {
+            depth++;
+            open[depth].end = at;
+            open[depth].message = what;
+            at = field.bytes;
+        }
+    }
+}
+
+/* ==== [SECTION 30] JSON METADATA =========================================================== */
 
 static const char *hoteli_json_blanks(const char *p, const char *end) {
     while (p != end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')) p++;
@@ -6021,33 +6194,43 @@ static bool hoteli_json_is_key(const hoteli_json_member *member, const char *key
 }
 
 /*
- * The string under a key of the outermost object, unescaped, without NUL. Returns 1, 0 if there is
- * none or no object (NULL, blank, null), -1 if the text is no JSON object, -2 if the value is no
- * string, -3 if it does not fit, with the needed size in *out_size. Of a repeated key the last
- * counts.
+ * The value under a key of the outermost object, as it stands: 1, 0 if there is none or no object
+ * (NULL, blank, null), -1 if the text is no JSON object. Of a repeated key the last counts.
+ */
+static int hoteli_json_raw(const char *json, size_t size, const char *key, const char **value,
+                           const char **value_end) {
+    const char *end = NULL;
+    hoteli_json_member member;
+    int found = hoteli_json_open(&json, size, &end);
+    *value = *value_end = NULL;
+    while (found == 1 && (found = hoteli_json_next(&json, end, &member)) == 1) {
+        if (hoteli_json_is_key(&member, key)) {
+            *value = member.value;
+            *value_end = member.value_end;
+        }
+    }
+    return found < 0 ? found : *value != NULL;
+}
+
+/*
+ * The string under a key of the outermost object, unescaped, without NUL. Returns as above, -2 if
+ * the value is no string, -3 if it does not fit, with the needed size in *out_size.
  */
 static int hoteli_json_find(const char *json, size_t size, const char *key, char *out,
                             size_t capacity, size_t *out_size) {
-    const char *end = NULL, *value = NULL, *value_end = NULL;
-    hoteli_json_member member;
+    const char *value, *value_end;
     char bytes[4];
-    int pass, found = hoteli_json_open(&json, size, &end);
+    int pass, found = hoteli_json_raw(json, size, key, &value, &value_end);
     *out_size = 0;
-    while (found == 1 && (found = hoteli_json_next(&json, end, &member)) == 1) {
-        if (hoteli_json_is_key(&member, key)) {
-            value = member.value + 1;
-            value_end = member.value_end - 1;
-        }
-    }
-    if (found < 0 || value == NULL) return found;
-    if (value[-1] != '"') return -2;
+    if (found != 1) return found;
+    if (*value != '"') return -2;
     for (pass = 0; pass < 2; pass++) {
-        const char *p = value;
+        const char *p = value + 1;
         hoteli_sink sink;
         sink.out = pass == 1 ? out : NULL;
         sink.size = 0;
-        while (p != value_end) {
-            size_t step = hoteli_json_char(&p, value_end, bytes);
+        while (p != value_end - 1) {
+            size_t step = hoteli_json_char(&p, value_end - 1, bytes);
             hoteli_sink_put(&sink, bytes, step);
         }
         *out_size = sink.size;
@@ -6162,7 +6345,364 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
     return sink.size;
 }
 
-/* ==== [SECTION 27] STRUCTURES ============================================================== */
+/* ==== [SECTION 31] HATCHET TOKEN =========================================================== */
+
+/* With "Bearer " in front a token still fits the 4096 bytes that decoded headers may have. */
+#define HOTELI_TOKEN_SIZE 4088u
+
+/* What a token says about itself; nothing of it is verified here, the server does that. */
+typedef struct hoteli_claims {
+    char tenant[64];   /* sub; "": not there */
+    char address[300]; /* grpc_broadcast_address; "": not there */
+    int64_t expires;   /* exp, Unix seconds; INT64_MAX: never */
+} hoteli_claims;
+
+/* Value of a character of base64url (RFC 4648, 5), -1 for anything else. */
+static int hoteli_base64url_digit(char c) {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+/* Whether this is base64url without padding; then its bytes, at most size / 4 * 3 + 2, go to `out`
+   unless that is NULL. */
+static bool hoteli_base64url_decode(const char *text, size_t size, char *out, size_t *out_size) {
+    uint32_t bits = 0;
+    size_t i, used = 0;
+    for (i = 0; i < size; i++) {
+        int digit = hoteli_base64url_digit(text[i]);
+        if (digit < 0) return false;
+        bits = bits << 6 | (uint32_t)digit;
+        if ((i & 3) == 0) continue;
+        if (out != NULL) out[used] = (char)(bits >> (6 - 2 * (i & 3)) & 0xFF);
+        used++;
+    }
+    *out_size = used;
+    return size > 0 && (size & 3) != 1;
+}
+
+/* A claim that is text, as a C string: false if it is something else, too long, or has a NUL. One
+   that is absent is empty. */
+static bool hoteli_claim_text(const char *json, size_t size, const char *name, char *out,
+                              size_t capacity) {
+    size_t used;
+    int found = hoteli_json_find(json, size, name, out, capacity - 1, &used);
+    if (found != 1) used = 0;
+    out[used] = 0;
+    return found >= 0 && memchr(out, 0, used) == NULL;
+}
+
+/* The time of expiry: whole seconds; a fraction is cut off, what is before 1970 is 0. */
+static bool hoteli_claim_time(const char *json, size_t size, const char *name, int64_t *out) {
+    const char *value, *end;
+    uint64_t seconds = 0;
+    bool is_negative;
+    int found = hoteli_json_raw(json, size, name, &value, &end);
+    *out = INT64_MAX;
+    if (found != 1) return found == 0;
+    is_negative = *value == '-';
+    for (value += is_negative; value != end && *value >= '0' && *value <= '9'; value++)
+        if (seconds < (uint64_t)INT64_MAX / 100) seconds = seconds * 10 + (uint64_t)(*value - '0');
+    if (value != end && *value == '.')
+        do value++;
+        while (value != end && *value >= '0' && *value <= '9');
+    *out = is_negative ? 0 : (int64_t)seconds;
+    return value == end;
+}
+
+/*
+ * The claims of a token: a JWT, three parts with dots in between, each base64url without padding,
+ * of which the middle one is a JSON object. Returns NULL, or what is wrong with it, in which no
+ * part of the token stands.
+ */
+static const char *hoteli_token_parse(const char *text, size_t size, hoteli_claims *claims) {
+    const char *first, *second, *end = text + size;
+    char json[HOTELI_TOKEN_SIZE / 4 * 3 + 3];
+    const char *at = json, *stop;
+    size_t used = 0, ignored;
+    memset(claims, 0, sizeof *claims);
+    claims->expires = INT64_MAX;
+    if (size > HOTELI_TOKEN_SIZE) return "it is longer than 4088 bytes";
+    if (size < 2 || text[0] != 'e' || text[1] != 'y') return "it does not begin with \"ey\"";
+    first = (const char *)memchr(text, '.', size);
+    second = first ? (const char *)memchr(first + 1, '.', (size_t)(end - first - 1)) : NULL;
+    if (second == NULL || memchr(second + 1, '.', (size_t)(end - second - 1)) != NULL)
+        return "it does not have three parts with dots between them";
+    if (!hoteli_base64url_decode(text, (size_t)(first - text), NULL, &ignored))
+        return "its first part, the header, is not base64url";
+    if (!hoteli_base64url_decode(first + 1, (size_t)(second - first - 1), json, &used))
+        return "its second part, the claims, is not base64url";
+    if (!hoteli_base64url_decode(second + 1, (size_t)(end - second - 1), NULL, &ignored))
+        return "its third part, the signature, is not base64url";
+    if (hoteli_json_open(&at, used, &stop) != 1 ||
+        hoteli_json_raw(json, used, "", &at, &stop) < 0)
+        return "its second part, the claims, is not a JSON object";
+    if (!hoteli_claim_text(json, used, "sub", claims->tenant, sizeof claims->tenant))
+        return "its claim sub is not the ID of a tenant";
+    if (!hoteli_claim_text(json, used, "grpc_broadcast_address", claims->address,
+                           sizeof claims->address))
+        return "its claim grpc_broadcast_address is not an address";
+    if (!hoteli_claim_time(json, used, "exp", &claims->expires))
+        return "its claim exp is not a time in seconds";
+    return NULL;
+}
+
+/* ==== [SECTION 32] ENV FILES =============================================================== */
+
+/* Variables of files, the later ones behind: "NAME\0value\0NAME\0value\0" and so on. */
+typedef struct hoteli_dotenv {
+    char *text;
+    size_t size;
+    size_t capacity;
+    size_t file; /* where those of the file that is being read begin */
+    /* What "${NAME}" means if the file has no such variable; NULL, or a result of NULL: nothing. */
+    const char *(*outside_fn)(const char *name, void *user_data);
+    void *user_data;
+} hoteli_dotenv;
+
+/* A variable as it stands in a file. */
+typedef struct hoteli_binding {
+    const char *key; /* NULL: it was a comment, or the end */
+    size_t key_size;
+    const char *value; /* what is between the quotes, if there are some; NULL: there is no '=' */
+    size_t value_size;
+    char quote; /* 0: none */
+} hoteli_binding;
+
+/* White space as Python has it, of ASCII. */
+static bool hoteli_dotenv_space(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1C && c <= 0x1F);
+}
+
+static bool hoteli_dotenv_blank(char c) {
+    return hoteli_dotenv_space(c) && c != '\n' && c != '\r';
+}
+
+static const char *hoteli_dotenv_blanks(const char *p, const char *end) {
+    while (p != end && hoteli_dotenv_blank(*p)) p++;
+    return p;
+}
+
+static const char *hoteli_dotenv_line(const char *p, const char *end) {
+    while (p != end && *p != '\n' && *p != '\r') p++;
+    return p;
+}
+
+/* A key, behind which *cursor is left; false: there is none. */
+static bool hoteli_dotenv_key(const char **cursor, const char *end, hoteli_binding *b) {
+    const char *p = *cursor, *start = p;
+    if (p != end && *p == '\'') {
+        start++;
+        p = start != end ? (const char *)memchr(start, '\'', (size_t)(end - start)) : NULL;
+        if (p == NULL || p == start) return false;
+        *cursor = p + 1;
+    } else {
+        while (p != end && *p != '=' && *p != '#' && !hoteli_dotenv_space(*p)) p++;
+        if (p == start) return false;
+        *cursor = p;
+    }
+    b->key = start;
+    b->key_size = (size_t)(p - start);
+    return true;
+}
+
+/* Text in quotes, which may span lines; a backslash is never before the last one. False, and
+   *cursor as it was: it does not end. */
+static bool hoteli_dotenv_quoted(const char **cursor, const char *end, hoteli_binding *b) {
+    const char *p = *cursor;
+    b->quote = *p++;
+    b->value = p;
+    while (p != end && *p != b->quote) {
+        p += *p == '\\';
+        if (p == end) return false;
+        p++;
+    }
+    b->value_size = (size_t)(p - b->value);
+    if (p == end) return false;
+    *cursor = p + 1;
+    return true;
+}
+
+/* What follows the '=' that *cursor is at. */
+static bool hoteli_dotenv_value(const char **cursor, const char *end, hoteli_binding *b) {
+    const char *p = hoteli_dotenv_blanks(*cursor + 1, end), *stop = p;
+    bool is_comment = p != end && *p == '#' && p != *cursor + 1;
+    *cursor = b->value = p;
+    if (p == end || is_comment) return true;
+    if (*p == '\'' || *p == '"') return hoteli_dotenv_quoted(cursor, end, b);
+    *cursor = hoteli_dotenv_line(p, end);
+    while (stop != *cursor && (*stop != '#' || stop == p || !hoteli_dotenv_blank(stop[-1]))) stop++;
+    while (stop != p && hoteli_dotenv_blank(stop[-1])) stop--;
+    b->value_size = (size_t)(stop - p);
+    return true;
+}
+
+/*
+ * The next variable, comment, or the end, read as python-dotenv does; *cursor is left behind its
+ * line. False: what stands there is none of them, and its line was skipped.
+ */
+static bool hoteli_dotenv_next(const char **cursor, const char *end, hoteli_binding *b) {
+    const char *p = *cursor;
+    bool good = true;
+    memset(b, 0, sizeof *b);
+    while (p != end && hoteli_dotenv_space(*p)) p++;
+    *cursor = p;
+    if (p == end) return true;
+    if (end - p > 6 && memcmp(p, "export", 6) == 0 && hoteli_dotenv_blank(p[6]))
+        p = hoteli_dotenv_blanks(p + 6, end);
+    if (p == end || *p != '#') {
+        good = hoteli_dotenv_key(&p, end, b);
+        if (good) p = hoteli_dotenv_blanks(p, end);
+        if (good && p != end && *p == '=') good = hoteli_dotenv_value(&p, end, b);
+    }
+    if (good) p = hoteli_dotenv_blanks(p, end);
+    if (good && p != end && *p == '#') p = hoteli_dotenv_line(p, end);
+    good = good && p == hoteli_dotenv_line(p, end);
+    p = hoteli_dotenv_line(p, end);
+    if (p != end) p += p + 1 != end && p[0] == '\r' && p[1] == '\n' ? 2 : 1;
+    *cursor = p;
+    return good;
+}
+
+static void hoteli_dotenv_put(hoteli_dotenv *v, const char *bytes, size_t size) {
+    if (v->size > v->capacity || size > v->capacity - v->size) v->size = v->capacity + 1;
+    else if (size > 0) memcpy(v->text + v->size, bytes, size);
+    if (v->size <= v->capacity) v->size += size;
+}
+
+/* The value of the last variable of the file that has this name; NULL: there is none. */
+static const char *hoteli_dotenv_find(const hoteli_dotenv *v, size_t stop, const char *name) {
+    const char *p = v->text + v->file, *found = NULL;
+    while (p != v->text + stop) {
+        const char *value = p + strlen(p) + 1;
+        if (strcmp(p, name) == 0) found = value;
+        p = value + strlen(value) + 1;
+    }
+    return found;
+}
+
+/* A value without the escapes of its quotes; line breaks of any kind become line feeds. */
+static void hoteli_dotenv_unescape(hoteli_dotenv *v, const hoteli_binding *b) {
+    static const char from[] = "\\'\"abfnrtv", to[] = "\\'\"\a\b\f\n\r\t\v";
+    size_t i, known = b->quote == '"' ? 10 : b->quote == '\'' ? 2 : 0;
+    for (i = 0; i < b->value_size; i++) {
+        const char *c = b->value + i, *escape = NULL;
+        bool more = i + 1 < b->value_size;
+        if (*c == '\\' && more && known > 0) escape = (const char *)memchr(from, c[1], known);
+        if (escape != NULL) {
+            hoteli_dotenv_put(v, to + (escape - from), 1);
+            i++;
+        } else if (*c == '\r') {
+            hoteli_dotenv_put(v, "\n", 1);
+            i += more && c[1] == '\n';
+        } else {
+            hoteli_dotenv_put(v, c, 1);
+        }
+    }
+}
+
+/*
+ * What "${NAME}" or "${NAME:-default}" at `p` stands for, in the variable that begins at `entry`:
+ * behind it, or NULL if it is neither. The text is writable and ends in NUL.
+ */
+static char *hoteli_dotenv_insert(hoteli_dotenv *v, size_t entry, char *p) {
+    char *name = p + 2, *mark = name + strcspn(name, "}:"), *stop = mark, was = *mark;
+    const char *value, *otherwise = "";
+    if (was == ':') {
+        if (mark[1] != '-') return NULL;
+        otherwise = mark + 2;
+        stop = mark + 2 + strcspn(mark + 2, "}");
+    }
+    if (*stop == 0) return NULL;
+    *mark = *stop = 0;
+    value = hoteli_dotenv_find(v, entry, name);
+    if (value == NULL && v->outside_fn) value = v->outside_fn(name, v->user_data);
+    if (value == NULL) value = otherwise;
+    hoteli_dotenv_put(v, value, strlen(value));
+    *mark = was;
+    *stop = '}';
+    return stop + 1;
+}
+
+/* Puts values in the place of names in the text behind `at`, the last of all. */
+static void hoteli_dotenv_expand(hoteli_dotenv *v, size_t entry, size_t at) {
+    size_t out = v->size;
+    char *p = v->text + at;
+    if (strstr(p, "${") == NULL) return;
+    while (*p != 0 && v->size <= v->capacity) {
+        char *behind = p[0] == '$' && p[1] == '{' ? hoteli_dotenv_insert(v, entry, p) : NULL;
+        if (behind == NULL) hoteli_dotenv_put(v, p, 1);
+        p = behind != NULL ? behind : p + 1;
+    }
+    hoteli_dotenv_put(v, "", 1);
+    if (v->size > v->capacity) return;
+    memmove(v->text + at, v->text + out, v->size - out);
+    v->size -= out - at;
+}
+
+/*
+ * Adds the variables of a file. Returns NULL, or what is wrong with it; then none was added.
+ * *bad_line is the first line, counted from 1, that could not be read and was skipped; 0: none.
+ */
+static const char *hoteli_dotenv_read(hoteli_dotenv *v, const char *text, size_t size,
+                                      size_t *bad_line) {
+    const char *p = text, *end = text + size;
+    hoteli_binding b;
+    *bad_line = 0;
+    v->file = v->size;
+    if (size == 0) return NULL;
+    if (memchr(text, 0, size) != NULL || !hoteli_utf8_valid(text, size)) return "it is not UTF-8";
+    if (size >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0) p += 3;
+    while (p != end) {
+        size_t entry = v->size, at;
+        const char *line = p;
+        bool good = hoteli_dotenv_next(&p, end, &b);
+        if (!good && *bad_line == 0) {
+            while (hoteli_dotenv_space(*line)) line++;
+            for (*bad_line = 1; line != text; line--) *bad_line += line[-1] == '\n';
+        }
+        if (!good || b.key == NULL) continue;
+        hoteli_dotenv_put(v, b.key, b.key_size);
+        hoteli_dotenv_put(v, "", 1);
+        at = v->size;
+        hoteli_dotenv_unescape(v, &b);
+        hoteli_dotenv_put(v, "", 1);
+        if (v->size <= v->capacity) hoteli_dotenv_expand(v, entry, at);
+        if (v->size > v->capacity) {
+            v->size = v->file;
+            return "its variables, with those of the files before, take more than 64 KiB";
+        }
+    }
+    return NULL;
+}
+
+/* ==== [SECTION 33] PEM TEXT ================================================================ */
+
+/*
+ * Whether the text has a whole block of that kind, "CERTIFICATE" or "PRIVATE KEY", as far as can be
+ * seen without decoding it: NULL, or what is wrong with it.
+ */
+static const char *hoteli_pem_check(const char *text, const char *kind) {
+    static const char begin[] = "-----BEGIN ", finish[] = "-----END ";
+    const char *p = text, *label, *dashes, *end = NULL;
+    size_t size, kind_size = strlen(kind);
+    for (p = strstr(p, begin); p != NULL; p = strstr(label, begin)) {
+        label = p + sizeof begin - 1;
+        dashes = strstr(label, "-----");
+        size = dashes != NULL ? (size_t)(dashes - label) : 0;
+        if (size < kind_size || memcmp(dashes - kind_size, kind, kind_size) != 0) continue;
+        if (dashes[5] == '\\') return "line breaks in it are written as \\n";
+        if (dashes[5] != '\n' && dashes[5] != '\r') return "it has no line breaks";
+        for (end = strstr(dashes, finish); end != NULL; end = strstr(end + 1, finish))
+            if (strncmp(end + sizeof finish - 1, label, size + 5) == 0) return NULL;
+        return "it is cut off: there is no -----END line";
+    }
+    if (strstr(text, begin) == NULL) return "it is not PEM: there is no -----BEGIN line";
+    return *kind == 'C' ? "there is no certificate in it" : "there is no private key in it";
+}
+
+/* ==== [SECTION 34] STRUCTURES ============================================================== */
 
 /* A state word, {generation, owned, ended, count}. In a span record count is the number of
    threads inside, owned says that one of them has the chain to itself. In a block count is the
@@ -6192,7 +6732,8 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
 #define HOTELI_MAX_SAMPLERS 12       /* in the tree of one provider */
 #define HOTELI_SIMPLE_WAIT_MS 30000u /* longest that hotel_end waits for a simple destination */
 #define HOTELI_MAX_INFLIGHT 8
-/* Of the request's head behind the digits of Content-Length, and these. */
+/* Of the request's head behind the digits of Content-Length, and these; with gRPC its timeout, and
+   what stands in front of the message. */
 #define HOTELI_HEAD_TAIL 64
 #define HOTELI_LINE 64
 /* What is carried of a tracestate: whole members up to this size (WT-12 asks for 512). */
@@ -6393,11 +6934,37 @@ typedef struct hoteli_books {
     hoteli_word flush_failures; /* of an exporter */
 } hoteli_books;
 
+#if defined(HATCHET_OTEL_OPENSSL)
+/* What a connection with TLS has beside its socket. */
+typedef struct hoteli_tls {
+    SSL *ssl;       /* in a fork child also that of before, until the next connection */
+    bool ready;     /* the handshake is over */
+    bool served;    /* content came */
+    bool broken;    /* OpenSSL allows no goodbye */
+    bool asked;     /* the server wants a certificate, and there is none */
+    bool heard;     /* something came */
+    uint8_t first;  /* ... which begins with that */
+    char words[320]; /* what is wrong; "": nothing, or it is not known */
+} hoteli_tls;
+
+/* What the connections of a destination have in common. */
+typedef struct hoteli_tls_setup {
+    SSL_CTX *context; /* NULL: no TLS */
+    BIO_METHOD *method;
+    SSL_SESSION *session; /* the newest, to go on from; NULL: none */
+    char name[256];       /* of the server, as its certificate must have it */
+    bool is_address;
+    bool only_1_3;
+    bool own_ca;
+    bool own_certificate;
+} hoteli_tls_setup;
+#endif
+
 /* A request and its connection. The bytes are kept unchanged until it is settled. */
 typedef struct hoteli_request {
     struct hoteli_destination *to;
     uint8_t *buffer;
-    uint8_t *packed;     /* NULL without gzip */
+    uint8_t *packed;     /* NULL without gzip; never holds the head of gRPC */
     const uint8_t *bytes; /* what is sent, in one of the two */
     size_t size;
     size_t sent;
@@ -6407,12 +6974,22 @@ typedef struct hoteli_request {
     short events;        /* that its connection waits for */
     void *connection;
     hoteli_socket socket;
+#if defined(HATCHET_OTEL_OPENSSL)
+    hoteli_tls tls;
+#endif
     bool reused;         /* the connection served a request before */
     uint32_t attempts;
     uint32_t step_ms;
     int64_t retry_ms;
     int64_t deadline_ms;
     hoteli_http http;
+    hoteli_grpc grpc;    /* this and what follows: with gRPC only */
+    hoteli_h2 *h2;       /* NULL with HTTP/1.1 */
+    uint8_t *out;        /* the connection's, out_capacity and block_capacity bytes */
+    uint8_t *block;
+    bool spoken;         /* the preface of the connection was sent */
+    bool heard;          /* something came since the request began */
+    short idle_events;   /* what the connection waits for without a request */
     char reply[1024];
     const char *trouble; /* why the last attempt failed */
     char said[80];       /* ... in the server's words, fit to be logged */
@@ -6432,8 +7009,9 @@ typedef struct hoteli_destination {
     uint32_t bit;      /* in masks of destinations */
     hoteli_url url;
     char *path;
-    char *head; /* request line and headers up to the digits of Content-Length */
+    char *head; /* up to the digits of Content-Length; with gRPC a block of HPACK */
     size_t head_size;
+    size_t head_split; /* gRPC: where the timeout goes */
     uint32_t timeout_ms; /* 0: none */
     uint32_t delay_ms;
     uint32_t max_queue;
@@ -6454,6 +7032,9 @@ typedef struct hoteli_destination {
     z_stream zlib;
     bool has_zlib;       /* zlib holds memory */
 #endif
+#if defined(HATCHET_OTEL_OPENSSL)
+    hoteli_tls_setup tls;
+#endif
     /* ended spans that wait */
     uint32_t *queue;
     uint32_t first;
@@ -6469,6 +7050,8 @@ typedef struct hoteli_destination {
     /* on their way */
     hoteli_request *requests; /* max_inflight of them; NULL until the set-up is complete */
     size_t capacity;     /* of each buffer */
+    size_t out_capacity; /* gRPC: of what a connection sends at once */
+    size_t block_capacity; /* ... and of the headers that it receives */
     bool failing;        /* the last request that ended, or was put off, had no success */
     int64_t probe_ms;    /* while failing: no repeat before */
     int64_t logged_retry_ms;
@@ -6476,6 +7059,7 @@ typedef struct hoteli_destination {
     int64_t logged_partial_ms;
     int64_t logged_full_ms;
     int64_t logged_large_ms;
+    int64_t logged_mended_ms;
     hoteli_books books;
 } hoteli_destination;
 
@@ -6557,7 +7141,7 @@ enum {
 };
 enum { HOTELI_RUNS = 0, HOTELI_ASKED, HOTELI_OVER };
 
-/* ==== [SECTION 28] STATE =================================================================== */
+/* ==== [SECTION 35] STATE =================================================================== */
 
 /* The one mutable object of the library beside thread-local memory. */
 static struct hoteli_state {
@@ -6623,6 +7207,8 @@ static struct hoteli_state {
     hoteli_scope scopes[HOTELI_MAX_SCOPES];
     uint32_t num_scopes;
     uint32_t hatchet_scope;
+    char hatchet_namespace[128]; /* lower case, "_" at the end; "": none */
+    char hatchet_tenant[64];     /* "": not known */
     uint32_t num_providers;
     uint32_t last_serial; /* of a provider */
     hotel_log_fn log_fn;
@@ -6653,6 +7239,12 @@ static struct hoteli_state {
     int64_t stop_ms;
     uint32_t stop_ticket;   /* of its last flush */
     uint32_t stop_mask;     /* destinations that this is for */
+#if defined(HATCHET_OTEL_OPENSSL)
+    hoteli_word tls_inside; /* threads that are in OpenSSL for us */
+    hoteli_word tls_forks;  /* under way: nobody enters */
+    hoteli_flag tls_gone;   /* it has cleaned up: nobody enters any more */
+    bool tls_watched;       /* ... which we are told */
+#endif
 } hoteli_g;
 
 static __thread hoteli_thread hoteli_t;
@@ -6718,7 +7310,7 @@ static inline uint32_t hoteli_num_destinations(void) {
 }
 
 
-/* ==== [SECTION 29] LOG ===================================================================== */
+/* ==== [SECTION 36] LOG ===================================================================== */
 
 static void hoteli_text_start(hoteli_text *text, char *out, size_t capacity) {
     text->at = out;
@@ -6851,7 +7443,7 @@ static void hoteli_log_pending(int64_t now_ms) {
     }
 }
 
-/* ==== [SECTION 30] CLOCK AND RANDOM ======================================================== */
+/* ==== [SECTION 37] CLOCK AND RANDOM ======================================================== */
 
 static uint64_t hoteli_clock_ns(clockid_t clock) {
     struct timespec t;
@@ -7047,7 +7639,7 @@ static inline uint64_t hoteli_random(hoteli_thread *t) {
     return value;
 }
 
-/* ==== [SECTION 31] ARENA =================================================================== */
+/* ==== [SECTION 38] ARENA =================================================================== */
 
 static inline hoteli_chunk *hoteli_chunk_at(uint32_t index) {
     return (hoteli_chunk *)(void *)(hoteli_g.arena +
@@ -7358,7 +7950,7 @@ static void hoteli_give_back(hotel_block *block) {
     memset(block, 0, sizeof *block);
 }
 
-/* ==== [SECTION 32] WRITING OTLP VALUES ===================================================== */
+/* ==== [SECTION 39] WRITING OTLP VALUES ===================================================== */
 
 /* Payload entries use the tags of the Span message, plus two of our own with wire types that
    never go out. */
@@ -7798,7 +8390,7 @@ static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
     return block;
 }
 
-/* ==== [SECTION 33] INSIDE A SPAN =========================================================== */
+/* ==== [SECTION 40] INSIDE A SPAN =========================================================== */
 
 static HOTELI_COLD void hoteli_bad_argument(void) {
     hoteli_count(&hoteli_g.bad_arguments, 1);
@@ -8614,7 +9206,7 @@ static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
     hoteli_publish(record, span->record);
 }
 
-/* ==== [SECTION 34] SCOPES AND RESOURCE ===================================================== */
+/* ==== [SECTION 41] SCOPES AND RESOURCE ===================================================== */
 
 /* A text field that is left out when empty; out NULL measures. */
 static size_t hoteli_optional_text(hoteli_cursor *out, uint8_t tag, const char *text) {
@@ -8765,7 +9357,7 @@ static void *hoteli_carve(size_t size) {
     return at;
 }
 
-/* ==== [SECTION 35] RESOURCES AND DETECTORS ================================================= */
+/* ==== [SECTION 42] RESOURCES AND DETECTORS ================================================= */
 
 /* Encoded attributes of Resource (fields 1) from the front of the memory, the schema URL at its
    end, what is between is free. */
@@ -8914,17 +9506,32 @@ static void hoteli_found(hoteli_finder *f, hotel_attr attribute) {
     if (f->result == HOTEL_OK) f->result = result;
 }
 
-/* Up to `capacity` bytes of a file; 0 when it cannot be read. */
+/* Up to `capacity` bytes of a file; 0 when it is empty (errno is 0) or cannot be read. */
 static size_t hoteli_file_read(const char *path, char *out, size_t capacity) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd;
     size_t size = 0;
-    ssize_t n;
+    ssize_t n = 0;
+    do fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    while (fd < 0 && errno == EINTR);
     if (fd < 0) return 0;
     while (size < capacity && ((n = read(fd, out + size, capacity - size)) > 0 ||
                                (n < 0 && errno == EINTR)))
         if (n > 0) size += (size_t)n;
+    if (n == 0) errno = 0;
     (void)close(fd);
-    return size;
+    return n < 0 ? 0 : size;
+}
+
+/* Why that was so. */
+static const char *hoteli_file_trouble(int error) {
+    switch (error) {
+    case ENOENT: return "there is no such file";
+    case EACCES: return "it may not be read";
+    case EISDIR: return "it is a directory";
+    case EMFILE:
+    case ENFILE: return "no file descriptor is left to read it";
+    default: return "it cannot be read";
+    }
 }
 
 /* The first line without blanks around it. */
@@ -9238,7 +9845,7 @@ HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource)
     return detector;
 }
 
-/* ==== [SECTION 36] THREADS AND CURRENT CONTEXT ============================================= */
+/* ==== [SECTION 43] THREADS AND CURRENT CONTEXT ============================================= */
 
 static bool hoteli_rebuild(void);
 static HOTELI_COLD hotel_block hoteli_extract_state(const char *state, size_t state_size);
@@ -9315,7 +9922,7 @@ static hotel_result hoteli_detach(hotel_token token) {
     return HOTEL_ERR_ORDER;
 }
 
-/* ==== [SECTION 37] STARTING SPANS ========================================================== */
+/* ==== [SECTION 44] STARTING SPANS ========================================================== */
 
 /* A ratio looks at the low-order bits, which are random in every kind of trace ID (SM-08). */
 static bool hoteli_ratio_keeps(uint64_t threshold, const uint8_t trace_id[16]) {
@@ -9750,7 +10357,7 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     return span;
 }
 
-/* ==== [SECTION 38] OTLP ENCODING =========================================================== */
+/* ==== [SECTION 45] OTLP ENCODING =========================================================== */
 
 /* A payload in one piece: in place where it is one chunk, else copied to a scratch buffer. */
 static const uint8_t *hoteli_flat(hoteli_cursor c, size_t size, const hoteli_scratch *scratch) {
@@ -9972,14 +10579,28 @@ static size_t hoteli_batch_bytes(const hoteli_batch *b) {
     return body;
 }
 
+/* Hatchet has a partition for each day from its first one to tomorrow. A span that starts on
+   another is refused with all of its request, so that those who may go alone. */
+static bool hoteli_goes_alone(const hoteli_destination *d, const hoteli_record *r) {
+    const uint64_t day = UINT64_C(86400000000000);
+    const hoteli_anchor *anchor = &hoteli_g.anchor;
+    uint64_t start = r->start;
+    if (!d->hatchet) return false;
+    if (!(r->flags & HOTELI_START_GIVEN)) start = hoteli_anchor_time(anchor, start);
+    return start < anchor->unix_ns ? anchor->unix_ns - start > day : start - anchor->unix_ns > day;
+}
+
 /* Chooses how many spans go: up to max_batch, and as many as fit. The wire size of each is kept
    in its record until it is written. */
 static void hoteli_batch_choose(hoteli_batch *b, hoteli_destination *d, size_t room) {
+    bool alone = false;
     memset(b, 0, sizeof *b);
     b->provider = d->provider;
-    while (b->count < d->count && b->count < d->max_batch) {
+    while (b->count < d->count && b->count < d->max_batch && !alone) {
         hoteli_view v;
         uint32_t index = hoteli_queue_at(d, b->count), scope;
+        alone = hoteli_goes_alone(d, hoteli_record_at(index));
+        if (alone && b->count) break;
         if (b->count + 1 < d->count)
             __builtin_prefetch(hoteli_record_at(hoteli_queue_at(d, b->count + 1)), 0);
         hoteli_view_start(&v, hoteli_record_at(index), &hoteli_g.scratch, &hoteli_g.anchor);
@@ -10132,7 +10753,7 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
     hoteli_hooks_leave(p, cancel);
 }
 
-/* ==== [SECTION 39] SOCKETS ================================================================= */
+/* ==== [SECTION 46] SOCKETS ================================================================= */
 
 /* The one call that cannot be bounded, on a thread of its own. */
 static void *hoteli_lookup_run(void *argument) {
@@ -10395,7 +11016,686 @@ static void hoteli_socket_close(void *connection, bool inherited) {
     s->lookup = NULL;
 }
 
-/* ==== [SECTION 40] DESTINATIONS ============================================================ */
+/* ==== [SECTION 47] TLS ===================================================================== */
+
+#if defined(HATCHET_OTEL_OPENSSL)
+
+/*
+ * TLS by OpenSSL, 1.1.1 or later, between the built-in socket and the protocols: the same table of
+ * functions, whose connection is the request it belongs to. OpenSSL moves its bytes by our own
+ * functions, because its own would raise SIGPIPE. A destination has a context, made from its
+ * settings by hotel_init; a connection has a session of its own in it.
+ *
+ * Nothing of this runs while the process forks or after OpenSSL has cleaned itself up: every use
+ * stands between hoteli_tls_enter and hoteli_tls_leave, and no callback of the host is called in
+ * between.
+ */
+
+/* Errors that the thread, which may be the host's, had in OpenSSL's queue before. */
+typedef struct hoteli_tls_errors {
+    unsigned long kept[16];
+    size_t count;
+} hoteli_tls_errors;
+
+/* With an empty queue, as OpenSSL wants it; false: OpenSSL is not there any more. */
+static bool hoteli_tls_enter(hoteli_tls_errors *errors) {
+    errors->count = 0;
+    for (;;) {
+        (void)__atomic_add_fetch(&hoteli_g.tls_inside.bits, 1, __ATOMIC_SEQ_CST);
+        if (!__atomic_load_n(&hoteli_g.tls_forks.bits, __ATOMIC_SEQ_CST) &&
+            !__atomic_load_n(&hoteli_g.tls_gone.bits, __ATOMIC_SEQ_CST))
+            break;
+        (void)hoteli_sub(&hoteli_g.tls_inside, 1);
+        if (hoteli_flag_load(&hoteli_g.tls_gone)) return false;
+        hoteli_nap(1);
+    }
+    while (errors->count < sizeof errors->kept / sizeof errors->kept[0] &&
+           (errors->kept[errors->count] = ERR_get_error()) != 0)
+        errors->count++;
+    return true;
+}
+
+static void hoteli_tls_leave(const hoteli_tls_errors *errors) {
+    size_t i;
+    ERR_clear_error();
+    for (i = 0; i < errors->count; i++) {
+        unsigned long code = errors->kept[i];
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+        ERR_new();
+        ERR_set_error(ERR_GET_LIB(code), ERR_GET_REASON(code), NULL);
+#else
+        ERR_put_error(ERR_GET_LIB(code), ERR_GET_FUNC(code), ERR_GET_REASON(code), "", 0);
+#endif
+    }
+    (void)hoteli_sub(&hoteli_g.tls_inside, 1);
+}
+
+/* Until nobody is inside. A thread that forks or exits in a signal handler may be so itself. */
+static void hoteli_tls_wait(void) {
+    int i;
+    for (i = 0; i < 200 && __atomic_load_n(&hoteli_g.tls_inside.bits, __ATOMIC_SEQ_CST); i++)
+        hoteli_nap(1);
+}
+
+/* OpenSSL cleans up: by the host's call, or at exit if the host was the first to use it. */
+static void hoteli_tls_gone(void) {
+    (void)hoteli_flag_swap(&hoteli_g.tls_gone, 1);
+    hoteli_tls_wait();
+}
+
+/* A child must not inherit what OpenSSL has half done. */
+static void hoteli_tls_before_fork(void) {
+    (void)__atomic_add_fetch(&hoteli_g.tls_forks.bits, 1, __ATOMIC_SEQ_CST);
+    hoteli_tls_wait();
+}
+
+static void hoteli_tls_after_fork(void) { (void)hoteli_sub(&hoteli_g.tls_forks, 1); }
+
+static void hoteli_tls_forked(void) {
+    hoteli_store(&hoteli_g.tls_forks, 0);
+    hoteli_store(&hoteli_g.tls_inside, 0);
+}
+
+/* First of all: whoever comes first decides whether OpenSSL cleans up at exit, where threads may
+   still be inside. */
+static bool hoteli_tls_start(void) {
+    if (OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL) != 1) return false;
+    if (!hoteli_g.tls_watched) hoteli_g.tls_watched = OPENSSL_atexit(hoteli_tls_gone) == 1;
+    return hoteli_g.tls_watched;
+}
+
+/* ---- what is wrong, in words ---- */
+
+static void hoteli_tls_text(hoteli_text *text, hoteli_request *r) {
+    hoteli_text_start(text, r->tls.words, sizeof r->tls.words);
+}
+
+/* The first explanation counts: it is the nearest to the cause. */
+static void hoteli_tls_say(hoteli_request *r, const char *words) {
+    hoteli_text text;
+    if (r->tls.words[0]) return;
+    hoteli_tls_text(&text, r);
+    hoteli_say(&text, words);
+}
+
+/* What a certificate has in it, in quotes. */
+static void hoteli_tls_say_bytes(hoteli_text *text, const unsigned char *bytes, int size) {
+    char words[81];
+    size_t i, n = size > 0 ? (size_t)size : 0;
+    for (i = 0; i < n && i < sizeof words; i++)
+        words[i] = (char)(bytes[i] < 0x20 || bytes[i] > 0x7e ? '.' : bytes[i]);
+    hoteli_say_quoted(text, words, i);
+}
+
+static void hoteli_tls_say_two(hoteli_text *text, int number) {
+    if (number < 10) hoteli_say(text, "0");
+    hoteli_say_uint(text, (uint64_t)number);
+}
+
+/* "2026-01-31 23:59:59 UTC". */
+static void hoteli_tls_say_time(hoteli_text *text, const ASN1_TIME *at) {
+    struct tm t;
+    memset(&t, 0, sizeof t);
+    if (!at || ASN1_TIME_to_tm(at, &t) != 1) {
+        hoteli_say(text, "an unreadable date");
+        return;
+    }
+    hoteli_say_uint(text, (uint64_t)t.tm_year + 1900);
+    hoteli_say(text, "-");
+    hoteli_tls_say_two(text, t.tm_mon + 1);
+    hoteli_say(text, "-");
+    hoteli_tls_say_two(text, t.tm_mday);
+    hoteli_say(text, " ");
+    hoteli_tls_say_two(text, t.tm_hour);
+    hoteli_say(text, ":");
+    hoteli_tls_say_two(text, t.tm_min);
+    hoteli_say(text, ":");
+    hoteli_tls_say_two(text, t.tm_sec);
+    hoteli_say(text, " UTC");
+}
+
+/* The names and addresses that a certificate is for, the first few of them. */
+static void hoteli_tls_say_names(hoteli_text *text, const X509 *certificate) {
+    GENERAL_NAMES *names =
+        (GENERAL_NAMES *)X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    int i, count = names ? sk_GENERAL_NAME_num(names) : 0, said = 0, more = 0;
+    for (i = 0; i < count; i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        const ASN1_STRING *value = name->type == GEN_DNS     ? name->d.dNSName
+                                   : name->type == GEN_IPADD ? name->d.iPAddress
+                                                             : NULL;
+        int size = value ? ASN1_STRING_length(value) : 0;
+        const unsigned char *bytes = value ? ASN1_STRING_get0_data(value) : NULL;
+        char address[INET6_ADDRSTRLEN];
+        if (!value || (name->type == GEN_IPADD && size != 4 && size != 16)) continue;
+        if (said == 4) {
+            more++;
+            continue;
+        }
+        hoteli_say(text, said++ ? ", " : "");
+        if (name->type == GEN_DNS) hoteli_tls_say_bytes(text, bytes, size);
+        else if (inet_ntop(size == 4 ? AF_INET : AF_INET6, bytes, address, sizeof address))
+            hoteli_say(text, address);
+    }
+    if (more) hoteli_say(text, " and others");
+    if (!said) hoteli_say(text, "no name at all (a common name does not count)");
+    GENERAL_NAMES_free(names);
+}
+
+static void hoteli_tls_say_setting(hoteli_text *text, const hoteli_destination *d,
+                                   const char *otlp, const char *hatchet, const char *member) {
+    hoteli_say(text, d->hatchet ? "HATCHET_CLIENT_TLS_" : "OTEL_EXPORTER_OTLP_");
+    hoteli_say(text, d->hatchet ? hatchet : otlp);
+    hoteli_say(text, " (");
+    hoteli_say(text, member);
+    hoteli_say(text, ")");
+}
+
+static void hoteli_tls_say_unknown(hoteli_text *text, const hoteli_destination *d,
+                                   X509 *certificate, int error) {
+    char issuer[256];
+    issuer[0] = 0;
+    if (certificate)
+        (void)X509_NAME_oneline(X509_get_issuer_name(certificate), issuer, sizeof issuer);
+    if (error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT) {
+        hoteli_say(text, "the server's certificate is self-signed, ");
+    } else {
+        hoteli_say(text, "the server's certificate was issued by ");
+        hoteli_say_quoted(text, issuer, strlen(issuer));
+        hoteli_say(text, ", ");
+    }
+    if (d->tls.own_ca) {
+        hoteli_say(text, "and not among those that ");
+        hoteli_tls_say_setting(text, d, "CERTIFICATE", "ROOT_CA_FILE", "tls.ca_file");
+        hoteli_say(text, " trusts");
+        return;
+    }
+    hoteli_say(text, "unknown to this system: give the CA's certificate in ");
+    hoteli_tls_say_setting(text, d, "CERTIFICATE", "ROOT_CA_FILE", "tls.ca_file");
+}
+
+static void hoteli_tls_say_verify(hoteli_request *r, X509_STORE_CTX *store) {
+    int error = X509_STORE_CTX_get_error(store), depth = X509_STORE_CTX_get_error_depth(store);
+    X509 *certificate = X509_STORE_CTX_get_current_cert(store);
+    hoteli_text text;
+    hoteli_tls_text(&text, r);
+    switch (error) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        hoteli_say(&text,
+                   depth ? "a certificate in the server's chain" : "the server's certificate");
+        if (error == X509_V_ERR_CERT_HAS_EXPIRED) {
+            hoteli_say(&text, " expired on ");
+            hoteli_tls_say_time(&text, X509_get0_notAfter(certificate));
+        } else {
+            hoteli_say(&text, " is not valid before ");
+            hoteli_tls_say_time(&text, X509_get0_notBefore(certificate));
+        }
+        hoteli_say(&text, ", if this machine's clock is right");
+        break;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        hoteli_say(&text, "the server's certificate is not for ");
+        hoteli_say_quoted(&text, r->to->tls.name, strlen(r->to->tls.name));
+        hoteli_say(&text, " but for ");
+        hoteli_tls_say_names(&text, certificate);
+        hoteli_say(&text, "; tls.server_name sets the name that is expected");
+        break;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        hoteli_tls_say_unknown(&text, r->to, certificate, error);
+        break;
+    default:
+        hoteli_say(&text, "the server's certificate cannot be trusted: ");
+        hoteli_say(&text, X509_verify_cert_error_string(error));
+        break;
+    }
+}
+
+static void hoteli_tls_say_client(hoteli_request *r) {
+    hoteli_text text;
+    hoteli_tls_text(&text, r);
+    hoteli_say(&text, "the server wants a client certificate: give one in ");
+    hoteli_tls_say_setting(&text, r->to, "CLIENT_CERTIFICATE", "CERT_FILE", "tls.certificate_file");
+    hoteli_say(&text, " and its key in ");
+    hoteli_tls_say_setting(&text, r->to, "CLIENT_KEY", "KEY_FILE", "tls.key_file");
+}
+
+static void hoteli_tls_say_alert(hoteli_request *r, int alert, const char *words) {
+    const hoteli_tls_setup *t = &r->to->tls;
+    bool about_us = alert == SSL_AD_CERTIFICATE_REQUIRED ||
+                    (alert >= SSL_AD_BAD_CERTIFICATE && alert <= SSL_AD_CERTIFICATE_UNKNOWN) ||
+                    alert == SSL_AD_UNKNOWN_CA || alert == SSL_AD_ACCESS_DENIED;
+    hoteli_text text;
+    if (r->tls.asked && (about_us || alert == SSL_AD_HANDSHAKE_FAILURE)) {
+        hoteli_tls_say_client(r);
+        return;
+    }
+    hoteli_tls_text(&text, r);
+    if (alert == SSL_AD_PROTOCOL_VERSION) {
+        hoteli_say(&text, "the server speaks no version of TLS that is allowed here, ");
+        hoteli_say(&text, t->only_1_3 ? "1.3" : "1.2 or later");
+        hoteli_say(&text, " (tls.min_version)");
+    } else if (alert == SSL_AD_NO_APPLICATION_PROTOCOL) {
+        hoteli_say(&text, r->to->grpc
+                              ? "the server does not offer HTTP/2 there (ALPN), which gRPC needs"
+                              : "the server does not offer HTTP/1.1 there (ALPN): a gRPC port?");
+    } else {
+        hoteli_say(&text, about_us && t->own_certificate
+                              ? "the server does not accept the client certificate: "
+                              : "the server broke TLS off: ");
+        hoteli_say(&text, words);
+    }
+}
+
+/* After an error that ends the connection; what is known of it is in OpenSSL's queue. */
+static void hoteli_tls_explain(hoteli_request *r) {
+    const hoteli_tls *c = &r->tls;
+    unsigned long code = ERR_peek_error();
+    int reason = ERR_GET_REASON(code);
+    const char *words = ERR_reason_error_string(code);
+    hoteli_text text;
+    if (c->words[0]) return;
+    if (!code) {
+        /* The peer closed, or the connection broke. */
+        if (c->asked && !c->served) hoteli_tls_say_client(r);
+        else if (!c->ready)
+            hoteli_tls_say(r, c->heard ? "the server closed in the middle of the TLS handshake"
+                                       : "the server closed without a word of TLS: is this its "
+                                         "TLS port?");
+    } else if (!c->ready && c->heard && c->first != 0x15 && c->first != 0x16) {
+        hoteli_tls_say(r, "the server does not speak TLS there: it answers in clear text");
+    } else if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET) {
+        int alert = reason - SSL_AD_REASON_OFFSET;
+        hoteli_tls_say_alert(r, alert, SSL_alert_desc_string_long(alert));
+    } else if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+               (reason == SSL_R_UNSUPPORTED_PROTOCOL || reason == SSL_R_WRONG_SSL_VERSION)) {
+        hoteli_tls_say_alert(r, SSL_AD_PROTOCOL_VERSION, "");
+    } else {
+        hoteli_tls_text(&text, r);
+        hoteli_say(&text, "TLS failed: ");
+        hoteli_say(&text, words ? words : "unknown error");
+    }
+}
+
+/* ---- what OpenSSL calls ---- */
+
+static int hoteli_tls_verify(int good, X509_STORE_CTX *store) {
+    const SSL *ssl =
+        (const SSL *)X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    hoteli_request *r = (hoteli_request *)SSL_get_ex_data(ssl, 0);
+    if (!good && !r->tls.words[0]) hoteli_tls_say_verify(r, store);
+    return good;
+}
+
+/* The server asks for a certificate, and there is none. */
+static int hoteli_tls_asked(SSL *ssl, X509 **certificate, EVP_PKEY **key) {
+    (void)certificate;
+    (void)key;
+    ((hoteli_request *)SSL_get_ex_data(ssl, 0))->tls.asked = true;
+    return 0;
+}
+
+/* The next connection may go on from here. 1: it is ours now. */
+static int hoteli_tls_session(SSL *ssl, SSL_SESSION *session) {
+    hoteli_tls_setup *t = &((hoteli_request *)SSL_get_ex_data(ssl, 0))->to->tls;
+    SSL_SESSION_free(t->session);
+    t->session = session;
+    return 1;
+}
+
+static int hoteli_tls_no_password(char *out, int size, int writing, void *wanted) {
+    (void)out;
+    (void)size;
+    (void)writing;
+    *(bool *)wanted = true;
+    return -1;
+}
+
+static int hoteli_tls_write(BIO *bio, const char *bytes, int size) {
+    hoteli_request *r = (hoteli_request *)BIO_get_data(bio);
+    ptrdiff_t n = hoteli_socket_send(&r->socket, bytes, (size_t)size);
+    BIO_clear_retry_flags(bio);
+    if (n == HOTEL_IO_WANT_WRITE) BIO_set_retry_write(bio);
+    return n > 0 ? (int)n : -1;
+}
+
+static int hoteli_tls_read(BIO *bio, char *bytes, int size) {
+    hoteli_request *r = (hoteli_request *)BIO_get_data(bio);
+    ptrdiff_t n = hoteli_socket_receive(&r->socket, bytes, (size_t)size);
+    BIO_clear_retry_flags(bio);
+    if (n == HOTEL_IO_WANT_READ) BIO_set_retry_read(bio);
+    if (n > 0 && !r->tls.heard) {
+        r->tls.heard = true;
+        r->tls.first = (uint8_t)bytes[0];
+    }
+    return n > 0 ? (int)n : n == HOTEL_IO_CLOSED ? 0 : -1;
+}
+
+static long hoteli_tls_control(BIO *bio, int command, long number, void *pointer) {
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+/* ---- the transport ---- */
+
+/* Without a word to the peer. */
+static void hoteli_tls_drop(hoteli_request *r) {
+    SSL *ssl = r->tls.ssl;
+    if (!ssl) return;
+    /* Else OpenSSL takes the session for unfit to go on from. */
+    SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(ssl);
+    r->tls.ssl = NULL;
+}
+
+static void *hoteli_tls_open(const char *host, uint16_t port, void *user_data) {
+    hoteli_request *r = (hoteli_request *)user_data;
+    hoteli_tls_errors errors;
+    if (r->tls.ssl && hoteli_tls_enter(&errors)) { /* of before a fork */
+        hoteli_tls_drop(r);
+        hoteli_tls_leave(&errors);
+    }
+    memset(&r->tls, 0, sizeof r->tls);
+    return hoteli_socket_open(host, port, &r->socket) ? r : NULL;
+}
+
+static bool hoteli_tls_begin(hoteli_request *r) {
+    hoteli_tls_setup *t = &r->to->tls;
+    BIO *bio;
+    r->tls.ssl = SSL_new(t->context);
+    bio = r->tls.ssl ? BIO_new(t->method) : NULL;
+    if (!bio) return false;
+    BIO_set_data(bio, r);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(r->tls.ssl, bio, bio);
+    SSL_set_connect_state(r->tls.ssl);
+    if (!t->is_address && SSL_set_tlsext_host_name(r->tls.ssl, t->name) != 1) return false;
+    if (t->session) (void)SSL_set_session(r->tls.ssl, t->session);
+    return SSL_set_ex_data(r->tls.ssl, 0, r) == 1;
+}
+
+/* What a call that moved nothing means. */
+static int hoteli_tls_result(hoteli_request *r, int result) {
+    switch (SSL_get_error(r->tls.ssl, result)) {
+    case SSL_ERROR_WANT_READ: return HOTEL_IO_WANT_READ;
+    case SSL_ERROR_WANT_WRITE: return HOTEL_IO_WANT_WRITE;
+    case SSL_ERROR_ZERO_RETURN: return HOTEL_IO_CLOSED;
+    default:
+        r->tls.broken = true;
+        hoteli_tls_explain(r);
+        return HOTEL_IO_REFUSED;
+    }
+}
+
+static int hoteli_tls_handshake(hoteli_request *r) {
+    const unsigned char *chosen = NULL;
+    unsigned size = 0;
+    int result;
+    if (!r->tls.ssl && !hoteli_tls_begin(r)) {
+        hoteli_tls_say(r, "not enough memory for TLS");
+        return HOTEL_IO_REFUSED;
+    }
+    result = SSL_do_handshake(r->tls.ssl);
+    if (result != 1) {
+        result = hoteli_tls_result(r, result);
+        if (result == HOTEL_IO_CLOSED) hoteli_tls_explain(r);
+        return result;
+    }
+    r->tls.ready = true;
+    if (!r->to->grpc) return HOTEL_IO_DONE;
+    SSL_get0_alpn_selected(r->tls.ssl, &chosen, &size);
+    if (size == 2 && chosen[0] == 'h' && chosen[1] == '2') return HOTEL_IO_DONE;
+    hoteli_tls_say_alert(r, SSL_AD_NO_APPLICATION_PROTOCOL, "");
+    return HOTEL_IO_REFUSED;
+}
+
+static int hoteli_tls_connect(void *connection) {
+    hoteli_request *r = (hoteli_request *)connection;
+    hoteli_tls_errors errors;
+    int result = HOTEL_IO_DONE;
+    if (!r->socket.connected) result = hoteli_socket_connect(&r->socket);
+    if (result != HOTEL_IO_DONE) return result;
+    if (!hoteli_tls_enter(&errors)) return HOTEL_IO_REFUSED;
+    result = hoteli_tls_handshake(r);
+    hoteli_tls_leave(&errors);
+    return result;
+}
+
+/* Several records at once. What OpenSSL has begun to send it wants to see again, wherever it lies
+   then: a caller offers the same bytes until they are taken. */
+static ptrdiff_t hoteli_tls_send(void *connection, const void *bytes, size_t size) {
+    hoteli_request *r = (hoteli_request *)connection;
+    hoteli_tls_errors errors;
+    size_t most = HOTELI_MIN(size, (size_t)256 << 10), sent = 0;
+    int n = 1;
+    if (!hoteli_tls_enter(&errors)) return HOTEL_IO_REFUSED;
+    while (sent < most) {
+        n = SSL_write(r->tls.ssl, (const char *)bytes + sent,
+                      (int)HOTELI_MIN(size - sent, (size_t)1 << 30));
+        if (n <= 0) break;
+        sent += (size_t)n;
+    }
+    if (!sent && n <= 0) n = hoteli_tls_result(r, n);
+    hoteli_tls_leave(&errors);
+    return sent ? (ptrdiff_t)sent : n;
+}
+
+static ptrdiff_t hoteli_tls_receive(void *connection, void *bytes, size_t size) {
+    hoteli_request *r = (hoteli_request *)connection;
+    hoteli_tls_errors errors;
+    int n;
+    if (!hoteli_tls_enter(&errors)) return HOTEL_IO_REFUSED;
+    n = SSL_read(r->tls.ssl, bytes, (int)HOTELI_MIN(size, (size_t)1 << 30));
+    if (n > 0) r->tls.served = true;
+    else n = hoteli_tls_result(r, n);
+    hoteli_tls_leave(&errors);
+    return n;
+}
+
+static int hoteli_tls_descriptor(void *connection) {
+    return ((hoteli_request *)connection)->socket.fd;
+}
+
+/* Says goodbye and does not wait for the answer. In a fork child the session is freed later, not in
+   the middle of fork. */
+static void hoteli_tls_close(void *connection, bool inherited) {
+    hoteli_request *r = (hoteli_request *)connection;
+    hoteli_tls_errors errors;
+    if (!inherited && r->tls.ssl && hoteli_tls_enter(&errors)) {
+        if (r->tls.ready && !r->tls.broken) (void)SSL_shutdown(r->tls.ssl);
+        hoteli_tls_drop(r);
+        hoteli_tls_leave(&errors);
+    }
+    hoteli_socket_close(&r->socket, inherited);
+}
+
+/* ---- settings ---- */
+
+/* A certificate or key: as text, or in a file. */
+typedef struct hoteli_tls_source {
+    const char *name; /* of the setting; NULL: there is none */
+    const char *file;
+    const char *pem;
+} hoteli_tls_source;
+
+enum { HOTELI_TLS_CA, HOTELI_TLS_CERTIFICATE, HOTELI_TLS_KEY, HOTELI_TLS_SOURCES };
+
+/* The whole of it in memory; NULL, or what is wrong. */
+static const char *hoteli_tls_load(const hoteli_tls_source *from, BIO **out) {
+    char bytes[4096];
+    size_t size = 0;
+    const char *problem = NULL;
+    ssize_t n = 0;
+    int fd;
+    *out = from->pem ? BIO_new_mem_buf(from->pem, -1) : BIO_new(BIO_s_mem());
+    if (!*out) return "there is no memory to read it";
+    if (from->pem) return NULL;
+    fd = open(from->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return hoteli_file_trouble(errno);
+    while (!problem && ((n = read(fd, bytes, sizeof bytes)) > 0 || (n < 0 && errno == EINTR))) {
+        if (n < 0) continue;
+        size += (size_t)n;
+        if (size > (size_t)4 << 20) problem = "it is larger than 4 MiB";
+        else if (BIO_write(*out, bytes, (int)n) != (int)n)
+            problem = "there is no memory to read it";
+    }
+    if (n < 0) problem = hoteli_file_trouble(errno);
+    (void)close(fd);
+    OPENSSL_cleanse(bytes, sizeof bytes);
+    return problem;
+}
+
+/* The next certificate; NULL: there is none, or *damaged. */
+static X509 *hoteli_tls_next(BIO *from, bool *damaged) {
+    bool wanted = false;
+    X509 *certificate = PEM_read_bio_X509(from, NULL, hoteli_tls_no_password, &wanted);
+    unsigned long code = ERR_peek_last_error();
+    if (!certificate)
+        *damaged =
+            ERR_GET_LIB(code) != ERR_LIB_PEM || ERR_GET_REASON(code) != PEM_R_NO_START_LINE;
+    ERR_clear_error();
+    return certificate;
+}
+
+/* All certificates of the source are trusted, or the first is ours and the others lead to it.
+   NULL, or what is wrong. */
+static const char *hoteli_tls_certificates(SSL_CTX *context, const hoteli_tls_source *from,
+                                           bool ours) {
+    BIO *bio = NULL;
+    const char *problem = hoteli_tls_load(from, &bio);
+    bool damaged = false;
+    size_t count = 0;
+    while (!problem) {
+        X509 *certificate = hoteli_tls_next(bio, &damaged);
+        int good;
+        if (!certificate) break;
+        if (!ours) good = X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate);
+        else if (!count) good = SSL_CTX_use_certificate(context, certificate);
+        else good = (int)SSL_CTX_add1_chain_cert(context, certificate);
+        X509_free(certificate);
+        count++;
+        if (good != 1) problem = ERR_reason_error_string(ERR_peek_error());
+        if (good != 1 && !problem) problem = "a certificate in it cannot be used";
+    }
+    BIO_free(bio);
+    if (!problem && damaged) problem = "a certificate in it is damaged";
+    if (!problem && !count) problem = "there is no certificate in it (PEM)";
+    return problem;
+}
+
+/* Behind the certificate. NULL, or what is wrong. */
+static const char *hoteli_tls_key(SSL_CTX *context, const hoteli_tls_source *from) {
+    BIO *bio = NULL;
+    const char *problem = hoteli_tls_load(from, &bio);
+    bool wanted = false;
+    EVP_PKEY *key =
+        problem ? NULL : PEM_read_bio_PrivateKey(bio, NULL, hoteli_tls_no_password, &wanted);
+    BIO_free(bio);
+    if (problem) return problem;
+    if (!key)
+        return wanted ? "the key in it has a passphrase; take one without"
+                      : "there is no private key in it (PEM)";
+    if (SSL_CTX_use_PrivateKey(context, key) != 1 || SSL_CTX_check_private_key(context) != 1)
+        problem = "the key in it does not belong to the certificate";
+    EVP_PKEY_free(key);
+    return problem;
+}
+
+/* Whom the server must prove to be: a name or an address. false: it is neither. */
+static bool hoteli_tls_expect(hoteli_tls_setup *t, const char *name) {
+    X509_VERIFY_PARAM *parameters = SSL_CTX_get0_param(t->context);
+    size_t size = strlen(name), i;
+    struct in6_addr address;
+    if (size > 1 && name[size - 1] == '.') size--;
+    if (!size || size >= sizeof t->name) return false;
+    memcpy(t->name, name, size);
+    t->name[size] = 0;
+    t->is_address = inet_pton(AF_INET, t->name, &address) == 1 ||
+                    inet_pton(AF_INET6, t->name, &address) == 1;
+    X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+                                                    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (t->is_address) return X509_VERIFY_PARAM_set1_ip_asc(parameters, t->name) == 1;
+    for (i = 0; i < size; i++)
+        if (!hoteli_is_alnum(name[i]) && !memchr("-._", name[i], 3)) return false;
+    return X509_VERIFY_PARAM_set1_host(parameters, t->name, size) == 1;
+}
+
+/* What does not depend on certificates. */
+static bool hoteli_tls_prepare(hoteli_tls_setup *t, bool grpc) {
+    static const unsigned char h2[] = {2, 'h', '2'};
+    static const unsigned char http[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+    long version = t->only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+    SSL_CTX *context = t->context = SSL_CTX_new(TLS_client_method());
+    t->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "hatchet_otel");
+    if (!context || !t->method) return false;
+    (void)BIO_meth_set_write(t->method, hoteli_tls_write);
+    (void)BIO_meth_set_read(t->method, hoteli_tls_read);
+    (void)BIO_meth_set_ctrl(t->method, hoteli_tls_control);
+    /* The system may want more. */
+    if (SSL_CTX_get_min_proto_version(context) < version &&
+        SSL_CTX_set_min_proto_version(context, (int)version) != 1)
+        return false;
+    (void)SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    (void)SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS |
+                                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    /* A peer that sends tickets and key updates without end gets a turn like all others. */
+    (void)SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
+    (void)SSL_CTX_set_session_cache_mode(context,
+                                         SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, hoteli_tls_session);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, hoteli_tls_verify);
+    /* Whatever certificate is given to trust is an anchor, a root or not. */
+    (void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
+    return (grpc ? SSL_CTX_set_alpn_protos(context, h2, sizeof h2)
+                 : SSL_CTX_set_alpn_protos(context, http, sizeof http)) == 0;
+}
+
+static void hoteli_tls_free(hoteli_tls_setup *t) {
+    SSL_SESSION_free(t->session);
+    SSL_CTX_free(t->context);
+    BIO_meth_free(t->method);
+    t->session = NULL;
+    t->context = NULL;
+    t->method = NULL;
+}
+
+/* Makes the context of a destination. NULL, or what is wrong, and *at the source of it. */
+static const char *hoteli_tls_make(hoteli_tls_setup *t, const hoteli_tls_source *sources,
+                                   const char *name, bool grpc, const hoteli_tls_source **at) {
+    const hoteli_tls_source *ca = &sources[HOTELI_TLS_CA];
+    const hoteli_tls_source *certificate = &sources[HOTELI_TLS_CERTIFICATE];
+    const hoteli_tls_source *key = &sources[HOTELI_TLS_KEY];
+    const char *problem = NULL;
+    *at = NULL;
+    if (!hoteli_tls_prepare(t, grpc)) return "OpenSSL could not be set up";
+    if (!hoteli_tls_expect(t, name)) return "tls.server_name is neither a host name nor an address";
+    t->own_ca = ca->name != NULL;
+    t->own_certificate = certificate->name != NULL;
+    *at = ca;
+    if (t->own_ca) problem = hoteli_tls_certificates(t->context, ca, false);
+    else if (SSL_CTX_set_default_verify_paths(t->context) != 1)
+        return "the roots of the system cannot be read";
+    if (problem) return problem;
+    *at = certificate;
+    if (t->own_certificate && !key->name) return "it needs a key, which is not given";
+    if (t->own_certificate) problem = hoteli_tls_certificates(t->context, certificate, true);
+    if (problem) return problem;
+    *at = key;
+    if (key->name && !t->own_certificate) return "it needs a certificate, which is not given";
+    if (key->name) problem = hoteli_tls_key(t->context, key);
+    if (!t->own_certificate) SSL_CTX_set_client_cert_cb(t->context, hoteli_tls_asked);
+    return problem;
+}
+
+#endif
+
+/* ==== [SECTION 48] DESTINATIONS ============================================================ */
 
 static void hoteli_destination_name(hoteli_text *text, const hoteli_destination *d) {
     if (d->exports) {
@@ -10490,10 +11790,29 @@ static bool hoteli_destination_flushed(const hoteli_destination *d) {
     return true;
 }
 
+/* What a connection over HTTP/2 has to say, as far as it is taken: 0 all of it, else why not. */
+static ptrdiff_t hoteli_h2_pump(hoteli_request *r) {
+    const uint8_t *bytes;
+    size_t size;
+    while ((size = hoteli_h2_output(r->h2, &bytes)) != 0) {
+        ptrdiff_t n = r->to->transport.send_fn(r->connection, bytes, size);
+        if (n <= 0) return n ? n : (ptrdiff_t)HOTEL_IO_REFUSED;
+        hoteli_h2_sent(r->h2, (size_t)n);
+        hoteli_count(&r->to->books.bytes_sent, (uintptr_t)n);
+    }
+    return 0;
+}
+
+/* A server that is still at work on a request is told that nobody waits (OG-09), one that broke
+   HTTP/2 how it did. */
 static void hoteli_disconnect(hoteli_request *r, bool inherited) {
+    if (r->connection && r->spoken && !inherited) {
+        hoteli_h2_cancel(r->h2);
+        (void)hoteli_h2_pump(r);
+    }
     if (r->connection) r->to->transport.close_fn(r->connection, inherited);
     r->connection = NULL;
-    r->reused = false;
+    r->reused = r->spoken = false;
 }
 
 /* In a fork child, before it uses the library: sockets are given back, the transport of an
@@ -10513,11 +11832,12 @@ static void hoteli_destination_clear(hoteli_destination *d) {
         d->requests[i].spans = 0;
     }
     d->failing = false;
+    d->quiet_ms = 0;
     d->first = d->count = d->chunks = 0;
     d->taken = d->target = 0;
     d->flush_begun = d->flush_done = 0;
     d->logged_retry_ms = d->logged_failed_ms = d->logged_partial_ms = 0;
-    d->logged_full_ms = d->logged_large_ms = 0;
+    d->logged_full_ms = d->logged_large_ms = d->logged_mended_ms = 0;
     memset(&d->books, 0, sizeof d->books);
 }
 
@@ -10561,6 +11881,20 @@ static void hoteli_pack_release(hoteli_destination *d) {
     d->gzip = false;
 }
 
+/* Gives back what does not lie in the set-up's memory. */
+static void hoteli_destination_release(hoteli_destination *d) {
+#if defined(HATCHET_OTEL_OPENSSL)
+    hoteli_tls_errors errors;
+    uint32_t i;
+    if (d->tls.context && hoteli_tls_enter(&errors)) {
+        for (i = 0; i < hoteli_num_requests(d); i++) hoteli_tls_drop(&d->requests[i]);
+        hoteli_tls_free(&d->tls);
+        hoteli_tls_leave(&errors);
+    }
+#endif
+    hoteli_pack_release(d);
+}
+
 /* Size of the packed bytes; 0 when there are none: no gzip, an error, or nothing gained. */
 static size_t hoteli_pack(hoteli_destination *d, uint8_t *from, size_t size, uint8_t *out) {
 #if defined(HATCHET_OTEL_ZLIB)
@@ -10581,6 +11915,51 @@ static size_t hoteli_pack(hoteli_destination *d, uint8_t *from, size_t size, uin
 #endif
 }
 
+/* ---- Hatchet's collector ---- */
+
+/* It is switched off: it answered UNIMPLEMENTED. For five minutes it is asked for nothing. Called
+   while the spans of that request still count as queued; they fail. */
+static void hoteli_quiet(hoteli_destination *d, int64_t now_ms) {
+    bool known = now_ms < d->quiet_ms;
+    char words[512];
+    hoteli_text text;
+    d->quiet_ms = now_ms + 300000;
+    d->failing = true;
+    if (known) return;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_destination_name(&text, d);
+    hoteli_say(&text, ": UNIMPLEMENTED: Hatchet's collector is switched off; start its engine with "
+                      "SERVER_OBSERVABILITY_ENABLED=true. Nothing is sent for five minutes, spans "
+                      "that are due in that time are lost");
+    hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_COLLECTOR_OFF, &text);
+}
+
+/* What its engine would lose a request for. */
+static void hoteli_mend(hoteli_destination *d, uint8_t *request, size_t size, int64_t now_ms) {
+    unsigned mended = hoteli_mend_for_hatchet(request, size);
+    char words[512];
+    hoteli_text text;
+    if (!mended || !hoteli_log_due(&d->logged_mended_ms, now_ms)) return;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_destination_name(&text, d);
+    if (mended & HOTELI_MENDED_ID)
+        hoteli_say(&text, ": a hatchet.step_run_id or hatchet.workflow_run_id is not a UUID: "
+                          "sent as bytes, which name no run");
+    if (mended & HOTELI_MENDED_NUL)
+        hoteli_say(&text, ": text with NUL: values are sent as bytes, names and keys with question "
+                          "marks");
+    hoteli_say(&text, ". Otherwise the engine would refuse the whole request");
+    hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_MENDED_FOR_HATCHET, &text);
+}
+
+/* A batch that is due in that time. */
+static void hoteli_quiet_drop(hoteli_destination *d, int64_t now_ms) {
+    uint32_t count = HOTELI_MIN(d->count, d->max_batch);
+    hoteli_settle(d, &d->books.failed, count);
+    hoteli_queue_pop(d, count);
+    d->due_ms = now_ms + d->delay_ms;
+}
+
 /* ---- one request ---- */
 
 /* The head goes right in front of the body, so that a request is one piece. */
@@ -10596,6 +11975,16 @@ static void hoteli_write_request_head(hoteli_request *r, uint8_t *buffer, size_t
     r->size = d->head_size + text.size + size;
     memcpy(body - d->head_size - text.size, d->head, d->head_size);
     memcpy(body - text.size, tail, text.size);
+}
+
+/* What stands in front of the message of gRPC. Its head is made for each attempt, with the time
+   that is left. */
+static void hoteli_write_prefix(hoteli_request *r, uint8_t *buffer, size_t packed, size_t size) {
+    uint8_t *at = buffer + r->to->head_size + HOTELI_HEAD_TAIL - HOTELI_GRPC_PREFIX;
+    if (packed) size = packed;
+    hoteli_grpc_put_prefix(at, size, packed != 0);
+    r->bytes = at;
+    r->size = HOTELI_GRPC_PREFIX + size;
 }
 
 /* One span alone is more than a request may be (OX-11). */
@@ -10626,18 +12015,24 @@ static void hoteli_request_start(hoteli_request *r, int64_t now_ms) {
     hoteli_destination *d = r->to;
     size_t body = d->head_size + HOTELI_HEAD_TAIL, packed = 0;
     hoteli_batch batch;
+    if (now_ms < d->quiet_ms) {
+        hoteli_quiet_drop(d, now_ms);
+        return;
+    }
     hoteli_batch_choose(&batch, d, d->max_bytes);
     if (!batch.count) {
         hoteli_span_too_large(d);
         return;
     }
     hoteli_batch_write(&batch, d, r->buffer + body);
+    if (d->hatchet) hoteli_mend(d, r->buffer + body, batch.size, now_ms);
     if (d->exports) {
         hoteli_hand_over(r, &batch, r->buffer + body, now_ms);
         return;
     }
     if (r->packed) packed = hoteli_pack(d, r->buffer + body, batch.size, r->packed + body);
-    if (packed) hoteli_write_request_head(r, r->packed, packed);
+    if (d->grpc) hoteli_write_prefix(r, packed ? r->packed : r->buffer, packed, batch.size);
+    else if (packed) hoteli_write_request_head(r, r->packed, packed);
     else hoteli_write_request_head(r, r->buffer, batch.size);
     r->first = d->taken;
     r->spans = batch.count;
@@ -10718,6 +12113,7 @@ static void hoteli_say_said(hoteli_text *text, const hoteli_request *r) {
 static void hoteli_request_fail(hoteli_request *r, const char *why) {
     hoteli_destination *d = r->to;
     uint32_t lost = r->spans;
+    d->quiet_ms = 0; /* it was another error */
     hoteli_disconnect(r, false);
     hoteli_request_end(r, &d->books.failed);
     if (hoteli_log_due(&d->logged_failed_ms, hoteli_now_ms())) {
@@ -10785,6 +12181,7 @@ static void hoteli_request_retry(hoteli_request *r, const char *why, int64_t wai
     hoteli_destination *d = r->to;
     int64_t now_ms = hoteli_now_ms();
     r->trouble = why;
+    d->quiet_ms = 0;
     hoteli_disconnect(r, false);
     if (wait_ms < 0) {
         uint64_t jitter = hoteli_random_aside() % (r->step_ms / 2 + 1);
@@ -10836,7 +12233,7 @@ static bool hoteli_step_wait(hoteli_request *r, int64_t now_ms) {
 /* The connection broke. One that had served before and gave no byte back was stale: once more at
    once (OR-18). Else a retry, which covers what may have reached the server too (OR-16). */
 static void hoteli_connection_lost(hoteli_request *r, const char *why) {
-    if (r->reused && !r->http.any_byte) {
+    if (r->reused && !(r->h2 ? r->heard : r->http.any_byte)) {
         hoteli_disconnect(r, false);
         r->state = HOTELI_CONNECTING;
         return;
@@ -10875,14 +12272,15 @@ static void hoteli_reply_start(const uint8_t *bytes, size_t size, hoteli_reply *
     reply->rejected = (int64_t)rejected;
 }
 
-static void hoteli_request_success(hoteli_request *r) {
+/* Of the reply's size bytes so many were kept. */
+static void hoteli_request_success(hoteli_request *r, size_t kept, uint64_t size) {
     hoteli_destination *d = r->to;
     hoteli_reply reply;
     uint32_t rejected = 0;
+    d->quiet_ms = 0;
     memset(&reply, 0, sizeof reply);
-    if (r->http.body_kept < r->http.body_size)
-        hoteli_reply_start((const uint8_t *)r->reply, r->http.body_kept, &reply);
-    else if (!hoteli_reply_parse((const uint8_t *)r->reply, r->http.body_kept, &reply))
+    if (kept < size) hoteli_reply_start((const uint8_t *)r->reply, kept, &reply);
+    else if (!hoteli_reply_parse((const uint8_t *)r->reply, kept, &reply))
         memset(&reply, 0, sizeof reply);
     if (reply.has_partial_success && (reply.rejected > 0 || reply.message_size)) {
         if (reply.rejected > 0)
@@ -10915,7 +12313,7 @@ static void hoteli_response(hoteli_request *r) {
     if (!r->http.keep_alive) hoteli_disconnect(r, false);
     else r->reused = true;
     if (status >= 200 && status < 300) {
-        hoteli_request_success(r);
+        hoteli_request_success(r, r->http.body_kept, r->http.body_size);
         return;
     }
     hoteli_request_hear_body(r);
@@ -10935,10 +12333,37 @@ static void hoteli_response(hoteli_request *r) {
     }
 }
 
+static bool hoteli_is_want(ptrdiff_t n) {
+    return n == HOTEL_IO_WANT_READ || n == HOTEL_IO_WANT_WRITE;
+}
+
+/* A connection over HTTP/2 without a request: PINGs are answered, SETTINGS obeyed; GOAWAY ends
+   it. */
+static void hoteli_h2_idle(hoteli_request *r) {
+    uint8_t bytes[1024];
+    ptrdiff_t got = HOTEL_IO_WANT_READ, sent = hoteli_h2_pump(r);
+    int turns;
+    for (turns = 0; turns < 16 && hoteli_h2_usable(r->h2); turns++) {
+        got = r->to->transport.receive_fn(r->connection, bytes, sizeof bytes);
+        if (got <= 0) break;
+        (void)hoteli_h2_feed(r->h2, bytes, (size_t)got, hoteli_now_ms());
+        sent = hoteli_h2_pump(r);
+    }
+    r->idle_events = (short)(sent == HOTEL_IO_WANT_WRITE ? POLLIN | POLLOUT : POLLIN);
+    if (!hoteli_h2_usable(r->h2) || (got <= 0 && !hoteli_is_want(got)) ||
+        (sent && !hoteli_is_want(sent)))
+        hoteli_disconnect(r, false);
+}
+
 /* A kept connection on which something arrives while idle was closed by the server. */
 static void hoteli_check_idle(hoteli_request *r) {
     char byte;
-    ptrdiff_t n = r->to->transport.receive_fn(r->connection, &byte, 1);
+    ptrdiff_t n;
+    if (r->h2) {
+        hoteli_h2_idle(r);
+        return;
+    }
+    n = r->to->transport.receive_fn(r->connection, &byte, 1);
     if (n != HOTEL_IO_WANT_READ && n != HOTEL_IO_WANT_WRITE) hoteli_disconnect(r, false);
 }
 
@@ -10959,6 +12384,100 @@ static const char *hoteli_connect_trouble(const hoteli_destination *d, int error
     }
 }
 
+#if defined(HATCHET_OTEL_OPENSSL)
+static bool hoteli_has_tls(const hoteli_destination *d) { return d->tls.context != NULL; }
+
+/* What is known of a broken connection: what TLS says, else that. */
+static const char *hoteli_link_trouble(const hoteli_request *r, const char *otherwise) {
+    return r->tls.words[0] ? r->tls.words : otherwise;
+}
+
+static const char *hoteli_connect_slow(const hoteli_request *r) {
+    return hoteli_has_tls(r->to) && r->socket.connected ? "the TLS handshake did not end in time"
+                                                        : "no connection was made in time";
+}
+
+/* What the built-in transports open a connection with. */
+static void *hoteli_open_data(hoteli_request *r) {
+    return hoteli_has_tls(r->to) ? (void *)r : (void *)&r->socket;
+}
+#else
+static const char *hoteli_link_trouble(const hoteli_request *r, const char *otherwise) {
+    (void)r;
+    return otherwise;
+}
+
+static const char *hoteli_connect_slow(const hoteli_request *r) {
+    (void)r;
+    return "no connection was made in time";
+}
+
+static void *hoteli_open_data(hoteli_request *r) { return &r->socket; }
+#endif
+
+/* The stream of a request is to be opened, on a new connection behind the preface. */
+static void hoteli_grpc_begin(hoteli_request *r) {
+    const hoteli_destination *d = r->to;
+    int64_t left = INT64_MAX;
+    hoteli_grpc_head head;
+    hoteli_h2_parts parts;
+    if (!r->spoken) hoteli_h2_start(r->h2, r->block, d->block_capacity, r->out, d->out_capacity);
+    r->spoken = true;
+    r->heard = false;
+    r->idle_events = POLLIN;
+    if (r->deadline_ms != INT64_MAX) left = r->deadline_ms - hoteli_now_ms();
+    memset(&head, 0, sizeof head);
+    head.bytes = (uint8_t *)d->head;
+    head.size = d->head_size;
+    head.split = d->head_split;
+    parts.head = r->buffer;
+    parts.head_size = hoteli_grpc_head_write(&head, left, r->buffer);
+    parts.body = r->bytes;
+    parts.body_size = r->size;
+    parts.field_fn = hoteli_grpc_field;
+    parts.data_fn = hoteli_grpc_data;
+    parts.user_data = &r->grpc;
+    hoteli_grpc_start(&r->grpc, r->reply, sizeof r->reply, d->max_response);
+    (void)hoteli_h2_request(r->h2, &parts);
+}
+
+/* The request has an outcome, or its time is over. */
+static void hoteli_grpc_end(hoteli_request *r) {
+    hoteli_destination *d = r->to;
+    hoteli_verdict v = hoteli_grpc_finish(&r->grpc, r->h2);
+    char words[80];
+    hoteli_text text;
+    if (v.unprocessed && r->reused) { /* nothing was done: as with a stale connection (OG-07) */
+        hoteli_disconnect(r, false);
+        r->state = HOTELI_CONNECTING;
+        return;
+    }
+    r->reused = true;
+    if (!v.code) {
+        if (!hoteli_h2_usable(r->h2)) hoteli_disconnect(r, false);
+        hoteli_request_success(r, r->grpc.body_kept, r->grpc.body_size);
+        return;
+    }
+    hoteli_request_hear(r, v.message, v.message_size);
+    if (v.retryable) {
+        /* Waits grow from the one that was asked for (OR-08). */
+        if (2 * v.delay_ms > (int64_t)r->step_ms) r->step_ms = (uint32_t)(2 * v.delay_ms);
+        hoteli_request_retry(r, hoteli_grpc_code_name(v.code), v.delay_ms);
+        return;
+    }
+    if (d->hatchet && v.code == HOTELI_GRPC_UNIMPLEMENTED) {
+        hoteli_quiet(d, hoteli_now_ms());
+        hoteli_disconnect(r, false);
+        hoteli_request_end(r, &d->books.failed);
+        return;
+    }
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say(&text, r->h2->outcome == HOTELI_H2_BROKEN ? "no answer over HTTP/2"
+                                                         : "gRPC status ");
+    if (r->h2->outcome != HOTELI_H2_BROKEN) hoteli_say(&text, hoteli_grpc_code_name(v.code));
+    hoteli_request_fail(r, words);
+}
+
 /* One step of the connection: true when something moved, else *events says what to wait for. */
 static bool hoteli_step_connect(hoteli_request *r, short *events) {
     hoteli_destination *d = r->to;
@@ -10966,7 +12485,7 @@ static bool hoteli_step_connect(hoteli_request *r, short *events) {
     r->said_size = 0;
     if (r->connection && r->reused) hoteli_check_idle(r);
     if (!r->connection) {
-        void *user_data = d->builtin ? (void *)&r->socket : d->transport.user_data;
+        void *user_data = d->builtin ? hoteli_open_data(r) : d->transport.user_data;
         r->connection = d->transport.open_fn(d->url.host, d->url.port, user_data);
         r->reused = false;
         if (!r->connection) {
@@ -10978,20 +12497,21 @@ static bool hoteli_step_connect(hoteli_request *r, short *events) {
     result = r->reused ? (int)HOTEL_IO_DONE : d->transport.connect_fn(r->connection);
     if (result == HOTEL_IO_WANT_READ || result == HOTEL_IO_WANT_WRITE) {
         *events = hoteli_want(result);
-        r->trouble = "no connection was made in time";
+        r->trouble = hoteli_connect_slow(r);
         return false;
     }
     if (result != HOTEL_IO_DONE) {
-        hoteli_request_retry(r, hoteli_connect_trouble(d, errno), -1);
+        hoteli_request_retry(r, hoteli_link_trouble(r, hoteli_connect_trouble(d, errno)), -1);
         return true;
     }
     if (!r->reused) hoteli_count(&d->books.connections, 1);
     r->sent = 0;
     hoteli_count(&d->books.requests, 1);
     if (r->attempts++) hoteli_count(&d->books.retries, 1);
-    hoteli_http_start(&r->http, r->reply, sizeof r->reply, d->max_response);
     r->trouble = "the server did not answer in time";
     r->state = HOTELI_SENDING;
+    if (r->h2) hoteli_grpc_begin(r);
+    else hoteli_http_start(&r->http, r->reply, sizeof r->reply, d->max_response);
     return true;
 }
 
@@ -11021,9 +12541,9 @@ static bool hoteli_step_receive(hoteli_request *r, short *events) {
         hoteli_say(&text, ")");
         hoteli_request_fail(r, words);
     } else if (result == -1 && n <= 0) {
-        hoteli_connection_lost(r, r->http.any_byte
-                                      ? "the server closed in the middle of its response"
-                                      : "the server closed without a response");
+        const char *why = r->http.any_byte ? "the server closed in the middle of its response"
+                                           : "the server closed without a response";
+        hoteli_connection_lost(r, hoteli_link_trouble(r, why));
     } else if (result == -1) {
         hoteli_request_hear(r, r->http.reason, hotel_text_size(r->http.reason));
         hoteli_request_fail(r, "the response is not HTTP");
@@ -11052,6 +12572,30 @@ static bool hoteli_step_send(hoteli_request *r, short *events) {
     return true;
 }
 
+/* Sends what may be sent and takes what is there, both at once: a server may answer early, and
+   windows open in the middle. */
+static bool hoteli_step_grpc(hoteli_request *r, short *events) {
+    uint8_t bytes[4096];
+    ptrdiff_t sent = hoteli_h2_pump(r);
+    ptrdiff_t got = r->to->transport.receive_fn(r->connection, bytes, sizeof bytes);
+    if (hoteli_is_want(got)) {
+        *events = (short)(hoteli_want(got) | (hoteli_is_want(sent) ? hoteli_want(sent) : 0));
+        r->trouble = hoteli_h2_trouble(r->h2);
+        return false;
+    }
+    if (got > 0) {
+        r->heard = true;
+        (void)hoteli_h2_feed(r->h2, bytes, (size_t)got, hoteli_now_ms());
+    } else {
+        (void)hoteli_h2_finish(r->h2);
+    }
+    if (r->h2->outcome == HOTELI_H2_LOST)
+        hoteli_connection_lost(r, hoteli_link_trouble(r, r->h2->reason));
+    else if (r->h2->outcome != HOTELI_H2_OPEN)
+        hoteli_grpc_end(r);
+    return true;
+}
+
 /* When a request wants to be called again at the latest, and *fd to wait on, -1: none. */
 static int64_t hoteli_request_wait(const hoteli_request *r, int64_t now_ms, int *fd) {
     const hoteli_destination *d = r->to;
@@ -11073,7 +12617,7 @@ static bool hoteli_request_step(hoteli_request *r, int64_t now_ms, short *events
         *events = 0;
         if (r->state == HOTELI_IDLE) {
             if (!hoteli_request_due(r->to, now_ms)) {
-                *events = POLLIN;
+                *events = r->spoken ? r->idle_events : (short)POLLIN;
                 return true;
             }
             hoteli_request_start(r, now_ms);
@@ -11086,7 +12630,9 @@ static bool hoteli_request_step(hoteli_request *r, int64_t now_ms, short *events
         switch (r->state) {
         case HOTELI_WAITING: moved = hoteli_step_wait(r, now_ms); break;
         case HOTELI_CONNECTING: moved = hoteli_step_connect(r, events); break;
-        case HOTELI_SENDING: moved = hoteli_step_send(r, events); break;
+        case HOTELI_SENDING:
+            moved = r->h2 ? hoteli_step_grpc(r, events) : hoteli_step_send(r, events);
+            break;
         default: moved = hoteli_step_receive(r, events); break;
         }
     }
@@ -11132,7 +12678,7 @@ static void hoteli_destination_close(hoteli_destination *d, uint32_t timeout_ms)
     hoteli_exporter_shutdown(d, timeout_ms);
 }
 
-/* ==== [SECTION 41] EXPORTER ================================================================ */
+/* ==== [SECTION 49] EXPORTER ================================================================ */
 
 /* A span that is older than the set-up, and whose provider is gone: the one in that place now has
    nothing to do with it. */
@@ -11504,7 +13050,7 @@ static bool hoteli_exporter_start(void) {
     return error == 0;
 }
 
-/* ==== [SECTION 42] CONSOLE AND MEMORY EXPORTERS ============================================ */
+/* ==== [SECTION 50] CONSOLE AND MEMORY EXPORTERS ============================================ */
 
 /* Text on its way to a descriptor, in pieces. */
 typedef struct hoteli_printer {
@@ -12033,7 +13579,7 @@ HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {
     hoteli_memory_leave(exporter);
 }
 
-/* ==== [SECTION 43] CONFIGURATION =========================================================== */
+/* ==== [SECTION 51] CONFIGURATION =========================================================== */
 
 /* Where the settings of one destination come from. */
 typedef struct hoteli_plan {
@@ -12042,6 +13588,20 @@ typedef struct hoteli_plan {
     const char *headers_variable;
     const char *suffix;              /* what is appended to the path */
 } hoteli_plan;
+
+/* Of Hatchet's destination, on its way from settings to a plan. */
+typedef struct hoteli_connection {
+    bool wanted; /* there is a token, and the collector is not switched off */
+    bool valid;
+    hoteli_claims claims;
+    hotel_destination config;
+    hotel_header header;
+    char bearer[HOTELI_TOKEN_SIZE + 8];
+    char endpoint[320];
+    hoteli_dotenv files;
+    hoteli_memory memory; /* of files, until the set-up is over */
+    size_t ends[4];       /* where in files each of them ends */
+} hoteli_connection;
 
 typedef struct hoteli_setup {
     const hotel_config *config;
@@ -12056,6 +13616,7 @@ typedef struct hoteli_setup {
     uint32_t hooks; /* of its processors, told when there is what they look at */
     hotel_destination by_environment[2];
     hotel_exporter console;
+    hoteli_connection hatchet;
     const char *service;
     const char *attributes; /* OTEL_RESOURCE_ATTRIBUTES */
     size_t num_attributes;
@@ -12144,7 +13705,7 @@ static void hoteli_fail_setup(hoteli_setup *s, hotel_result result) {
 }
 
 static void hoteli_bad_endpoint(hoteli_setup *s, const char *source, const char *endpoint,
-                                const char *problem) {
+                                const char *problem, hotel_result result) {
     const char *at;
     char words[512];
     hoteli_text text;
@@ -12156,8 +13717,9 @@ static void hoteli_bad_endpoint(hoteli_setup *s, const char *source, const char 
     hoteli_say(&text, ": ");
     hoteli_say(&text, problem);
     hoteli_say(&text, "; this destination is not started");
-    hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_BAD_ENDPOINT, &text);
-    hoteli_fail_setup(s, HOTEL_ERR_ENDPOINT);
+    hoteli_log_text(HOTEL_LOG_ERROR,
+                    result == HOTEL_ERR_TLS ? HOTEL_LOG_ID_TLS : HOTEL_LOG_ID_BAD_ENDPOINT, &text);
+    hoteli_fail_setup(s, result);
 }
 
 /* A boolean: "true" in any case is true, and all else false, with a word about it (EP-02). */
@@ -12186,31 +13748,6 @@ static int hoteli_choice(const hoteli_setup *s, const char *name, const char *co
         if (hoteli_is_word(word, size, words[i])) return i;
     hoteli_bad_variable(name, value, "is not a value that is known here", instead);
     return -1;
-}
-
-/* Settings that this build cannot follow are named, with what happens instead. */
-static void hoteli_unsupported(const hoteli_setup *s) {
-    static const char *const tls[] = {"CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"};
-    static const char *const prefixes[] = {"OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"};
-    char name[64];
-    hoteli_text text;
-    const char *value;
-    size_t i, k;
-    for (k = 0; k < 2; k++) {
-        for (i = 0; i < 3; i++) {
-            hoteli_text_start(&text, name, sizeof name);
-            hoteli_say(&text, prefixes[k]);
-            hoteli_say(&text, tls[i]);
-            value = hoteli_env(s, name);
-            if (value)
-                hoteli_bad_variable(name, value, "needs TLS, which this version does not have",
-                                    "it is ignored");
-        }
-    }
-    if (hoteli_env(s, "HATCHET_CLIENT_TOKEN"))
-        hoteli_log(HOTEL_LOG_WARN, HOTEL_LOG_ID_HATCHET,
-                   "HATCHET_CLIENT_TOKEN is set, but Hatchet's collector speaks OTLP over gRPC "
-                   "only, which this version does not have: nothing is sent to Hatchet");
 }
 
 /* gRPC or HTTP: code, else the first variable that can be followed (OX-10). */
@@ -12254,6 +13791,12 @@ static bool hoteli_plan_target(hoteli_setup *s, hoteli_plan *p, const char *endp
     return true;
 }
 
+#if defined(HATCHET_OTEL_OPENSSL)
+#define HOTELI_OPENSSL_HERE true
+#else
+#define HOTELI_OPENSSL_HERE false
+#endif
+
 /* Finds the endpoint and parses it. false: the destination is not started. */
 static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destination *d) {
     const char *source = "endpoint", *endpoint = p->config->endpoint, *problem;
@@ -12277,11 +13820,14 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
     if (!problem && d->url.is_unix &&
         strlen(d->url.host) >= sizeof((struct sockaddr_un *)0)->sun_path)
         problem = "the path of the socket is too long";
-    if (!problem && d->url.tls)
-        problem = "https needs TLS, which this version does not have; send to a local collector "
-                  "over http, and let that one speak TLS";
+    if (!problem && d->url.tls && !HOTELI_OPENSSL_HERE && !p->config->transport) {
+        hoteli_bad_endpoint(s, source, endpoint,
+                            "https needs HATCHET_OTEL_OPENSSL where the implementation is compiled",
+                            HOTEL_ERR_TLS);
+        return false;
+    }
     if (problem) {
-        hoteli_bad_endpoint(s, source, endpoint, problem);
+        hoteli_bad_endpoint(s, source, endpoint, problem, HOTEL_ERR_ENDPOINT);
         return false;
     }
     if (d->grpc) {
@@ -12294,6 +13840,109 @@ static bool hoteli_plan_endpoint(hoteli_setup *s, hoteli_plan *p, hoteli_destina
     }
     return true;
 }
+
+/* "https://host: " and what is wrong with TLS there. */
+static void hoteli_bad_tls(const hoteli_destination *d, hotel_log_level level, const char *name,
+                           const char *file, const char *problem) {
+    char words[512];
+    hoteli_text text;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say(&text, d->url.tls ? "https://" : d->url.is_unix ? "unix:" : "http://");
+    hoteli_say(&text, d->url.is_unix ? d->url.host : d->url.authority);
+    hoteli_say(&text, ": ");
+    if (name) hoteli_say(&text, name);
+    if (file) {
+        hoteli_say(&text, " ");
+        hoteli_say_quoted(&text, file, strlen(file));
+    }
+    if (name) hoteli_say(&text, ": ");
+    hoteli_say(&text, problem);
+    if (level == HOTEL_LOG_ERROR) hoteli_say(&text, "; this destination is not started");
+    hoteli_log_text(level, HOTEL_LOG_ID_TLS, &text);
+}
+
+/* Settings that have no meaning, because something else than TLS, or somebody else's, is used. */
+static void hoteli_plan_no_tls(const hoteli_plan *p, const hoteli_destination *d) {
+    const hotel_tls *c = &p->config->tls;
+    if (!c->ca_file && !c->ca_pem && !c->certificate_file && !c->certificate_pem && !c->key_file &&
+        !c->key_pem && !c->server_name && !c->min_version)
+        return;
+    hoteli_bad_tls(d, HOTEL_LOG_WARN, "tls", NULL,
+                   d->url.tls ? "not looked at, because the transport is the application's"
+                              : "not looked at, because the endpoint is not https");
+}
+
+#if defined(HATCHET_OTEL_OPENSSL)
+static hoteli_tls_source hoteli_tls_find(const hoteli_setup *s, const hoteli_destination *d,
+                                         int which, const char *pem, const char *file) {
+    static const char *const names[HOTELI_TLS_SOURCES][6] = {
+        {"tls.ca_pem", "tls.ca_file", "hatchet.tls.ca_pem (HATCHET_CLIENT_TLS_ROOT_CA)",
+         "hatchet.tls.ca_file (HATCHET_CLIENT_TLS_ROOT_CA_FILE)",
+         "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"},
+        {"tls.certificate_pem", "tls.certificate_file",
+         "hatchet.tls.certificate_pem (HATCHET_CLIENT_TLS_CERT)",
+         "hatchet.tls.certificate_file (HATCHET_CLIENT_TLS_CERT_FILE)",
+         "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"},
+        {"tls.key_pem", "tls.key_file", "hatchet.tls.key_pem (HATCHET_CLIENT_TLS_KEY)",
+         "hatchet.tls.key_file (HATCHET_CLIENT_TLS_KEY_FILE)",
+         "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"}};
+    hoteli_tls_source found;
+    int i;
+    found.name = NULL;
+    found.pem = pem && *pem ? pem : NULL;
+    found.file = !found.pem && file && *file ? file : NULL;
+    if (found.pem || found.file)
+        found.name = names[which][(d->hatchet ? 2 : 0) + (found.pem ? 0 : 1)];
+    for (i = 4; i < 6 && !found.name && !d->hatchet; i++) {
+        found.file = hoteli_env(s, names[which][i]);
+        if (found.file) found.name = names[which][i];
+    }
+    return found;
+}
+
+/* The context of an https destination. false: it is not started. */
+static bool hoteli_plan_tls(hoteli_setup *s, const hoteli_plan *p, hoteli_destination *d) {
+    const hotel_tls *c = &p->config->tls;
+    const hoteli_tls_source *at = NULL;
+    const char *problem = "OpenSSL could not be set up";
+    hoteli_tls_source sources[HOTELI_TLS_SOURCES];
+    hoteli_tls_errors errors;
+    memset(&d->tls, 0, sizeof d->tls);
+    if (!d->url.tls || p->config->transport) {
+        hoteli_plan_no_tls(p, d);
+        return true;
+    }
+    if ((uint32_t)c->min_version > HOTEL_TLS_1_3) {
+        hoteli_bad_tls(d, HOTEL_LOG_WARN, "tls.min_version", NULL, "unknown; 1.2 is used");
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+    }
+    d->tls.only_1_3 = c->min_version == HOTEL_TLS_1_3;
+    sources[HOTELI_TLS_CA] = hoteli_tls_find(s, d, HOTELI_TLS_CA, c->ca_pem, c->ca_file);
+    sources[HOTELI_TLS_CERTIFICATE] = hoteli_tls_find(s, d, HOTELI_TLS_CERTIFICATE,
+                                                      c->certificate_pem, c->certificate_file);
+    sources[HOTELI_TLS_KEY] = hoteli_tls_find(s, d, HOTELI_TLS_KEY, c->key_pem, c->key_file);
+    if (hoteli_tls_start() && hoteli_tls_enter(&errors)) {
+        problem = hoteli_tls_make(&d->tls, sources,
+                                  c->server_name && *c->server_name ? c->server_name : d->url.host,
+                                  d->grpc, &at);
+        if (problem) hoteli_tls_free(&d->tls);
+        hoteli_tls_leave(&errors);
+    }
+    if (!problem) return true;
+    hoteli_bad_tls(d, HOTEL_LOG_ERROR, at ? at->name : NULL, at ? at->file : NULL, problem);
+    hoteli_fail_setup(s, HOTEL_ERR_TLS);
+    return false;
+}
+#else
+static bool hoteli_plan_tls(hoteli_setup *s, const hoteli_plan *p, hoteli_destination *d) {
+    (void)s;
+    hoteli_plan_no_tls(p, d);
+    return true;
+}
+#endif
+
+#define HOTELI_AGENT "HatchetOtel-OTLP-Exporter-C/" HOTEL_VERSION_STRING
+#define HOTELI_GRPC_PATH "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 /* Framing is ours: these headers cannot be set (OH-07). */
 static bool hoteli_header_reserved(const char *name, size_t size) {
@@ -12398,6 +14047,28 @@ static void hoteli_bad_header(const char *variable, const hoteli_pair *pair) {
     hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_BAD_VARIABLE, &text);
 }
 
+/* The head of a request over gRPC, but for its timeout. Complains only when counting. */
+static void hoteli_write_block(hoteli_destination *d, const hoteli_plan *p, uint8_t *out,
+                               size_t capacity) {
+    hoteli_grpc_head head;
+    hoteli_headers h;
+    hoteli_pair pair;
+    int result;
+    hoteli_headers_start(&h, p);
+    hoteli_grpc_head_start(&head, out, capacity, d->url.tls, HOTELI_GRPC_PATH, d->url.authority,
+                           d->gzip, hoteli_header_later(&h, "user-agent", 10) ? NULL
+                                                                              : HOTELI_AGENT);
+    while ((result = hoteli_headers_next(&h, &pair)) != 0) {
+        if (result > 0 && hoteli_header_later(&h, pair.key, pair.key_size)) continue;
+        if (result < 0 || !hoteli_grpc_head_add(&head, pair.key, pair.key_size, pair.value,
+                                                pair.value_size)) {
+            if (!capacity) hoteli_bad_header(p->headers_variable, &pair);
+        }
+    }
+    d->head_size = head.size;
+    d->head_split = head.split;
+}
+
 /* The request's head up to the digits of Content-Length. Complains only when counting. */
 static void hoteli_write_head_text(hoteli_text *text, const hoteli_plan *p,
                                    const hoteli_destination *d) {
@@ -12412,7 +14083,7 @@ static void hoteli_write_head_text(hoteli_text *text, const hoteli_plan *p,
     hoteli_say(text, "\r\n");
     hoteli_headers_start(&h, p);
     if (!hoteli_header_later(&h, "user-agent", 10))
-        hoteli_say(text, "User-Agent: HatchetOtel-OTLP-Exporter-C/" HOTEL_VERSION_STRING "\r\n");
+        hoteli_say(text, "User-Agent: " HOTELI_AGENT "\r\n");
     while ((result = hoteli_headers_next(&h, &pair)) != 0) {
         if (result < 0) {
             if (!text->capacity) hoteli_bad_header(p->headers_variable, &pair);
@@ -12482,6 +14153,21 @@ static size_t hoteli_plan_arena(const hotel_config *c) {
     return HOTELI_MIN(bytes, HOTELI_MAX_CHUNKS * HATCHET_OTEL_CHUNK_BYTES);
 }
 
+/* Spans of a call of which Hatchet's collector keeps the rest no more, and the message that its
+   engine takes at most. */
+#define HOTELI_HATCHET_BATCH 1000u
+#define HOTELI_HATCHET_BYTES (4u << 20)
+
+/* What connections over HTTP/2 need besides: 64 KiB to send from and 16 KiB for headers, less where
+   requests are small. */
+static void hoteli_plan_h2(hoteli_destination *d, const hoteli_plan *p) {
+    hoteli_write_block(d, p, NULL, 0);
+    d->out_capacity = HOTELI_MIN((size_t)d->max_bytes / 8, (size_t)65536);
+    d->out_capacity = HOTELI_MAX(d->out_capacity, (size_t)2048) + d->head_size + 128;
+    d->block_capacity = HOTELI_MIN((size_t)d->max_bytes / 32, (size_t)16384);
+    d->block_capacity = HOTELI_MAX(d->block_capacity, (size_t)4096);
+}
+
 static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_destination *d,
                                     uint32_t share) {
     const hotel_destination *c = p->config;
@@ -12509,6 +14195,10 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
     d->max_queue = hoteli_number(s, c->max_queue_size, "OTEL_BSP_MAX_QUEUE_SIZE", NULL, 1, 2048);
     d->max_batch = hoteli_number(s, c->max_export_batch_size, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
                                  NULL, 1, 512);
+    if (d->hatchet && d->max_batch > HOTELI_HATCHET_BATCH) {
+        hoteli_bad_config("max_export_batch_size to Hatchet", d->max_batch, HOTELI_HATCHET_BATCH);
+        d->max_batch = HOTELI_HATCHET_BATCH;
+    }
     if (c->simple) {
         d->delay_ms = 0;
         d->max_batch = 1;
@@ -12532,10 +14222,12 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
     /* Memory that is given has to do for all of them. */
     if (s->config->memory) arena /= d->max_inflight * (d->gzip ? 2u : 1u);
     bytes = (uint32_t)HOTELI_MAX(HOTELI_MIN(arena / 2, (size_t)512 << 10), (size_t)1024);
-    d->max_bytes = hoteli_plan_number("max_request_bytes", c->max_request_bytes, bytes, 64u << 20);
+    d->max_bytes = hoteli_plan_number("max_request_bytes", c->max_request_bytes, bytes,
+                                      d->hatchet ? HOTELI_HATCHET_BYTES : 64u << 20);
     hoteli_text_start(&text, NULL, 0);
-    if (!d->exports) hoteli_write_head_text(&text, p, d);
+    if (!d->exports && !d->grpc) hoteli_write_head_text(&text, p, d);
     d->head_size = text.size;
+    if (d->grpc) hoteli_plan_h2(d, p);
     d->capacity = d->head_size + HOTELI_HEAD_TAIL + d->max_bytes;
 }
 
@@ -12731,6 +14423,7 @@ static size_t hoteli_setup_bytes(const hoteli_setup *s) {
     for (i = 0; i < s->num_drafts; i++) {
         const hoteli_destination *d = &s->drafts[i];
         size_t request = sizeof(hoteli_request) + (d->capacity + 16) * (d->gzip ? 2 : 1) + 16;
+        if (d->grpc) request += sizeof(hoteli_h2) + d->out_capacity + d->block_capacity + 48;
         total += sizeof *d + d->max_inflight * request + d->head_size +
                  d->max_queue * sizeof(uint32_t) + d->url.path_size + strlen(s->plans[i].suffix) +
                  96;
@@ -12756,10 +14449,37 @@ static bool hoteli_build_requests(hoteli_destination *d) {
         list[i].buffer = (uint8_t *)hoteli_carve(d->capacity);
         if (d->gzip) list[i].packed = (uint8_t *)hoteli_carve(d->capacity);
         if (!list[i].buffer || (d->gzip && !list[i].packed)) return false;
+        if (!d->grpc) continue;
+        list[i].h2 = (hoteli_h2 *)hoteli_carve(sizeof(hoteli_h2));
+        list[i].out = (uint8_t *)hoteli_carve(d->out_capacity);
+        list[i].block = (uint8_t *)hoteli_carve(d->block_capacity);
+        if (!list[i].h2 || !list[i].out || !list[i].block) return false;
     }
     hoteli_pack_make(d);
     d->requests = list;
     return true;
+}
+
+static hotel_transport hoteli_transport_of(const hoteli_destination *d) {
+    hotel_transport t;
+    memset((void *)&t, 0, sizeof t);
+    t.open_fn = hoteli_socket_open;
+    t.connect_fn = hoteli_socket_connect;
+    t.send_fn = hoteli_socket_send;
+    t.receive_fn = hoteli_socket_receive;
+    t.descriptor_fn = hoteli_socket_descriptor;
+    t.close_fn = hoteli_socket_close;
+    (void)d;
+#if defined(HATCHET_OTEL_OPENSSL)
+    if (!hoteli_has_tls(d)) return t;
+    t.open_fn = hoteli_tls_open;
+    t.connect_fn = hoteli_tls_connect;
+    t.send_fn = hoteli_tls_send;
+    t.receive_fn = hoteli_tls_receive;
+    t.descriptor_fn = hoteli_tls_descriptor;
+    t.close_fn = hoteli_tls_close;
+#endif
+    return t;
 }
 
 static hoteli_destination *hoteli_build_destination(const hoteli_destination *draft,
@@ -12777,19 +14497,11 @@ static hoteli_destination *hoteli_build_destination(const hoteli_destination *dr
     hoteli_say(&text, p->suffix);
     d->path = path;
     hoteli_text_start(&text, d->head, d->head_size + 1);
-    if (!d->exports) hoteli_write_head_text(&text, p, d);
+    if (d->grpc) hoteli_write_block(d, p, (uint8_t *)d->head, d->head_size);
+    else if (!d->exports) hoteli_write_head_text(&text, p, d);
     d->url.path = NULL;
     d->builtin = p->config->transport == NULL;
-    if (!d->builtin) {
-        d->transport = *p->config->transport;
-    } else {
-        d->transport.open_fn = hoteli_socket_open;
-        d->transport.connect_fn = hoteli_socket_connect;
-        d->transport.send_fn = hoteli_socket_send;
-        d->transport.receive_fn = hoteli_socket_receive;
-        d->transport.descriptor_fn = hoteli_socket_descriptor;
-        d->transport.close_fn = hoteli_socket_close;
-    }
+    d->transport = d->builtin ? hoteli_transport_of(d) : *p->config->transport;
     return hoteli_build_requests(d) ? d : NULL;
 }
 
@@ -12820,7 +14532,7 @@ static void hoteli_drop_destinations(void) {
     hoteli_lock();
     __atomic_store_n(&hoteli_g.num_destinations, 0u, __ATOMIC_RELEASE);
     hoteli_unlock();
-    for (i = 0; i < count; i++) hoteli_pack_release(hoteli_g.destinations[i]);
+    for (i = 0; i < count; i++) hoteli_destination_release(hoteli_g.destinations[i]);
 }
 
 /* Cuts the block into shards and chunks, all free. */
@@ -13343,6 +15055,408 @@ static bool hoteli_transport_sound(const hotel_transport *t) {
                   t->descriptor_fn && t->close_fn);
 }
 
+/* ---- Hatchet's connection ---- */
+
+/* Of one of the .env files, and of the variables of all of them. */
+#define HOTELI_DOTENV_SIZE ((size_t)64 << 10)
+
+/* A setting, "" if there is none, and where it was found. */
+typedef struct hoteli_given {
+    const char *value;
+    const char *name; /* of the variable or member */
+    const char *file; /* NULL: it does not come from one */
+} hoteli_given;
+
+/* Where a setting may stand: its member, its variable. */
+typedef struct hoteli_place {
+    const char *code; /* the value there */
+    const char *member;
+    const char *variable;
+} hoteli_place;
+
+static const char *const hoteli_dotenv_files[4] = {".env", ".env.hatchet", ".env.dev",
+                                                   ".env.local"};
+
+static const char *hoteli_dotenv_outside(const char *name, void *setup) {
+    const hoteli_setup *s = (const hoteli_setup *)setup;
+    return s->config->ignore_environment ? NULL : getenv(name);
+}
+
+/* What is wrong with a setting; the value of a secret is not shown. */
+static void hoteli_bad_hatchet(hoteli_setup *s, hotel_result result, const hoteli_given *from,
+                               bool is_secret, const char *problem) {
+    char words[768];
+    hoteli_text text;
+    const char *shown = strrchr(from->value, '@'); /* in front of it may be a password */
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say(&text, from->name);
+    if (!is_secret && *from->value) {
+        hoteli_say(&text, shown ? " ..." : " ");
+        if (!shown) shown = from->value;
+        hoteli_say_quoted(&text, shown, strlen(shown));
+    }
+    if (from->file) {
+        hoteli_say(&text, " in ");
+        hoteli_say(&text, from->file);
+    }
+    hoteli_say(&text, ": ");
+    hoteli_say(&text, problem);
+    hoteli_say(&text, "; no spans are sent to Hatchet");
+    hoteli_log_text(HOTEL_LOG_ERROR,
+                    result == HOTEL_ERR_TLS ? HOTEL_LOG_ID_TLS : HOTEL_LOG_ID_HATCHET, &text);
+    hoteli_fail_setup(s, result);
+    s->hatchet.valid = false;
+}
+
+static void hoteli_bad_dotenv(hoteli_setup *s, const char *path, const char *problem,
+                              size_t line) {
+    char words[512];
+    hoteli_text text;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say_quoted(&text, path, strlen(path));
+    if (line) {
+        hoteli_say(&text, ", line ");
+        hoteli_say_uint(&text, line);
+        hoteli_say(&text, ": this is not NAME=value; the line is skipped");
+    } else {
+        hoteli_say(&text, ": ");
+        hoteli_say(&text, problem);
+        hoteli_say(&text, "; nothing of it is used");
+        hoteli_fail_setup(s, HOTEL_ERR_TOKEN);
+    }
+    hoteli_log_text(line ? HOTEL_LOG_WARN : HOTEL_LOG_ERROR, HOTEL_LOG_ID_HATCHET, &text);
+}
+
+/* Reads one of the .env files into the variables. `room` is for HOTELI_DOTENV_SIZE and a byte. */
+static void hoteli_dotenv_load(hoteli_setup *s, const char *path, char *room) {
+    size_t size, line = 0;
+    const char *problem = NULL;
+    int error;
+    size = hoteli_file_read(path, room, HOTELI_DOTENV_SIZE + 1);
+    error = errno;
+    if (size > HOTELI_DOTENV_SIZE) problem = "it is larger than 64 KiB";
+    else if (size) problem = hoteli_dotenv_read(&s->hatchet.files, room, size, &line);
+    else if (error && error != ENOENT) problem = hoteli_file_trouble(error);
+    if (line) hoteli_bad_dotenv(s, path, NULL, line);
+    if (problem) hoteli_bad_dotenv(s, path, problem, 0);
+}
+
+/* Not for programs with borrowed rights, whose working folder is somebody else's. */
+static void hoteli_plan_dotenv(hoteli_setup *s) {
+    const char *folder = s->config->hatchet.env_folder;
+    hoteli_connection *h = &s->hatchet;
+    size_t i;
+    if (!folder || getuid() != geteuid() || getgid() != getegid()) return;
+    if (!hoteli_allocate(&h->memory, 2 * HOTELI_DOTENV_SIZE + 1)) {
+        hoteli_bad_dotenv(s, folder, "there is no memory to read its files", 0);
+        return;
+    }
+    h->files.text = (char *)h->memory.at;
+    h->files.capacity = HOTELI_DOTENV_SIZE;
+    h->files.outside_fn = hoteli_dotenv_outside;
+    h->files.user_data = s;
+    for (i = 0; i < 4; i++) {
+        char path[1024];
+        hoteli_text text;
+        hoteli_text_start(&text, path, sizeof path);
+        hoteli_say(&text, folder);
+        hoteli_say(&text, "/");
+        hoteli_say(&text, hoteli_dotenv_files[i]);
+        if (text.size >= sizeof path) hoteli_bad_dotenv(s, path, "the path is too long", 0);
+        else hoteli_dotenv_load(s, path, h->files.text + HOTELI_DOTENV_SIZE);
+        h->ends[i] = h->files.size;
+    }
+}
+
+/* The last value in the files that is not empty; names in any case. */
+static bool hoteli_dotenv_get(const hoteli_connection *h, const char *variable,
+                              hoteli_given *out) {
+    const char *p = h->files.text, *end = p ? p + h->files.size : NULL, *value;
+    bool found = false;
+    size_t i;
+    for (; p != end; p = value + strlen(value) + 1) {
+        value = p + strlen(p) + 1;
+        if (!*value || !hoteli_same_name(p, strlen(p), variable, strlen(variable))) continue;
+        out->value = value;
+        for (i = 0; p >= h->files.text + h->ends[i]; i++) continue;
+        out->file = hoteli_dotenv_files[i];
+        found = true;
+    }
+    return found;
+}
+
+enum { HOTELI_IN_CODE = 0, HOTELI_IN_ENVIRONMENT, HOTELI_IN_FILES };
+
+static bool hoteli_given_in(const hoteli_setup *s, int where, const hoteli_place *place,
+                            hoteli_given *out) {
+    const char *value = where == HOTELI_IN_CODE ? place->code
+                        : where == HOTELI_IN_ENVIRONMENT ? hoteli_env(s, place->variable) : NULL;
+    if (where == HOTELI_IN_FILES) {
+        out->name = place->variable;
+        return hoteli_dotenv_get(&s->hatchet, place->variable, out);
+    }
+    if (!value || !*value) return false;
+    out->value = value;
+    out->name = where == HOTELI_IN_CODE ? place->member : place->variable;
+    return true;
+}
+
+/* Code beats environment beats files; without any the value is "". */
+static hoteli_given hoteli_given_find(const hoteli_setup *s, const char *code, const char *member,
+                                      const char *variable) {
+    hoteli_place place;
+    hoteli_given out;
+    int where;
+    place.code = code;
+    place.member = member;
+    place.variable = variable;
+    memset((void *)&out, 0, sizeof out);
+    for (where = HOTELI_IN_CODE; where <= HOTELI_IN_FILES; where++)
+        if (hoteli_given_in(s, where, &place, &out)) return out;
+    out.value = "";
+    out.name = variable;
+    return out;
+}
+
+/* "2025-01-31 23:59:59 UTC" */
+static void hoteli_say_time(hoteli_text *text, int64_t unix_s) {
+    /* Days are counted in years that begin in March, from the year 0 on. */
+    uint64_t days = (uint64_t)unix_s / 86400 + 719468, second = (uint64_t)unix_s % 86400;
+    uint64_t era = days / 146097, day = days % 146097;
+    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365, month;
+    uint64_t fields[6];
+    size_t i;
+    day -= 365 * year + year / 4 - year / 100;
+    month = (5 * day + 2) / 153;
+    fields[0] = era * 400 + year + (month >= 10);
+    fields[1] = month < 10 ? month + 3 : month - 9;
+    fields[2] = day - (153 * month + 2) / 5 + 1;
+    fields[3] = second / 3600;
+    fields[4] = second / 60 % 60;
+    fields[5] = second % 60;
+    for (i = 0; i < 6; i++) {
+        if (i) hoteli_say_n(text, &"0-- ::"[i], 1);
+        if (i && fields[i] < 10) hoteli_say(text, "0");
+        hoteli_say_uint(text, fields[i]);
+    }
+    hoteli_say(text, " UTC");
+}
+
+static void hoteli_plan_token(hoteli_setup *s, const hoteli_given *token, const char *problem) {
+    hoteli_connection *h = &s->hatchet;
+    hoteli_text text;
+    char words[64];
+    if (problem) {
+        hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, token, true, problem);
+        return;
+    }
+    if (h->claims.expires <= (int64_t)(hoteli_clock_ns(CLOCK_REALTIME) / 1000000000u)) {
+        hoteli_text_start(&text, words, sizeof words);
+        hoteli_say(&text, "it expired at ");
+        hoteli_say_time(&text, h->claims.expires);
+        hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, token, true, words);
+    }
+    hoteli_text_start(&text, h->bearer, sizeof h->bearer);
+    hoteli_say(&text, "Bearer ");
+    hoteli_say(&text, token->value);
+    h->header.name = "authorization";
+    h->header.value = h->bearer;
+    h->config.headers = &h->header;
+    h->config.num_headers = 1;
+}
+
+static const char *hoteli_host_port_check(const char *text) {
+    hoteli_url url;
+    const char *reason;
+    memset(&url, 0, sizeof url);
+    if (strstr(text, "://")) return "it begins with a scheme; what belongs here is host:port";
+    reason = hoteli_url_authority(text, strlen(text), &url);
+    return reason ? reason : url.port ? NULL : "it has no port; what belongs here is host:port";
+}
+
+/* HOST_PORT, else what the token says, if it could be read. */
+static void hoteli_plan_address(hoteli_setup *s, bool secure, bool token_read) {
+    const hotel_hatchet *c = &s->config->hatchet;
+    hoteli_connection *h = &s->hatchet;
+    hoteli_given address = hoteli_given_find(s, c->host_port, "hatchet.host_port",
+                                             "HATCHET_CLIENT_HOST_PORT");
+    const char *problem = "it is not set, and the token names no address";
+    hoteli_text text;
+    if (!*address.value && *h->claims.address) {
+        address.value = h->claims.address;
+        address.name = "the token's grpc_broadcast_address";
+    }
+    if (*address.value) problem = hoteli_host_port_check(address.value);
+    else if (!token_read) return;
+    if (problem) hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, &address, false, problem);
+    hoteli_text_start(&text, h->endpoint, sizeof h->endpoint);
+    hoteli_say(&text, secure ? "https://" : "http://");
+    hoteli_say(&text, address.value);
+    h->config.endpoint = h->endpoint;
+}
+
+/* TLS_STRATEGY; DEFAULT when it is unknown. */
+static hotel_tls_strategy hoteli_plan_strategy(hoteli_setup *s) {
+    static const char *const words[] = {"tls", "mtls", "none"};
+    const uint32_t asked = (uint32_t)s->config->hatchet.tls_strategy;
+    hoteli_given given = hoteli_given_find(s, NULL, NULL, "HATCHET_CLIENT_TLS_STRATEGY");
+    const char *word = given.value;
+    size_t size = strlen(word), i;
+    if (asked > HOTEL_TLS_STRATEGY_NONE) {
+        given.value = "";
+        given.name = "hatchet.tls_strategy";
+        given.file = NULL;
+        hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, &given, false, "it is none of the known ones");
+        return HOTEL_TLS_STRATEGY_DEFAULT;
+    }
+    if (asked != HOTEL_TLS_STRATEGY_DEFAULT) return (hotel_tls_strategy)asked;
+    if (!size) return HOTEL_TLS_STRATEGY_TLS;
+    hoteli_trim(&word, &size);
+    for (i = 0; i < 3; i++)
+        if (hoteli_is_word(word, size, words[i]))
+            return (hotel_tls_strategy)(HOTEL_TLS_STRATEGY_TLS + i);
+    hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, &given, false, "it is none of tls, mtls, none");
+    return HOTEL_TLS_STRATEGY_DEFAULT;
+}
+
+/* A certificate or key: text, which beats the file of the same place; both NULL: none is given. */
+static void hoteli_plan_pem(hoteli_setup *s, const hoteli_place *text, const hoteli_place *file,
+                            const char *kind, const char **pem, const char **path) {
+    hoteli_given given;
+    const char *problem;
+    int where;
+    memset((void *)&given, 0, sizeof given);
+    *pem = *path = NULL;
+    for (where = HOTELI_IN_CODE; where <= HOTELI_IN_FILES && !*pem && !*path; where++) {
+        if (hoteli_given_in(s, where, text, &given)) {
+            *pem = given.value;
+            problem = hoteli_pem_check(given.value, kind);
+            if (problem) hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, true, problem);
+        } else if (hoteli_given_in(s, where, file, &given)) {
+            *path = given.value;
+        }
+    }
+}
+
+static void hoteli_plan_min_version(hoteli_setup *s, hotel_tls_version *out) {
+    const char *const variable = "HATCHET_CLIENT_TLS_MIN_VERSION";
+    const uint32_t asked = (uint32_t)s->config->hatchet.tls.min_version;
+    hoteli_given given = hoteli_given_find(s, NULL, NULL, variable);
+    *out = (hotel_tls_version)asked;
+    if (asked > HOTEL_TLS_1_3) {
+        given.value = "";
+        given.name = "hatchet.tls.min_version";
+        hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, false, "it is none of the known ones");
+    }
+    if (asked || !*given.value) return;
+    *out = strcmp(given.value, "1.2") == 0 ? HOTEL_TLS_1_2
+           : strcmp(given.value, "1.3") == 0 ? HOTEL_TLS_1_3 : HOTEL_TLS_DEFAULT;
+    if (*out == HOTEL_TLS_DEFAULT)
+        hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, false, "it is neither 1.2 nor 1.3");
+}
+
+/* Certificates and what goes with them, for tls and mtls. */
+static void hoteli_plan_hatchet_tls(hoteli_setup *s, hotel_tls_strategy strategy) {
+    const hotel_tls *from = &s->config->hatchet.tls;
+    hotel_tls *to = &s->hatchet.config.tls;
+    const hoteli_place places[6] = {
+        {from->ca_pem, "hatchet.tls.ca_pem", "HATCHET_CLIENT_TLS_ROOT_CA"},
+        {from->ca_file, "hatchet.tls.ca_file", "HATCHET_CLIENT_TLS_ROOT_CA_FILE"},
+        {from->certificate_pem, "hatchet.tls.certificate_pem", "HATCHET_CLIENT_TLS_CERT"},
+        {from->certificate_file, "hatchet.tls.certificate_file", "HATCHET_CLIENT_TLS_CERT_FILE"},
+        {from->key_pem, "hatchet.tls.key_pem", "HATCHET_CLIENT_TLS_KEY"},
+        {from->key_file, "hatchet.tls.key_file", "HATCHET_CLIENT_TLS_KEY_FILE"}};
+    hoteli_given missing = hoteli_given_find(s, from->server_name, "hatchet.tls.server_name",
+                                             "HATCHET_CLIENT_TLS_SERVER_NAME");
+    memset((void *)to, 0, sizeof *to);
+    to->server_name = *missing.value ? missing.value : NULL;
+    hoteli_plan_min_version(s, &to->min_version);
+    hoteli_plan_pem(s, &places[0], &places[1], "CERTIFICATE", &to->ca_pem, &to->ca_file);
+    if (strategy != HOTEL_TLS_STRATEGY_MTLS) return;
+    hoteli_plan_pem(s, &places[2], &places[3], "CERTIFICATE", &to->certificate_pem,
+                    &to->certificate_file);
+    hoteli_plan_pem(s, &places[4], &places[5], "PRIVATE KEY", &to->key_pem, &to->key_file);
+    memset((void *)&missing, 0, sizeof missing);
+    missing.value = "";
+    missing.name = places[3].variable;
+    if (!to->certificate_pem && !to->certificate_file)
+        hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &missing, false, "it is not set, and mtls needs it");
+    missing.name = places[5].variable;
+    if (!to->key_pem && !to->key_file)
+        hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &missing, false, "it is not set, and mtls needs it");
+}
+
+/* Where spans for Hatchet go, and how; every setting that cannot be used is named. */
+static void hoteli_plan_connection(hoteli_setup *s, bool token_read) {
+    hoteli_connection *h = &s->hatchet;
+    hoteli_given given;
+    hotel_tls_strategy strategy = hoteli_plan_strategy(s);
+    bool secure = strategy != HOTEL_TLS_STRATEGY_NONE;
+    h->config.protocol = HOTEL_PROTOCOL_GRPC;
+    h->config.insecure = false;
+    h->config.exporter = NULL;
+    hoteli_plan_address(s, secure, token_read);
+    if (!secure || strategy == HOTEL_TLS_STRATEGY_DEFAULT) return;
+    if (HOTELI_OPENSSL_HERE || h->config.transport) {
+        hoteli_plan_hatchet_tls(s, strategy);
+        return;
+    }
+    memset((void *)&given, 0, sizeof given);
+    given.value = strategy == HOTEL_TLS_STRATEGY_TLS ? "tls" : "mtls";
+    given.name = "HATCHET_CLIENT_TLS_STRATEGY";
+    hoteli_bad_hatchet(s, HOTEL_ERR_TLS, &given, false,
+                       "this build has no TLS; compile the implementation with "
+                       "HATCHET_OTEL_OPENSSL, or set HATCHET_CLIENT_TLS_STRATEGY=none for clear "
+                       "text");
+}
+
+static bool hoteli_name_fits(const hoteli_given *given, size_t capacity) {
+    if (strlen(given->value) < capacity) return true;
+    hoteli_bad_variable(given->name, given->value, "is too long", "it is ignored");
+    return false;
+}
+
+/* The prefix of workflows and events, in the form that other SDKs give it, and the tenant. */
+static void hoteli_plan_names(hoteli_setup *s) {
+    const hotel_hatchet *c = &s->config->hatchet;
+    hoteli_given name = hoteli_given_find(s, c->name_space, "hatchet.name_space",
+                                          "HATCHET_CLIENT_NAMESPACE");
+    hoteli_given tenant = hoteli_given_find(s, c->tenant_id, "hatchet.tenant_id",
+                                            "HATCHET_CLIENT_TENANT_ID");
+    char *out = hoteli_g.hatchet_namespace;
+    hoteli_text text;
+    if (!hoteli_name_fits(&name, sizeof hoteli_g.hatchet_namespace - 1)) name.value = "";
+    hoteli_text_start(&text, out, sizeof hoteli_g.hatchet_namespace);
+    hoteli_say(&text, name.value);
+    for (; *out; out++)
+        if (*out >= 'A' && *out <= 'Z') *out = (char)(*out + 32);
+    if (text.size && out[-1] != '_') hoteli_say(&text, "_");
+    if (!*tenant.value || !hoteli_name_fits(&tenant, sizeof hoteli_g.hatchet_tenant))
+        tenant.value = s->hatchet.claims.tenant;
+    hoteli_text_start(&text, hoteli_g.hatchet_tenant, sizeof hoteli_g.hatchet_tenant);
+    hoteli_say(&text, tenant.value);
+}
+
+/* A provider beside the first one has a destination at Hatchet only by a token in code. */
+static void hoteli_plan_hatchet(hoteli_setup *s, bool disabled) {
+    const hotel_hatchet *c = &s->config->hatchet;
+    hoteli_connection *h = &s->hatchet;
+    const char *const member = "hatchet.token", *const variable = "HATCHET_CLIENT_TOKEN";
+    const char *problem = NULL;
+    hoteli_given token;
+    if (s->index && (!c->token || !*c->token)) return;
+    hoteli_plan_dotenv(s);
+    token = hoteli_given_find(s, c->token, member, variable);
+    if (*token.value) problem = hoteli_token_parse(token.value, strlen(token.value), &h->claims);
+    if (!s->index) hoteli_plan_names(s);
+    h->wanted = h->valid = *token.value && !c->no_collector && !s->config->no_destinations &&
+                           !disabled;
+    if (!h->wanted) return;
+    h->config = c->collector;
+    hoteli_plan_token(s, &token, problem);
+    hoteli_plan_connection(s, problem == NULL);
+}
+
 /* Which destinations there are when code names none: OTEL_TRACES_EXPORTER (EV-08). The console
    comes with the simple processor (EX-03). */
 static size_t hoteli_destinations_by_environment(hoteli_setup *s) {
@@ -13363,6 +15477,9 @@ static size_t hoteli_destinations_by_environment(hoteli_setup *s) {
         list = *end ? end + 1 : end;
     }
     if (named[0]) return 0;
+    /* Beside Hatchet's only where it is asked for. */
+    any = any || (s->hatchet.wanted && !hoteli_env(s, "OTEL_EXPORTER_OTLP_ENDPOINT") &&
+                  !hoteli_env(s, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"));
     if (named[1] || !any) count++;
     if (named[2]) {
         s->console = hotel_console_exporter(1);
@@ -13372,11 +15489,11 @@ static size_t hoteli_destinations_by_environment(hoteli_setup *s) {
     return count;
 }
 
-/* Every destination that is valid gets a place. */
+/* Every destination that is valid gets a place, Hatchet's the last. */
 static void hoteli_plan_destinations(hoteli_setup *s) {
     const hotel_config *c = s->config;
     const hotel_destination *list = c->destinations;
-    size_t count = list ? c->num_destinations : 0, i;
+    size_t count = list ? c->num_destinations : 0, total, i;
     uint32_t share, delay = HOTELI_GET(hoteli_g.drain_delay_ms);
     if (!count) {
         list = s->by_environment;
@@ -13387,12 +15504,20 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
         hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
         count = HOTELI_MAX_OF_PROVIDER;
     }
-    share = (uint32_t)count;
-    hoteli_unsupported(s);
-    for (i = 0; i < count; i++) {
+    if (s->hatchet.wanted && count == HOTELI_MAX_OF_PROVIDER) {
+        hoteli_log(HOTEL_LOG_ERROR, HOTEL_LOG_ID_HATCHET,
+                   "num_destinations leaves no place for Hatchet's, at most 4 are possible; no "
+                   "spans are sent to Hatchet");
+        hoteli_fail_setup(s, HOTEL_ERR_ARGUMENT);
+        s->hatchet.wanted = s->hatchet.valid = false;
+    }
+    total = count + s->hatchet.wanted;
+    share = (uint32_t)(count + s->hatchet.valid);
+    for (i = 0; i < count + s->hatchet.valid; i++) {
         hoteli_plan *p = &s->plans[s->num_drafts];
         hoteli_destination *d = &s->drafts[s->num_drafts];
-        p->config = &list[i];
+        d->hatchet = i == count;
+        p->config = d->hatchet ? &s->hatchet.config : &list[i];
         d->provider = s->provider;
         d->position = hoteli_g.num_configured + (uint32_t)i;
         if (!hoteli_transport_sound(p->config->transport)) {
@@ -13411,11 +15536,12 @@ static void hoteli_plan_destinations(hoteli_setup *s) {
         }
         d->grpc = !d->exports && hoteli_plan_grpc(s, (uint32_t)p->config->protocol);
         if (!d->exports && !hoteli_plan_endpoint(s, p, d)) continue;
+        if (!d->exports && !hoteli_plan_tls(s, p, d)) continue;
         hoteli_plan_destination(s, p, d, share);
         delay = HOTELI_MIN(delay, d->delay_ms);
         s->num_drafts++;
     }
-    s->num_planned = (uint32_t)count;
+    s->num_planned = (uint32_t)total;
     s->drain_delay_ms = delay;
 }
 
@@ -13462,7 +15588,7 @@ static void hoteli_announce(const hoteli_destination *d) {
     hoteli_log_text(HOTEL_LOG_INFO, HOTEL_LOG_ID_STARTED, &text);
 }
 
-/* ==== [SECTION 44] FORK ==================================================================== */
+/* ==== [SECTION 52] FORK ==================================================================== */
 
 /* The second end is never 0. */
 static void hoteli_pipe_close(void) {
@@ -13516,6 +15642,9 @@ static void hoteli_fork_child(void) {
     hoteli_t.quiet = 0; /* it may have been made inside a callback */
     hoteli_hooks_forked();
     hoteli_flag_store(&hoteli_g.propagator_lock, 0);
+#if defined(HATCHET_OTEL_OPENSSL)
+    hoteli_tls_forked();
+#endif
     /* Later these numbers may belong to files of the child's own. */
     hoteli_pipe_close();
     for (i = 0; i < hoteli_num_destinations(); i++)
@@ -13538,8 +15667,14 @@ static void hoteli_epoch_make(void) {
         __atomic_store_n(word, ++hoteli_g.last_epoch, __ATOMIC_RELAXED);
         __atomic_store_n(&hoteli_g.epoch, word, __ATOMIC_RELEASE);
     }
-    if (!hoteli_g.atfork_set)
+    if (!hoteli_g.atfork_set) {
+#if defined(HATCHET_OTEL_OPENSSL)
+        hoteli_g.atfork_set = pthread_atfork(hoteli_tls_before_fork, hoteli_tls_after_fork,
+                                             hoteli_fork_child) == 0;
+#else
         hoteli_g.atfork_set = pthread_atfork(NULL, NULL, hoteli_fork_child) == 0;
+#endif
+    }
 }
 
 /* Blocks survive a fork, because inherited contexts refer to them; what records held on them is
@@ -13651,7 +15786,7 @@ static bool hoteli_here(void) {
     return hoteli_epoch() || hoteli_rebuild();
 }
 
-/* ==== [SECTION 45] HATCHET ================================================================= */
+/* ==== [SECTION 53] HATCHET ================================================================= */
 
 /* Payloads up to this size go to every span of a task; larger ones stay on the task's own span,
    because a full batch of copies must stay below the 4 MiB that the engine accepts. */
@@ -13817,7 +15952,7 @@ static void hoteli_task_end(hotel_task *task) {
     memset(&task->context.entries, 0, sizeof task->context.entries);
 }
 
-/* ==== [SECTION 46] BAGGAGE AND VALUES OF CONTEXTS ========================================== */
+/* ==== [SECTION 54] BAGGAGE AND VALUES OF CONTEXTS ========================================== */
 
 /* An entry, in a working copy as in a block: three sizes, then name, value and metadata, each with
    a NUL behind it. */
@@ -14160,7 +16295,7 @@ static size_t hoteli_entries_read(hotel_block block, hoteli_slot_value *out) {
     return size / sizeof *out;
 }
 
-/* ==== [SECTION 47] PROPAGATORS ============================================================= */
+/* ==== [SECTION 55] PROPAGATORS ============================================================= */
 
 #if defined(__APPLE__)
 #include <crt_externs.h>
@@ -14674,7 +16809,7 @@ static hotel_string hoteli_header_keys(const void *carrier, size_t index) {
     return key;
 }
 
-/* ==== [SECTION 48] PUBLIC FUNCTIONS ======================================================== */
+/* ==== [SECTION 56] PUBLIC FUNCTIONS ======================================================== */
 
 HOTEL_API const char *hotel_result_text(int result) {
     switch (result) {
@@ -14847,7 +16982,7 @@ static hotel_result hoteli_build(hoteli_setup *s) {
     hotel_result result = hoteli_build_all(s);
     uint32_t i;
     for (i = 0; result != HOTEL_OK && i < s->num_drafts; i++)
-        if (s->built[i]) hoteli_pack_release(s->built[i]);
+        hoteli_destination_release(s->built[i] ? s->built[i] : &s->drafts[i]);
     return result;
 }
 
@@ -14919,6 +17054,7 @@ static hotel_result hoteli_start_running(hoteli_setup *s) {
     HOTELI_SET(hoteli_g.no_threads, s->config->no_threads || disabled);
     hoteli_plan_allocator(s);
     hoteli_plan_provider(s);
+    hoteli_plan_hatchet(s, disabled);
     if (!disabled) hoteli_plan_destinations(s);
     result = hoteli_build(s);
     if (result != HOTEL_OK) {
@@ -14965,6 +17101,7 @@ static hotel_result hoteli_start_further(hoteli_setup *s) {
     p = s->provider = &hoteli_g.providers[s->index];
     HOTELI_SET(p->serial, ++hoteli_g.last_serial); /* before its scopes are made */
     hoteli_plan_provider(s);
+    hoteli_plan_hatchet(s, false);
     hoteli_plan_destinations(s);
     result = hoteli_build(s);
     if (result != HOTEL_OK) {
@@ -15011,6 +17148,7 @@ HOTEL_API hotel_result hotel_init_checked(const hotel_config *config, size_t con
     hoteli_flag_enter(&hoteli_g.shape);
     hoteli_plan_propagator(&setup);
     result = hoteli_start_running(&setup);
+    hoteli_memory_free(&setup.hatchet.memory);
     hoteli_flag_store(&hoteli_g.shape, 0);
     hoteli_life_leave();
     return result;
@@ -15032,6 +17170,7 @@ HOTEL_API hotel_result hotel_provider_start(const hotel_config *config, hotel_pr
     hoteli_flag_enter(&hoteli_g.shape);
     if (hoteli_flag_load(&hoteli_g.running)) {
         result = hoteli_start_further(&setup);
+        hoteli_memory_free(&setup.hatchet.memory);
         if (setup.provider && setup.provider->serial) {
             out->index = setup.index;
             out->serial = setup.provider->serial;
@@ -15490,6 +17629,14 @@ static void hoteli_describe_line(hoteli_text *text, const char *name, uint64_t v
     hoteli_say(text, "\n");
 }
 
+static void hoteli_describe_text(hoteli_text *text, const char *name, const char *value) {
+    if (!*value) return;
+    hoteli_say(text, name);
+    hoteli_say(text, "=");
+    hoteli_say(text, value);
+    hoteli_say(text, "\n");
+}
+
 static void hoteli_describe(hoteli_text *text) {
     const hotel_limits *l = &hoteli_g.providers[0].limits;
     uint32_t i;
@@ -15525,6 +17672,27 @@ static void hoteli_describe(hoteli_text *text) {
         hoteli_describe_line(text, "  max_inflight", d->max_inflight);
         hoteli_say(text, d->gzip ? "  compression=gzip\n" : "  compression=none\n");
     }
+    hoteli_describe_text(text, "hatchet_namespace", hoteli_g.hatchet_namespace);
+    hoteli_describe_text(text, "hatchet_tenant", hoteli_g.hatchet_tenant);
+}
+
+static size_t hoteli_read_name(const char *name, char *out, size_t capacity) {
+    hoteli_text text;
+    bool reading = hoteli_reading();
+    hoteli_text_start(&text, out, out ? capacity : 0);
+    if (reading) {
+        hoteli_say(&text, name);
+        hoteli_reading_over();
+    }
+    return text.size;
+}
+
+HOTEL_API size_t hotel_hatchet_namespace(char *out, size_t capacity) {
+    return hoteli_read_name(hoteli_g.hatchet_namespace, out, capacity);
+}
+
+HOTEL_API size_t hotel_hatchet_tenant(char *out, size_t capacity) {
+    return hoteli_read_name(hoteli_g.hatchet_tenant, out, capacity);
 }
 
 HOTEL_API size_t hotel_describe(char *out, size_t capacity) {

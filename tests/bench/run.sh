@@ -140,6 +140,17 @@ added() {
     figure "$name" "$text" "$kib" KiB "$limit"
 }
 
+# of_that NAME TEXT PREFIXES COMPILER: kibibytes of it in functions and tables with such names
+of_that() {
+    "$4" -Os -I. -c "$work/program.c" -o "$work/program.o" 2>"$work/cc.txt" &&
+        nm -S -t d "$work/program.o" >"$work/symbols.txt" || {
+        echo "$2: $4 -c, or nm, does not work here"
+        return
+    }
+    figure "$1" "$2" "$(awk -v names="^hoteli_($3)" '$4 ~ names { sum += $2 }
+        END { printf "%.1f", sum / 1024 }' "$work/symbols.txt")" KiB
+}
+
 # added_ms NAME TEXT BUDGET FILE RUNS FLAGS...: milliseconds more than the same for an empty file
 added_ms() {
     name=$1 text=$2 limit=$3 file=$4 runs=$5
@@ -158,6 +169,7 @@ if [ "$compiled" = yes ]; then
         added size_static "added to a static program (-Os, musl)" 48 musl-gcc -static
         added size_static_gc "the same, unused sections removed" '' musl-gcc -static \
             -ffunction-sections -fdata-sections -Wl,--gc-sections
+        of_that size_grpc "gRPC, HTTP/2 and HPACK in it, by names" "grpc|h2|hpack" musl-gcc
     else
         added size_dynamic "added to a program (-Os)" 48 "$CC"
     fi

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * sink.h - where the measured spans go: a transport that swallows requests inside the process, so
- * that only the library is measured, and a small HTTP server in a process of its own, which counts
- * the spans that it gets.
+ * that only the library is measured, and a small server in a process of its own, which counts the
+ * spans that it gets over HTTP and gRPC, with TLS and without, all on one port.
  */
 #ifndef SINK_H_INCLUDED
 #define SINK_H_INCLUDED
@@ -24,6 +24,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "grpc.h"
 
 static const char sink_answer[] = "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\n"
                                   "Content-Length: 0\r\n\r\n";
@@ -105,71 +107,47 @@ static const hotel_transport null_transport = {
     null_open, null_connect, null_send, null_receive, null_descriptor, null_close, NULL,
 };
 
-/* ---- In a process of its own: an HTTP server ----------------------------------------------- */
+/* ---- In a process of its own: a server ----------------------------------------------------- */
+
+/* What came how is counted apart. */
+enum { SINK_GRPC = 1, SINK_TLS = 2, NUM_SINK_KINDS = 4 };
 
 typedef struct bench_sink {
     pid_t pid;
     uint16_t port;
-    uint64_t *num_spans; /* shared with the process */
+    uint64_t *num_spans; /* of each kind; shared with the process */
+    line_identity identity;
 } bench_sink;
 
-enum { SINK_BUFFER_BYTES = 8 * 1024 * 1024 };
-
-static uint64_t read_varint(const uint8_t **at, const uint8_t *end) {
-    uint64_t value = 0;
-    for (unsigned shift = 0; *at < end && shift < 64; shift += 7) {
-        uint8_t byte = *(*at)++;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) break;
-    }
-    return value;
-}
-
-/* Counts by walking request > resource_spans (1) > scope_spans (2) > spans (2). */
-static uint64_t count_spans(const uint8_t *at, const uint8_t *end, int depth) {
-    uint64_t count = 0;
-    while (at < end) {
-        uint64_t tag = read_varint(&at, end);
-        uint64_t value = read_varint(&at, end);
-        if ((tag & 7) == 0) continue;
-        if ((tag & 7) != 2 || value > (uint64_t)(end - at)) break;
-        if (tag >> 3 == (depth == 0 ? 1 : 2)) {
-            count += depth == 2 ? 1 : count_spans(at, at + value, depth + 1);
-        }
-        at += value;
-    }
-    return count;
-}
-
-static void serve_connection(int fd, char *buffer, uint64_t *num_spans) {
-    size_t size = 0;
-    for (;;) {
-        size_t body_size = 0;
-        size_t header_size = parse_request(buffer, size, &body_size);
-        if (header_size > 0 && size >= header_size + body_size) {
-            const uint8_t *body = (const uint8_t *)buffer + header_size;
+static void serve_http(sink_line *l, uint64_t *num_spans) {
+    do {
+        size_t body_size = 0, header_size;
+        while ((header_size = parse_request(l->buffer, l->size, &body_size)) > 0 &&
+               l->size >= header_size + body_size) {
+            const uint8_t *body = (const uint8_t *)l->buffer + header_size;
             *num_spans += count_spans(body, body + body_size, 0);
-            size -= header_size + body_size;
-            memmove(buffer, buffer + header_size + body_size, size);
-            if (send(fd, sink_answer, SINK_ANSWER_SIZE, MSG_NOSIGNAL) < 0) return;
-            continue;
+            l->size -= header_size + body_size;
+            memmove(l->buffer, l->buffer + header_size + body_size, l->size);
+            if (!line_write(l, sink_answer, SINK_ANSWER_SIZE)) return;
         }
-        if (size == SINK_BUFFER_BYTES) return;
-        ptrdiff_t received = recv(fd, buffer + size, SINK_BUFFER_BYTES - size, 0);
-        if (received <= 0) return;
-        size += (size_t)received;
-    }
+    } while (line_read(l));
 }
 
-static void run_sink(int listener, uint64_t *num_spans) {
-    char *buffer = (char *)malloc(SINK_BUFFER_BYTES);
+/* One connection after the other. */
+static void run_sink(int listener, const bench_sink *s) {
+    char *buffer = (char *)malloc(LINE_BUFFER_BYTES);
     while (buffer != NULL) {
         int on = 1;
-        int fd = accept(listener, NULL, NULL);
-        if (fd < 0) continue;
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        serve_connection(fd, buffer, num_spans);
-        (void)close(fd);
+        sink_line l = {accept(listener, NULL, NULL), NULL, buffer, 0};
+        if (l.fd < 0) continue;
+        (void)setsockopt(l.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        if (line_secure(&l, &s->identity) && line_read(&l)) {
+            bool grpc = memcmp(buffer, "PRI", l.size < 3 ? l.size : 3) == 0;
+            uint64_t *num_spans = s->num_spans + (grpc ? SINK_GRPC : 0) + (l.tls ? SINK_TLS : 0);
+            if (grpc) serve_grpc(&l, num_spans);
+            else serve_http(&l, num_spans);
+        }
+        line_close(&l);
     }
 }
 
@@ -185,15 +163,15 @@ static bool start_sink(bench_sink *s) {
         return false;
     }
     s->port = ntohs(address.sin_port);
-    s->num_spans = (uint64_t *)mmap(NULL, sizeof *s->num_spans, PROT_READ | PROT_WRITE,
-                                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (s->num_spans == MAP_FAILED) return false;
+    s->num_spans = (uint64_t *)mmap(NULL, NUM_SINK_KINDS * sizeof *s->num_spans,
+                                    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s->num_spans == MAP_FAILED || !make_identity(&s->identity)) return false;
     s->pid = fork();
     if (s->pid == 0) {
 #if defined(__linux__)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL); // however the measuring process ends
 #endif
-        run_sink(listener, s->num_spans);
+        run_sink(listener, s);
         _exit(1);
     }
     (void)close(listener);
@@ -203,10 +181,11 @@ static bool start_sink(bench_sink *s) {
 static void stop_sink(bench_sink *s) {
     (void)kill(s->pid, SIGKILL);
     (void)waitpid(s->pid, NULL, 0);
+    free_identity(&s->identity);
 }
 
-static uint64_t sink_spans(const bench_sink *s) {
-    return __atomic_load_n(s->num_spans, __ATOMIC_ACQUIRE);
+static uint64_t sink_spans(const bench_sink *s, int kind) {
+    return __atomic_load_n(&s->num_spans[kind], __ATOMIC_ACQUIRE);
 }
 
 /* ---- The floor of delivery: a finished request, sent again and again ----------------------- */

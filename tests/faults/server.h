@@ -13,6 +13,7 @@
  *     server_release(&here);
  *
  * Each request takes the next step; the last step is repeated for ever; no steps: always 200.
+ * grpc_server.h speaks HTTP/2 with the same sockets, scripts and records.
  */
 #ifndef SERVER_H_INCLUDED
 #define SERVER_H_INCLUDED
@@ -103,22 +104,37 @@ typedef struct server_span {
     char name[24];
 } server_span;
 
-typedef struct server_connection {
+typedef struct server server;
+typedef struct server_connection server_connection;
+
+/* What another protocol does in place of HTTP/1.1; all may look at c->step. */
+typedef struct server_protocol {
+    void (*accepted_fn)(server *s, server_connection *c);
+    void (*arrived_fn)(server *s, server_connection *c); /* bytes, in c->in; or a step is over */
+    void (*write_fn)(server *s, server_connection *c);   /* it wanted POLLOUT, and may */
+    short (*wants_fn)(server *s, server_connection *c);  /* events of poll, when it is not hung */
+    void (*ended_fn)(server_connection *c);
+} server_protocol;
+
+struct server_connection {
     int fd; /* -1: free */
     unsigned number;
     unsigned char *in;
     size_t in_size;
     size_t in_capacity;
+    size_t taken;            /* bytes read of the request under way */
     const server_step *step; /* NULL: reading a request */
     size_t sent;             /* of the reply and its filler */
     long long due_ms;        /* nothing is done on it before */
     bool hung;
-} server_connection;
+    void *state; /* of the protocol */
+};
 
-typedef struct server {
+struct server {
     pthread_t thread;
     pthread_mutex_t mutex; /* guards everything below but the sockets */
     server_family family;
+    const server_protocol *protocol; /* NULL: HTTP/1.1 */
     int listener;
     int wake[2];
     uint16_t port;
@@ -139,7 +155,7 @@ typedef struct server {
     bool stopping;
     bool running;
     bool begun; /* atomic: the thread runs its own code */
-} server;
+};
 
 SERVER_FN long long server_now_ms(void) {
     struct timespec now;
@@ -249,27 +265,17 @@ SERVER_FN unsigned char *server_inflate(otlp_bytes from, size_t *out_size) {
     return out;
 }
 
-SERVER_FN void server_record(server *s, const server_connection *c, size_t head_size,
-                             size_t wire_body_size) {
-    char head[SERVER_MAX_HEAD], encoding[16];
-    otlp_bytes body;
+/* Keeps a request whose head is text already and whose body is a message, maybe gzip. */
+SERVER_FN void server_keep_request(server *s, const server_connection *c, const char *head,
+                                   otlp_bytes body, bool gzip, size_t wire_size) {
     unsigned char *inflated = NULL;
-    size_t body_size = wire_body_size;
     const char *problem;
-    size_t i, used = 0, first_span = s->num_spans;
-    for (i = 0; i < head_size && used + 1 < sizeof head; i++) {
-        if (c->in[i] != '\r') head[used++] = (char)c->in[i];
-    }
-    head[used] = '\0';
-    body.at = c->in + head_size;
-    body.size = body_size;
-    server_check_head(s, head);
-    if (server_header_in(head, "Content-Encoding", 0, encoding, sizeof encoding) != NULL) {
-        if (strcmp(encoding, "gzip") == 0) inflated = server_inflate(body, &body_size);
+    size_t first_span = s->num_spans;
+    if (gzip) {
+        inflated = server_inflate(body, &body.size);
         if (inflated == NULL) server_blame(s, "a body that is not what its encoding says");
         body.at = inflated;
-        body.size = inflated != NULL ? body_size : 0;
-        body_size = body.size;
+        if (inflated == NULL) body.size = 0;
     }
     problem = otlp_check(OTLP_REQUEST, body, 0);
     if (problem != NULL) server_blame(s, problem);
@@ -278,13 +284,13 @@ SERVER_FN void server_record(server *s, const server_connection *c, size_t head_
     }
     if (s->num_requests < SERVER_MAX_REQUESTS) {
         server_request *r = &s->requests[s->num_requests];
-        unsigned char *copy = (unsigned char *)malloc(body_size + 1);
+        unsigned char *copy = (unsigned char *)malloc(body.size + 1);
         if (copy == NULL) abort();
-        if (body_size > 0) memcpy(copy, body.at, body_size);
-        memcpy(r->head, head, used + 1);
+        if (body.size > 0) memcpy(copy, body.at, body.size);
+        (void)snprintf(r->head, sizeof r->head, "%s", head);
         r->body.at = copy;
-        r->body.size = body_size;
-        r->wire_size = head_size + wire_body_size;
+        r->body.size = body.size;
+        r->wire_size = wire_size;
         r->gzip = inflated != NULL;
         r->num_spans = s->num_spans - first_span;
         r->connection = c->number;
@@ -294,14 +300,35 @@ SERVER_FN void server_record(server *s, const server_connection *c, size_t head_
     free(inflated);
 }
 
+SERVER_FN void server_record(server *s, const server_connection *c, size_t head_size,
+                             size_t body_size) {
+    char head[SERVER_MAX_HEAD], encoding[16];
+    otlp_bytes body;
+    bool gzip = false;
+    size_t i, used = 0;
+    for (i = 0; i < head_size && used + 1 < sizeof head; i++) {
+        if (c->in[i] != '\r') head[used++] = (char)c->in[i];
+    }
+    head[used] = '\0';
+    body.at = c->in + head_size;
+    body.size = body_size;
+    server_check_head(s, head);
+    if (server_header_in(head, "Content-Encoding", 0, encoding, sizeof encoding) != NULL) {
+        gzip = strcmp(encoding, "gzip") == 0;
+        if (!gzip) server_blame(s, "an encoding that is not gzip");
+    }
+    server_keep_request(s, c, head, body, gzip, head_size + body_size);
+}
+
 /* ---- Connections ---------------------------------------------------------------------------- */
 
-SERVER_FN void server_drop(server_connection *c, bool reset) {
+SERVER_FN void server_drop(server *s, server_connection *c, bool reset) {
     if (reset) {
         struct linger now = {1, 0};
         (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     }
     (void)close(c->fd);
+    if (s->protocol != NULL) s->protocol->ended_fn(c);
     free(c->in);
     memset(c, 0, sizeof *c);
     c->fd = -1;
@@ -318,7 +345,7 @@ SERVER_FN const server_step *server_peek(server *s) {
 SERVER_FN bool server_begin(server *s, server_connection *c, server_when when) {
     const server_step *step = server_peek(s);
     if (c->step != NULL || step->when != when) return c->step != NULL;
-    if (when == SERVER_AT_BYTES && c->in_size < step->at_bytes) return false;
+    if (when == SERVER_AT_BYTES && c->taken < step->at_bytes) return false;
     s->next_step++;
     c->step = step;
     c->sent = 0;
@@ -338,6 +365,10 @@ SERVER_FN void server_accept(server *s) {
         memset(c, 0, sizeof *c);
         c->fd = fd;
         c->number = s->num_connections++;
+        if (s->protocol != NULL) {
+            s->protocol->accepted_fn(s, c);
+            return;
+        }
         if (!server_begin(s, c, SERVER_AT_ACCEPT)) (void)server_begin(s, c, SERVER_AT_BYTES);
         return;
     }
@@ -366,6 +397,10 @@ SERVER_FN size_t server_body_size(const server_connection *c, size_t head_size) 
 
 /* Handles what has arrived until a step is under way or more must come. */
 SERVER_FN void server_parse(server *s, server_connection *c) {
+    if (s->protocol != NULL) {
+        s->protocol->arrived_fn(s, c);
+        return;
+    }
     while (c->step == NULL && !c->hung) {
         size_t head_size = server_head_size(c);
         size_t body_size;
@@ -375,6 +410,7 @@ SERVER_FN void server_parse(server *s, server_connection *c) {
         if (c->in_size < head_size + body_size) return;
         server_record(s, c, head_size, body_size);
         c->in_size -= head_size + body_size;
+        c->taken = c->in_size;
         memmove(c->in, c->in + head_size + body_size, c->in_size);
         (void)server_begin(s, c, SERVER_AT_REQUEST);
     }
@@ -392,15 +428,16 @@ SERVER_FN void server_read(server *s, server_connection *c) {
         c->in_capacity = capacity;
     }
     room = c->in_capacity - c->in_size - 1;
-    if (next->when == SERVER_AT_BYTES && next->at_bytes > c->in_size &&
-        next->at_bytes - c->in_size < room) {
-        room = next->at_bytes - c->in_size;
+    if (next->when == SERVER_AT_BYTES && next->at_bytes > c->taken &&
+        next->at_bytes - c->taken < room) {
+        room = next->at_bytes - c->taken;
     }
     got = recv(c->fd, c->in + c->in_size, room, 0);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-        server_drop(c, false);
+        server_drop(s, c, false);
     } else if (got > 0) {
         c->in_size += (size_t)got;
+        c->taken += (size_t)got;
         c->in[c->in_size] = 0; /* strtoul stops here */
         server_parse(s, c);
     }
@@ -411,7 +448,7 @@ SERVER_FN void server_finish_step(server *s, server_connection *c) {
     c->step = NULL;
     c->hung = step->after == SERVER_HANG;
     if (step->after == SERVER_CLOSE || step->after == SERVER_RESET) {
-        server_drop(c, step->after == SERVER_RESET);
+        server_drop(s, c, step->after == SERVER_RESET);
         return;
     }
     if (step->after == SERVER_HALF) (void)shutdown(c->fd, SHUT_WR);
@@ -443,7 +480,7 @@ SERVER_FN void server_write(server *s, server_connection *c) {
     if (step->drip_ms > 0) part = 1;
     sent = send(c->fd, from, part, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-        server_drop(c, false);
+        server_drop(s, c, false);
         return;
     }
     if (sent > 0) c->sent += (size_t)sent;
@@ -453,8 +490,14 @@ SERVER_FN void server_write(server *s, server_connection *c) {
 
 /* ---- The thread ----------------------------------------------------------------------------- */
 
-SERVER_FN short server_wants(const server_connection *c, long long now, int *timeout) {
+SERVER_FN short server_wants(server *s, server_connection *c, long long now, int *timeout) {
     if (c->hung) return 0;
+    if (s->protocol != NULL) {
+        short events = s->protocol->wants_fn(s, c);
+        if ((events & POLLOUT) == 0 || c->due_ms <= now) return events;
+        if (*timeout < 0 || c->due_ms - now < *timeout) *timeout = (int)(c->due_ms - now);
+        return (short)(events & ~POLLOUT);
+    }
     if (c->step == NULL) return POLLIN;
     if (c->due_ms <= now) return POLLOUT;
     if (*timeout < 0 || c->due_ms - now < *timeout) *timeout = (int)(c->due_ms - now);
@@ -470,7 +513,7 @@ SERVER_FN void server_turn(server *s) {
     fds[1].fd = s->listener, fds[1].events = POLLIN;
     for (i = 0; i < SERVER_MAX_CONNECTIONS; i++) {
         server_connection *c = &s->connections[i];
-        fds[i + 2].events = c->fd >= 0 ? server_wants(c, now, &timeout) : 0;
+        fds[i + 2].events = c->fd >= 0 ? server_wants(s, c, now, &timeout) : 0;
         fds[i + 2].fd = fds[i + 2].events != 0 ? c->fd : -1;
         fds[i + 2].revents = 0;
     }
@@ -481,10 +524,17 @@ SERVER_FN void server_turn(server *s) {
     for (i = 0; i < SERVER_MAX_CONNECTIONS; i++) {
         server_connection *c = &s->connections[i];
         if (fds[i + 2].fd < 0 || c->fd != fds[i + 2].fd || fds[i + 2].revents == 0) continue;
-        if (c->step != NULL) {
-            server_write(s, c);
-        } else {
+        if ((fds[i + 2].events & POLLIN) != 0 && (fds[i + 2].revents & ~POLLOUT) != 0) {
             server_read(s, c);
+        }
+        if (c->fd != fds[i + 2].fd || (fds[i + 2].events & POLLOUT) == 0 ||
+            (fds[i + 2].revents & ~POLLIN) == 0) {
+            continue;
+        }
+        if (s->protocol != NULL) {
+            s->protocol->write_fn(s, c);
+        } else {
+            server_write(s, c);
         }
     }
 }
@@ -496,7 +546,7 @@ SERVER_FN void *server_main(void *user_data) {
     __atomic_store_n(&s->begun, true, __ATOMIC_RELEASE);
     while (!s->stopping) server_turn(s);
     for (i = 0; i < SERVER_MAX_CONNECTIONS; i++) {
-        if (s->connections[i].fd >= 0) server_drop(&s->connections[i], false);
+        if (s->connections[i].fd >= 0) server_drop(s, &s->connections[i], false);
     }
     (void)pthread_mutex_unlock(&s->mutex);
     return NULL;
@@ -547,13 +597,16 @@ SERVER_FN int server_bind(server_family family, uint16_t *port, char *path, size
     return fd;
 }
 
-/* Starts on a given port, 0 for a free one. False when this machine has no such address. */
-SERVER_FN bool server_start_at(server *s, server_family family, uint16_t port,
-                               const server_step *steps, size_t num_steps) {
+/* Starts on a given port, 0 for a free one, with another protocol than HTTP/1.1 if there is one.
+   False when this machine has no such address. */
+SERVER_FN bool server_start_with(server *s, server_family family, uint16_t port,
+                                 const server_protocol *protocol, const server_step *steps,
+                                 size_t num_steps) {
     sigset_t all, former;
     size_t i;
     memset(s, 0, sizeof *s);
     s->family = family;
+    s->protocol = protocol;
     s->port = port;
     s->steps = steps;
     s->num_steps = num_steps;
@@ -574,6 +627,11 @@ SERVER_FN bool server_start_at(server *s, server_family family, uint16_t port,
     while (!__atomic_load_n(&s->begun, __ATOMIC_ACQUIRE)) server_sleep_ms(1);
     s->running = true;
     return true;
+}
+
+SERVER_FN bool server_start_at(server *s, server_family family, uint16_t port,
+                               const server_step *steps, size_t num_steps) {
+    return server_start_with(s, family, port, NULL, steps, num_steps);
 }
 
 SERVER_FN bool server_start(server *s, server_family family, const server_step *steps,

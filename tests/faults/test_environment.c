@@ -284,11 +284,13 @@ static void test_bad_endpoints(void) {
         clear_environment();
         log_clear();
         (void)setenv(OTLP "ENDPOINT", bad, 1);
-        is_int(hotel_init(&config), HOTEL_ERR_ENDPOINT, "OX-01 %s: an error", bad);
-        check_log(HOTEL_LOG_ID_BAD_ENDPOINT, 1, bad);
+        is_int(hotel_init(&config), is_https ? HOTEL_ERR_TLS : HOTEL_ERR_ENDPOINT,
+               "OX-01 %s: an error", bad);
+        check_log(is_https ? HOTEL_LOG_ID_TLS : HOTEL_LOG_ID_BAD_ENDPOINT, 1, bad);
         (void)snprintf(part, sizeof part, "%.9s", bad);
         ok(log_has(part), "OX-01 %s: shown in the log", bad) || (log_show(), 0);
-        if (is_https) ok(log_has("TLS"), "OX-01 %s: TLS is what is missing", bad);
+        if (is_https)
+            ok(log_has("HATCHET_OTEL_OPENSSL"), "OX-01 %s: the option is what is missing", bad);
         open_books();
         hotel_set_str(NULL, "a", "b");
         code = hotel_shutdown(500);
@@ -309,7 +311,7 @@ static void test_good_beside_bad(void) {
     to[0] = destination("https://127.0.0.1:4318");
     to[1] = destination(server_url(&here, "", url, sizeof url));
     to[2] = destination("nonsense");
-    is_int(hotel_init(&config), HOTEL_ERR_ENDPOINT, "two of three destinations are bad");
+    is_int(hotel_init(&config), HOTEL_ERR_TLS, "two of three destinations are bad");
     open_books();
     span = hotel_start("beside");
     hotel_end(&span);
@@ -317,7 +319,8 @@ static void test_good_beside_bad(void) {
     (void)hotel_shutdown(1000);
     is_int(server_num_spans(&here) - before, 1, "the good one delivers");
     is_int(since_opened(1).accepted, 1, "and is the second in the statistics");
-    check_log(HOTEL_LOG_ID_BAD_ENDPOINT, 2, "one message for each bad one");
+    check_log(HOTEL_LOG_ID_TLS, 1, "one message for each bad one");
+    check_log(HOTEL_LOG_ID_BAD_ENDPOINT, 1, "one message for each bad one");
     check_books("good beside bad");
 }
 
@@ -745,41 +748,6 @@ static void test_code_beats_environment(void) {
 
 /* ---- What is noticed, and what is not ------------------------------------------------------- */
 
-static void test_hatchet_token(void) {
-    static const char *const tokens[] = {
-        ("eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ0ZW5hbnQiLCJncnBjX2Jyb2FkY2FzdF9hZGRyZXNzIjoiaDo3MDc3In0."
-         "c2lnbmF0dXJl"),
-        "not-a-token", "a.b.c", "...."};
-    size_t i;
-    for (i = 0; i < COUNT(tokens); i++) {
-        hotel_config config = environment_config();
-        int code;
-        config.log_level = HOTEL_LOG_DEBUG;
-        clear_environment();
-        log_clear();
-        set_variable(OTLP "ENDPOINT", "http://127.0.0.1:%u");
-        (void)setenv("HATCHET_CLIENT_TOKEN", tokens[i], 1);
-        code = hotel_init(&config);
-        ok(code == HOTEL_OK, "a Hatchet token does not stop init (%d)", code);
-        check_log(HOTEL_LOG_ID_HATCHET, 1, "a Hatchet token is noticed");
-        ok(log_has("gRPC"), "the message says what Hatchet needs");
-        ok(log_has("HATCHET_CLIENT_TOKEN"), "the message names the variable");
-        ok(!log_has(tokens[i]) && strstr(describe(), tokens[i]) == NULL,
-           "the token \"%.12s\" is not shown", tokens[i]);
-        (void)hotel_shutdown(500);
-    }
-    clear_environment();
-    log_clear();
-    {
-        hotel_config config = environment_config();
-        set_variable(OTLP "ENDPOINT", "http://127.0.0.1:%u");
-        (void)setenv("HATCHET_CLIENT_TOKEN", "", 1);
-        (void)hotel_init(&config);
-        check_log(HOTEL_LOG_ID_HATCHET, 0, "EP-01 an empty token is none");
-        (void)hotel_shutdown(500);
-    }
-}
-
 static void test_certificates(void) {
     static const char *const names[] = {OTLP "CERTIFICATE", TRACES "CERTIFICATE", OTLP "CLIENT_KEY",
                                         TRACES "CLIENT_CERTIFICATE"};
@@ -861,7 +829,6 @@ int main(void) {
     with_server(test_header_precedence);
     with_server(test_resource);
     with_server(test_code_beats_environment);
-    with_server(test_hatchet_token);
     with_server(test_certificates);
     with_server(test_ignore_environment);
     return done_testing();

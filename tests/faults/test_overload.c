@@ -574,7 +574,7 @@ static void test_no_valid_destination(void) {
     hotel_config config = test_config(&to, 1);
     load l = {2000, 1, false};
     log_clear();
-    is_int(hotel_init(&config), HOTEL_ERR_ENDPOINT, "no valid destination");
+    is_int(hotel_init(&config), HOTEL_ERR_TLS, "no valid destination");
     open_books();
     produce_all(&l);
     (void)!hotel_flush(1000);

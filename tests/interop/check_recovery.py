@@ -14,14 +14,16 @@ GRACE_MS = 250  # over a deadline, on a busy machine
 
 
 class Program:
-    """A running deliver."""
+    """A running deliver. Its log has what the library said."""
 
-    def __init__(self, name, port):
-        self.conversation = harness.Conversation(
-            [harness.INTEROP / "deliver"],
-            harness.OUTPUT / f"{name}.log",
-            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}",
-        )
+    program = [harness.INTEROP / "deliver"]
+
+    def __init__(self, name, port=None, *options, **settings):
+        if port:
+            settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{port}"
+        self.log = harness.OUTPUT / f"{name}.log"
+        self.log.unlink(missing_ok=True)
+        self.conversation = harness.Conversation([*self.program, *options], self.log, **settings)
 
     def spans(self, count):
         self.conversation.ask(f"spans {count}")

@@ -103,9 +103,10 @@ def run(arguments, seconds=120, **settings):
 
 
 class Process:
-    """A child that runs beside the test and is ended by its own process ID."""
+    """A child that runs beside the test and is ended by its own process ID. owner: the user and
+    group that it runs as, in the words of subprocess; none: the test's."""
 
-    def __init__(self, arguments, log, **settings):
+    def __init__(self, arguments, log, owner=None, **settings):
         self.log = log
         with open(log, "ab") as output:
             self.child = subprocess.Popen(
@@ -114,6 +115,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                **(owner or {}),
             )
 
     def running(self):
@@ -149,13 +151,19 @@ class Conversation:
                 encoding="utf-8",
             )
 
-    def ask(self, line):
+    def say(self, line):
         self.child.stdin.write(line + "\n")
         self.child.stdin.flush()
+
+    def hear(self):
         answer = self.child.stdout.readline()
         if not answer.endswith("\n"):
-            raise EOFError(f"no answer to {line!r}; exit code {self.child.wait(10)}")
+            raise EOFError(f"no answer; exit code {self.child.wait(10)}")
         return answer.rstrip("\n")
+
+    def ask(self, line):
+        self.say(line)
+        return self.hear()
 
     def end(self):
         """Closes its standard input and returns the exit code."""

@@ -4,13 +4,18 @@
 # Builds what `make interop` compares the library with, once until versions.txt changes:
 #     prepare.sh python DIR      a virtual environment DIR/venv with the pinned PyPI packages
 #     prepare.sh collector DIR   the OpenTelemetry Collector as DIR/collector/otelcol
+#     prepare.sh engine DIR      Hatchet's engine, API and commands in DIR/engine
+#     prepare.sh node DIR        grpc-js in DIR/node/node_modules
+#     prepare.sh java DIR        grpc-java's jars and servers/GrpcJava.java, compiled, in DIR/java
+#     prepare.sh tonic DIR       servers/tonic.rs as DIR/tonic/debug/server
 # The log of the last build is DIR/<what>.log. Exit code 0: it is there.
 set -eu
 
 what=$1
 mkdir -p "$2"
 dir=$(cd "$2" && pwd)
-versions=$(cd "$(dirname "$0")" && pwd)/versions.txt
+here=$(cd "$(dirname "$0")" && pwd)
+versions=$here/versions.txt
 log=$dir/$what.log
 
 # pins KIND: the lines of one kind, "name version".
@@ -56,18 +61,76 @@ EOT
     "$GOBIN/builder" --config "$dir/collector.yaml"
 }
 
+# In the module's own folder, with its go.sum: `go install MODULE@VERSION` also asks the proxy for a
+# list of all versions, which not every proxy has.
+prepare_engine() {
+    mkdir -p "$dir/engine"
+    module=$(pins engine | tr ' ' '@')
+    folder=$(go mod download -json "$module" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)",$/\1/p')
+    cd "$folder"
+    CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$dir/engine/" \
+        ./cmd/hatchet-engine ./cmd/hatchet-api ./cmd/hatchet-admin ./cmd/hatchet-migrate
+}
+
+prepare_node() {
+    mkdir -p "$dir/node"
+    # shellcheck disable=SC2046
+    npm install --prefix "$dir/node" --no-save --no-audit --no-fund $(pins npm | tr ' ' '@')
+}
+
+prepare_java() {
+    rm -rf "$dir/java"
+    mkdir -p "$dir/java"
+    {
+        echo '<project><modelVersion>4.0.0</modelVersion><groupId>interop</groupId>'
+        echo '<artifactId>jars</artifactId><version>1</version><dependencies>'
+        pins maven | tr ': ' '  ' | while read -r group artifact version; do
+            echo "<dependency><groupId>$group</groupId><artifactId>$artifact</artifactId>"
+            echo "<version>$version</version></dependency>"
+        done
+        echo '</dependencies></project>'
+    } > "$dir/java/pom.xml"
+    mvn -q -B -f "$dir/java/pom.xml" dependency:copy-dependencies \
+        -DoutputDirectory="$dir/java/jars"
+    javac -cp "$dir/java/jars/*" -d "$dir/java" "$here/servers/GrpcJava.java"
+}
+
+prepare_tonic() {
+    mkdir -p "$dir/tonic"
+    {
+        printf '[package]\nname = "server"\nversion = "0.0.0"\nedition = "2021"\n'
+        printf '[[bin]]\nname = "server"\npath = "%s"\n[dependencies]\n' "$here/servers/tonic.rs"
+        pins cargo | while read -r crate version; do
+            case $crate in
+            tonic) wanted='default-features = false, '
+                   wanted=$wanted'features = ["server", "router", "tls-ring", "gzip"], ' ;;
+            tokio) wanted='features = ["rt", "net", "signal", "macros"], ' ;;
+            *) wanted= ;;
+            esac
+            printf '%s = { %sversion = "=%s" }\n' "$crate" "$wanted" "$version"
+        done
+        printf '[profile.dev]\ndebug = false\nincremental = false\n'
+    } > "$dir/tonic/Cargo.toml"
+    cargo build --manifest-path "$dir/tonic/Cargo.toml" --target-dir "$dir/tonic"
+}
+
+source=
 case $what in
 python) kind=pypi ;;
 collector) kind=go ;;
+engine) kind=engine ;;
+node) kind=npm ;;
+java) kind=maven source=$here/servers/GrpcJava.java ;;
+tonic) kind=cargo source=$here/servers/tonic.rs ;;
 *)
-    echo "usage: prepare.sh python|collector DIR" >&2
+    echo "usage: prepare.sh python|collector|engine|node|java|tonic DIR" >&2
     exit 2
     ;;
 esac
 
 # The stamp says what was built how. It is written last: half a build is never taken for one.
 stamp=$dir/$what.stamp
-recipe=$(pins "$kind" && cksum < "$0")
+recipe=$(pins "$kind" && cat "$0" ${source:+"$source"} | cksum)
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$recipe" ]; then
     exit 0
 fi

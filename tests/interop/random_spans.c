@@ -9,6 +9,9 @@
  *     random_spans ENDPOINT JOURNAL SEED SPANS
  */
 #define HATCHET_OTEL_IMPLEMENTATION
+#if defined(TESTS_HAVE_OPENSSL)
+#define HATCHET_OTEL_OPENSSL
+#endif
 #include "hatchet_otel.h"
 
 #include "journal.h"
@@ -642,12 +645,9 @@ static void random_setting(producer *p, setting *s) {
     }
 }
 
-static bool session(const char *endpoint, uint64_t seed, unsigned num_spans, bool release) {
-    hotel_destination destination = {.endpoint = endpoint,
-                                     .timeout_ms = 60000,
-                                     .max_queue_size = 65536,
-                                     .max_request_bytes = 4u << 20};
-    hotel_config config = {.destinations = &destination,
+static bool session(const hotel_destination *where, uint64_t seed, unsigned num_spans,
+                    bool release) {
+    hotel_config config = {.destinations = where,
                            .num_destinations = 1,
                            .arena_bytes = (size_t)64 << 20,
                            .log_fn = hotel_log_to_stderr,
@@ -698,16 +698,23 @@ int main(int argc, char **argv) {
     uint64_t seed;
     unsigned num_spans, i;
     bool delivered = true;
-    if (argc != 5) {
-        fprintf(stderr, "usage: random_spans ENDPOINT JOURNAL SEED SPANS\n");
+    hotel_destination where = {
+        .timeout_ms = 60000, .max_queue_size = 65536, .max_request_bytes = 4u << 20};
+    if (argc != 5 && argc != 6) {
+        fprintf(stderr, "usage: random_spans ENDPOINT JOURNAL SEED SPANS [CA (then by gRPC)]\n");
         return 2;
+    }
+    where.endpoint = argv[1];
+    if (argc == 6) {
+        where.protocol = HOTEL_PROTOCOL_GRPC;
+        where.tls.ca_file = argv[5];
     }
     seed = strtoull(argv[3], NULL, 0);
     num_spans = (unsigned)strtoul(argv[4], NULL, 0);
     journal_open(argv[2]);
     for (i = 0; i < NUM_SESSIONS && delivered; i++) {
         unsigned some = (num_spans + NUM_SESSIONS - 1) / NUM_SESSIONS;
-        delivered = session(argv[1], seed * NUM_SESSIONS + i, some, i % 2 == 1);
+        delivered = session(&where, seed * NUM_SESSIONS + i, some, i % 2 == 1);
     }
     journal_close();
     return delivered ? 0 : 1;

@@ -5,8 +5,11 @@ import os
 import sys
 import traceback
 
+import check_engine
 import check_examples
+import check_grpc
 import check_gzip
+import check_hpack
 import check_model
 import check_propagation
 import check_random
@@ -21,7 +24,10 @@ PARTS = {
     "examples": check_examples,
     "recovery": check_recovery,
     "gzip": check_gzip,
+    "engine": check_engine,
     "receiver": check_receiver,
+    "hpack": check_hpack,
+    "grpc": check_grpc,
 }
 
 

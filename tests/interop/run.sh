@@ -4,17 +4,23 @@
 # Proves the library against software that is not ours; `make interop` builds the programs and
 # calls this. Prints TAP and ends with a line "N passed, N failed".
 #     run.sh [PART...]      all parts, or those named: see run.py
-#     INTEROP_SEED=N        the first seed of the random spans (1)
+#     INTEROP_SEED=N        the first seed of the random spans, and that of the header blocks (1)
 #     INTEROP_SEEDS=N       how many seeds (3), each of 16 sessions with limits of their own
 #     INTEROP_SPANS=N       how many spans of all (10000)
-# Wants python3 (with venv), go, and their package registries the first time. What is built stays
-# in build/interop; what the tests' programs and servers wrote is in build/interop/output.
+#     INTEROP_GRPC_SPANS=N  how many spans to each gRPC server (2000)
+#     INTEROP_FULL=1        gRPC at the budget's pace too
+#     INTEROP_CLIENT=sdk    the gRPC cases with the SDK's exporter instead of the library: what it
+#                           cannot deliver either is not the library's fault
+# Wants python3 (with venv), go, node (with npm), java (a JDK, with mvn), cargo, and their package
+# registries the first time; PostgreSQL, openssl, nginx, haproxy and nghttpx. What is built stays in
+# build/interop; what the tests' programs and servers wrote is in build/interop/output.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$here/../.." && pwd)/build/interop
 
-# prepare WHAT: built once; takes seconds for python, about two minutes for collector.
+# prepare WHAT: built once; takes seconds for python, about two minutes for collector and engine
+# each.
 prepare() {
     echo "# preparing $1 in $build (the first time needs the network)"
     if ! "$here/prepare.sh" "$1" "$build"; then
@@ -31,12 +37,30 @@ if ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
 fi
 prepare python
 
-if command -v go > /dev/null; then
-    prepare collector
-else
-    INTEROP_NO_COLLECTOR="go is not here to build the Collector"
-    export INTEROP_NO_COLLECTOR
-fi
+# prepare_with TOOL... WHAT: sets INTEROP_NO_<WHAT> to the reason if a tool is missing.
+prepare_with() {
+    tools=
+    while [ "$#" -gt 1 ]; do
+        tools="$tools $1"
+        shift
+    done
+    for tool in $tools; do
+        if ! command -v "$tool" > /dev/null; then
+            export "INTEROP_NO_$(echo "$1" | tr '[:lower:]' '[:upper:]')=$tool is not here"
+            return
+        fi
+    done
+    prepare "$1"
+}
+# Debian keeps PostgreSQL's programs out of PATH.
+for folder in /usr/lib/postgresql/*/bin; do
+    PATH=$PATH:$folder
+done
+prepare_with go collector
+prepare_with go postgres initdb psql engine
+prepare_with node npm node
+prepare_with java javac mvn java
+prepare_with cargo tonic
 
 PYTHONPYCACHEPREFIX=$build/pycache
 export PYTHONPYCACHEPREFIX

@@ -291,7 +291,7 @@ static void test_malformed(void) {
             "-1 control character in a header");
     check_n("an HTTP/2 SETTINGS frame", "\0\0\6\4\0\0\0\0\0", 9,
             "-1 answers in HTTP/2, as a gRPC port does");
-    check("a TLS alert", "\x15\x03\x01", "-1 answers in TLS");
+    check("a TLS alert", "\x15\x03\x01", "-1 answers in TLS: https may be right");
     check("another protocol", "220 mail.example.com ESMTP\r\n", "-1 not an HTTP response");
     check("a request", "HEAD / HTTP/1.1\r\n\r\n", "-1 not an HTTP response");
     check("lower case", "http/1.1 200 OK\r\n\r\n", "-1 not an HTTP response");
