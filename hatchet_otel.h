@@ -12589,10 +12589,14 @@ static bool hoteli_step_grpc(hoteli_request *r, short *events) {
     } else {
         (void)hoteli_h2_finish(r->h2);
     }
-    if (r->h2->outcome == HOTELI_H2_LOST)
-        hoteli_connection_lost(r, hoteli_link_trouble(r, r->h2->reason));
-    else if (r->h2->outcome != HOTELI_H2_OPEN)
+    if (r->h2->outcome == HOTELI_H2_LOST) {
+        const char *why = r->h2->reason;
+        if (!r->heard && !r->reused && !r->to->url.tls)
+            why = "the server closed without a word of HTTP/2: does it want TLS (https)?";
+        hoteli_connection_lost(r, hoteli_link_trouble(r, why));
+    } else if (r->h2->outcome != HOTELI_H2_OPEN) {
         hoteli_grpc_end(r);
+    }
     return true;
 }
 
