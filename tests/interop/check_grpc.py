@@ -77,12 +77,9 @@ def lacks(kind):
     if kind == "collector":
         return os.environ.get("INTEROP_NO_COLLECTOR")
     if kind in ("nginx", "haproxy", "nghttpx"):
-        return None if shutil.which(kind, path=SBIN) else f"{kind} is not here"
+        return None if grpc_peers.find(kind) else f"{kind} is not here"
     tool = {"grpc_js": "node", "grpc_java": "java", "tonic": "tonic"}.get(kind)
     return os.environ.get(f"INTEROP_NO_{tool.upper()}") if tool else None
-
-
-SBIN = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 
 
 def numbers(receivers):
