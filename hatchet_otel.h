@@ -4,7 +4,8 @@
    SPDX-FileCopyrightText: 2026 The hatchet_otel authors
 
 Records spans in C and C++ programs and delivers them by OTLP, over HTTP or gRPC, to any
-OpenTelemetry collector. No dependency but libc and pthread; Linux, macOS and the BSDs; GCC and Clang.
+OpenTelemetry collector, Hatchet's own among them. No dependency but libc and pthread; Linux, macOS
+and the BSDs; GCC and Clang.
 
 DO THIS
 
@@ -150,9 +151,9 @@ begins with one chunk and takes more as it grows. When no chunk is free the span
 its children hang under its parent, and the books count it. Nothing on this path allocates,
 locks, waits or calls back, but for what you configure yourself: a clock, an ID generator, a
 sampler, the hooks of a processor, or a simple destination, which hotel_end waits for. A background
-thread encodes ended spans and sends them in batches to each destination: OTLP over HTTP or gRPC, or
-an exporter of yours that reads them back (hotel_span_view). hotel_flush is a barrier, hotel_shutdown
-the last one.
+thread encodes ended spans and sends them in batches to each destination: OTLP over HTTP or gRPC,
+or an exporter of yours that reads them back (hotel_span_view). hotel_flush is a barrier,
+hotel_shutdown the last one.
 
 hotel_init starts the tracer provider that spans have by default. hotel_provider_start starts
 another one beside it, with its own resource, sampler, limits, processors and destinations; spans of
@@ -664,6 +665,7 @@ typedef enum hotel_protocol {
     HOTEL_PROTOCOL_GRPC         /* grpc: over HTTP/2, without TLS by prior knowledge */
 } hotel_protocol;
 
+/* The least that is spoken (OT-10). */
 typedef enum hotel_tls_version {
     HOTEL_TLS_DEFAULT = 0, /* 1.2 */
     HOTEL_TLS_1_2,
@@ -721,6 +723,7 @@ typedef struct hotel_destination {
     bool simple HOTEL_ZERO;
 } hotel_destination;
 
+/* Who shows a certificate, in the words of Hatchet's SDKs: tls, mtls, none. */
 typedef enum hotel_tls_strategy {
     HOTEL_TLS_STRATEGY_DEFAULT = 0, /* HATCHET_CLIENT_TLS_STRATEGY, else tls */
     HOTEL_TLS_STRATEGY_TLS,         /* the server shows a certificate */
@@ -3815,7 +3818,7 @@ static const uint8_t hoteli_hpack_codes[31] = {0,  0,  0,  0, 0,  10, 26, 32, 6,
                                                3,  2,  6,  2, 3,  0,  0,  0,  3, 8, 13,
                                                26, 29, 12, 4, 15, 19, 29, 0,  3};
 
-static inline void hoteli_hpack_start(hoteli_hpack *h) {
+static void hoteli_hpack_start(hoteli_hpack *h) {
     h->max_size = HOTELI_HPACK_TABLE;
     h->size = h->num_entries = h->used = 0;
 }
@@ -3978,8 +3981,8 @@ static bool hoteli_hpack_literal(hoteli_hpack *h, const uint8_t **cursor, const 
  * bytes of name and value together. False is a COMPRESSION_ERROR: the fields in front of it were
  * handed on, and the connection cannot go on.
  */
-static inline bool hoteli_hpack_decode(hoteli_hpack *h, const uint8_t *block, size_t size,
-                                       hoteli_field_fn fn, void *user_data) {
+static bool hoteli_hpack_decode(hoteli_hpack *h, const uint8_t *block, size_t size,
+                                hoteli_field_fn fn, void *user_data) {
     const uint8_t *cursor = block, *end = block + size;
     bool any_field = false;
     hoteli_pair field;
@@ -4053,8 +4056,8 @@ static void hoteli_hpack_put(hoteli_sink *sink, const char *name, const char *va
  * which a `secret` one is never indexed (7.1.3). `name` is in lower case; `value` is not NULL.
  * Returns the bytes that the field takes; where they are more than `capacity`, none is written.
  */
-static inline size_t hoteli_hpack_write(uint8_t *out, size_t capacity, const char *name,
-                                        const char *value, size_t value_size, bool secret) {
+static size_t hoteli_hpack_write(uint8_t *out, size_t capacity, const char *name, const char *value,
+                                 size_t value_size, bool secret) {
     hoteli_sink sink;
     sink.out = NULL;
     sink.size = 0;
@@ -12456,7 +12459,8 @@ static void hoteli_grpc_end(hoteli_request *r) {
     }
     hoteli_request_hear(r, v.message, v.message_size);
     if (v.retryable) {
-        if (v.delay_ms > (int64_t)r->step_ms) r->step_ms = (uint32_t)v.delay_ms; /* OR-08 */
+        /* Waits grow from the one that was asked for (OR-08). */
+        if (2 * v.delay_ms > (int64_t)r->step_ms) r->step_ms = (uint32_t)(2 * v.delay_ms);
         hoteli_request_retry(r, hoteli_grpc_code_name(v.code), v.delay_ms);
         return;
     }
@@ -12467,8 +12471,9 @@ static void hoteli_grpc_end(hoteli_request *r) {
         return;
     }
     hoteli_text_start(&text, words, sizeof words);
-    hoteli_say(&text, "gRPC status ");
-    hoteli_say(&text, hoteli_grpc_code_name(v.code));
+    hoteli_say(&text, r->h2->outcome == HOTELI_H2_BROKEN ? "no answer over HTTP/2"
+                                                         : "gRPC status ");
+    if (r->h2->outcome != HOTELI_H2_BROKEN) hoteli_say(&text, hoteli_grpc_code_name(v.code));
     hoteli_request_fail(r, words);
 }
 
