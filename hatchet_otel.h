@@ -738,7 +738,10 @@ typedef enum hotel_tls_strategy {
  * the prefix HATCHET_CLIENT_. Without a token there is no such destination, and that is no error.
  *
  * An engine whose collector is switched off answers UNIMPLEMENTED: the spans of that request and of
- * the next five minutes are lost, counted as failed, and the log says so once.
+ * the next five minutes are lost, counted as failed, and the log says so once. What would make the
+ * engine lose a whole request is changed on the way to it, and logged: texts with NUL, and a
+ * hatchet.step_run_id or hatchet.workflow_run_id that is not a UUID, are sent as bytes; a span that
+ * started more than a day away from now goes in a request of its own.
  */
 typedef struct hotel_hatchet {
     const char *token HOTEL_ZERO;     /* TOKEN */
