@@ -738,7 +738,10 @@ typedef enum hotel_tls_strategy {
  * the prefix HATCHET_CLIENT_. Without a token there is no such destination, and that is no error.
  *
  * An engine whose collector is switched off answers UNIMPLEMENTED: the spans of that request and of
- * the next five minutes are lost, counted as failed, and the log says so once.
+ * the next five minutes are lost, counted as failed, and the log says so once. What would make the
+ * engine lose a whole request is changed on the way to it, and logged: texts with NUL, and a
+ * hatchet.step_run_id or hatchet.workflow_run_id that is not a UUID, are sent as bytes; a span that
+ * started more than a day away from now goes in a request of its own.
  */
 typedef struct hotel_hatchet {
     const char *token HOTEL_ZERO;     /* TOKEN */
@@ -11946,8 +11949,7 @@ static void hoteli_mend(hoteli_destination *d, uint8_t *request, size_t size, in
         hoteli_say(&text, ": a hatchet.step_run_id or hatchet.workflow_run_id is not a UUID: "
                           "sent as bytes, which name no run");
     if (mended & HOTELI_MENDED_NUL)
-        hoteli_say(&text, ": text with NUL: values are sent as bytes, names and keys with question "
-                          "marks");
+        hoteli_say(&text, ": text with NUL is sent as bytes, in names and keys with question marks");
     hoteli_say(&text, ". Otherwise the engine would refuse the whole request");
     hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_MENDED_FOR_HATCHET, &text);
 }
