@@ -3818,7 +3818,7 @@ static const uint8_t hoteli_hpack_codes[31] = {0,  0,  0,  0, 0,  10, 26, 32, 6,
                                                3,  2,  6,  2, 3,  0,  0,  0,  3, 8, 13,
                                                26, 29, 12, 4, 15, 19, 29, 0,  3};
 
-static inline void hoteli_hpack_start(hoteli_hpack *h) {
+static void hoteli_hpack_start(hoteli_hpack *h) {
     h->max_size = HOTELI_HPACK_TABLE;
     h->size = h->num_entries = h->used = 0;
 }
@@ -3981,8 +3981,8 @@ static bool hoteli_hpack_literal(hoteli_hpack *h, const uint8_t **cursor, const 
  * bytes of name and value together. False is a COMPRESSION_ERROR: the fields in front of it were
  * handed on, and the connection cannot go on.
  */
-static inline bool hoteli_hpack_decode(hoteli_hpack *h, const uint8_t *block, size_t size,
-                                       hoteli_field_fn fn, void *user_data) {
+static bool hoteli_hpack_decode(hoteli_hpack *h, const uint8_t *block, size_t size,
+                                hoteli_field_fn fn, void *user_data) {
     const uint8_t *cursor = block, *end = block + size;
     bool any_field = false;
     hoteli_pair field;
@@ -4056,8 +4056,8 @@ static void hoteli_hpack_put(hoteli_sink *sink, const char *name, const char *va
  * which a `secret` one is never indexed (7.1.3). `name` is in lower case; `value` is not NULL.
  * Returns the bytes that the field takes; where they are more than `capacity`, none is written.
  */
-static inline size_t hoteli_hpack_write(uint8_t *out, size_t capacity, const char *name,
-                                        const char *value, size_t value_size, bool secret) {
+static size_t hoteli_hpack_write(uint8_t *out, size_t capacity, const char *name, const char *value,
+                                 size_t value_size, bool secret) {
     hoteli_sink sink;
     sink.out = NULL;
     sink.size = 0;
