@@ -45,15 +45,15 @@
 enum { GRPC_MAX_CHANGES = 16, GRPC_BATCH = 16384, GRPC_NONE = 99 };
 
 typedef struct grpc_server {
-    server http;                          /* the first member: it is the server */
-    unsigned num_cancels;                 /* RST_STREAM with CANCEL */
-    unsigned num_resets;                  /* RST_STREAM with any code */
-    unsigned num_goaways;                 /* from clients */
-    unsigned num_pongs;                   /* PING with ACK, right ones */
-    unsigned num_acks;                    /* of SETTINGS */
-    uint32_t reset_code;                  /* of the last one; GRPC_NONE */
-    uint32_t goaway_code;                 /* of the last one; GRPC_NONE */
-    unsigned long long num_control_bytes; /* of all that clients sent and is no DATA */
+    server http;          /* the first member: it is the server */
+    unsigned num_cancels; /* RST_STREAM with CANCEL */
+    unsigned num_resets;  /* RST_STREAM with any code */
+    unsigned num_goaways; /* from clients */
+    unsigned num_pongs;   /* PING with ACK, right ones */
+    unsigned num_acks;    /* of SETTINGS */
+    uint32_t reset_code;  /* of the last one; GRPC_NONE */
+    uint32_t goaway_code; /* of the last one; GRPC_NONE */
+    size_t step_size;     /* bytes of the last step that is over */
 } grpc_server;
 
 /* SETTINGS that hold for the client once it has acknowledged them. */
@@ -556,8 +556,9 @@ SERVER_FN void grpc_check_timeout(server *s, const char *head) {
 }
 
 SERVER_FN void grpc_check_head(server *s, const char *head) {
-    static const char *const refused[] = {"\nconnection: ", "\nhost: ",         "\nkeep-alive: ",
-                                          "\nupgrade: ",    "\ncontent-type: ", "\ntransfer-encoding: "};
+    static const char *const refused[] = {
+        "\nconnection: ", "\nhost: ",         "\nkeep-alive: ",
+        "\nupgrade: ",    "\ncontent-type: ", "\ntransfer-encoding: "};
     char value[64];
     size_t i;
     grpc_expect(s, head, ":method", "POST", "not a POST");
@@ -588,9 +589,8 @@ SERVER_FN void grpc_complete(server *s, server_connection *c, size_t left) {
     otlp_bytes message;
     bool gzip;
     p->is_complete = true;
-    if (p->body_size < 5 ||
-        ((size_t)p->body[1] << 24 | (size_t)p->body[2] << 16 | (size_t)p->body[3] << 8 |
-         p->body[4]) != p->body_size - 5) {
+    if (p->body_size < 5 || ((size_t)p->body[1] << 24 | (size_t)p->body[2] << 16 |
+                             (size_t)p->body[3] << 8 | p->body[4]) != p->body_size - 5) {
         server_blame(s, "not one message with its length (OG-02)");
         return;
     }
@@ -672,8 +672,7 @@ SERVER_FN void grpc_on_data(server *s, server_connection *c, unsigned flags, uin
         grpc_put_number(p, 8, 0, 65535);
         p->window += 65535;
     }
-    if (!p->is_manual && p->stream_window < p->initial / 2 && (flags & 1) == 0 &&
-        !p->is_answered) {
+    if (!p->is_manual && p->stream_window < p->initial / 2 && (flags & 1) == 0 && !p->is_answered) {
         grpc_put_number(p, 8, stream, (uint32_t)p->initial);
         p->stream_window += p->initial;
     }
@@ -747,8 +746,8 @@ SERVER_FN void grpc_on_control(server *s, grpc_peer *p, unsigned type, unsigned 
         if (size < 8 || stream != 0) server_blame(s, "a GOAWAY that is none");
         g->num_goaways++;
         if (size >= 8) {
-            g->goaway_code = (uint32_t)at[4] << 24 | (uint32_t)at[5] << 16 |
-                             (uint32_t)at[6] << 8 | at[7];
+            g->goaway_code =
+                (uint32_t)at[4] << 24 | (uint32_t)at[5] << 16 | (uint32_t)at[6] << 8 | at[7];
         }
     } else if (type == 8) {
         if (size != 4 || value == 0 || value > 0x7FFFFFFF) {
@@ -773,7 +772,6 @@ SERVER_FN void grpc_on_frame(server *s, server_connection *c, const unsigned cha
     if (head[5] & 128) server_blame(s, "the reserved bit of a frame is set");
     if (p->in_block && type != 9) server_blame(s, "a frame in the middle of a header block");
     if (!p->has_settings && type != 4) server_blame(s, "no SETTINGS in front of all");
-    if (type != 0) ((grpc_server *)s)->num_control_bytes += 9 + size;
     if (type == 0) {
         grpc_on_data(s, c, flags, stream, at, size, left);
     } else if (type == 1 || type == 9) {
@@ -897,24 +895,25 @@ SERVER_FN void grpc_write(server *s, server_connection *c) {
         c->due_ms = server_now_ms() + c->step->linger_ms;
     } else if (c->due_ms <= server_now_ms()) {
         p->op = NULL;
+        ((grpc_server *)s)->step_size = p->step_size;
         server_finish_step(s, c);
     }
 }
 
-/* Starts on a given IPv4 port, 0 for a free one. */
-SERVER_FN bool grpc_start_at(grpc_server *g, uint16_t port, const server_step *steps,
-                             size_t num_steps) {
+/* Starts on a given port, 0 for a free one. False when this machine has no such address. */
+SERVER_FN bool grpc_start_at(grpc_server *g, server_family family, uint16_t port,
+                             const server_step *steps, size_t num_steps) {
     static const server_protocol protocol = {grpc_accepted, grpc_arrived, grpc_write, grpc_wants,
                                              grpc_ended};
     static const server_step usual = {.reply = GRPC_OK};
     memset(g, 0, sizeof *g);
     g->reset_code = g->goaway_code = GRPC_NONE;
     if (num_steps == 0) steps = &usual, num_steps = 1;
-    return server_start_with(&g->http, SERVER_IPV4, port, &protocol, steps, num_steps);
+    return server_start_with(&g->http, family, port, &protocol, steps, num_steps);
 }
 
 SERVER_FN bool grpc_start(grpc_server *g, const server_step *steps, size_t num_steps) {
-    return grpc_start_at(g, 0, steps, num_steps);
+    return grpc_start_at(g, SERVER_IPV4, 0, steps, num_steps);
 }
 
 #endif

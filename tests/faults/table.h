@@ -168,8 +168,7 @@ static void check_row(const row *r, grpc_server *g, size_t index) {
     bool good = counts_fit(r, &d);
     good = logs_fit(r, g->http.port) && good;
     good = server_fits(r, g) && good;
-    ok(good, "%s: %s, seen %u times", r->name, outcomes[r->outcome],
-       g->http.num_requests);
+    ok(good, "%s: %s, seen %u times", r->name, outcomes[r->outcome], g->http.num_requests);
 }
 
 /* Rows run four at a time, each on a destination of its own. */

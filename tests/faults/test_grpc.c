@@ -55,8 +55,9 @@ static const row success_rows[] = {
      ANSWER("frame 22 255 0 00112233; h; frame 32 0 s 00; frame 2 0 s 0000000010; m; "
             "frame 240 0 n; t 0"),
      SEEN(ONCE, 1)},
-    {"OG-08 PING before and behind the headers", ANSWER("ping; until pong; h; ping; until pong; "
-                                                        "m; t 0"),
+    {"OG-08 PING before and behind the headers",
+     ANSWER("ping; until pong; h; ping; until pong; "
+            "m; t 0"),
      SEEN(ONCE, 1), .pongs = 2},
     {"OG-08 an ACK of no PING", ANSWER("frame 6 1 0 0011223344556677; h; m; t 0"), SEEN(ONCE, 1)},
     {"OG-08 SETTINGS under a request",
@@ -140,8 +141,7 @@ static const row status_rows[] = {
      ANSWER("trailers :status=200 content-type=application/grpc grpc-status=-14"), SEEN(FINAL, 1)},
     {"OG-04 an empty status",
      ANSWER("trailers :status=200 content-type=application/grpc grpc-status="), SEEN(FINAL, 1)},
-    {"OG-04 UNAVAILABLE behind headers", THEN_OK("h; t 14"), SEEN(AGAIN, 2),
-     .said = "UNAVAILABLE"},
+    {"OG-04 UNAVAILABLE behind headers", THEN_OK("h; t 14"), SEEN(AGAIN, 2), .said = "UNAVAILABLE"},
     {"OG-04 UNAVAILABLE behind a whole message", THEN_OK("h; m; t 14"), SEEN(AGAIN, 2),
      .said = "UNAVAILABLE"},
     {"OG-04 INTERNAL behind a whole message", ANSWER("h; m; t 13"), SEEN(FINAL, 1),
@@ -169,8 +169,8 @@ static const row status_rows[] = {
      ANSWER("only 3 grpc-message=first%0Asecond%00third"), SEEN(FINAL, 1), .said = "first"},
     {"OG-05 bytes that are no UTF-8", ANSWER("only 3 grpc-message=caf%E9!"), SEEN(FINAL, 1),
      .said = "caf"},
-    {"OG-05 a message with UNAVAILABLE", THEN_OK("only 14 grpc-message=restarting"),
-     SEEN(AGAIN, 2), .said = "restarting"},
+    {"OG-05 a message with UNAVAILABLE", THEN_OK("only 14 grpc-message=restarting"), SEEN(AGAIN, 2),
+     .said = "restarting"},
 };
 
 #define A16 "aaaaaaaaaaaaaaaa"
@@ -195,24 +195,26 @@ static const row proxy_rows[] = {
      .said = "504"},
     {"OG-04 :status 431 is INTERNAL", ANSWER("trailers :status=431"), SEEN(FINAL, 1),
      .said = "431"},
-    {"OG-04 :status 500 is UNKNOWN", ANSWER("trailers :status=500"), SEEN(FINAL, 1),
-     .said = "500"},
+    {"OG-04 :status 500 is UNKNOWN", ANSWER("trailers :status=500"), SEEN(FINAL, 1), .said = "500"},
     {"OG-04 :status 302 is UNKNOWN", ANSWER("trailers :status=302 location=/elsewhere"),
      SEEN(FINAL, 1), .said = "302"},
     {"OG-04 :status 200 without a status is UNKNOWN", ANSWER("h; m; end"), SEEN(FINAL, 1)},
     {"OG-04 :status 200 and trailers without a status", ANSWER("h; m; trailers x=y"),
      SEEN(FINAL, 1)},
-    {"OG-04 :status 200 with HTML", ANSWER("headers :status=200 content-type=text/html; "
-                                           "data 3c68746d6c3e; end 3c2f68746d6c3e"),
+    {"OG-04 :status 200 with HTML",
+     ANSWER("headers :status=200 content-type=text/html; "
+            "data 3c68746d6c3e; end 3c2f68746d6c3e"),
      SEEN(FINAL, 1)},
-    {"OG-04 :status 502 with HTML", THEN_OK("headers :status=502 content-type=text/html; "
-                                            "data 3c68746d6c3e; end 3c2f68746d6c3e"),
+    {"OG-04 :status 502 with HTML",
+     THEN_OK("headers :status=502 content-type=text/html; "
+             "data 3c68746d6c3e; end 3c2f68746d6c3e"),
      SEEN(AGAIN, 2), .said = "502"},
     {"OG-04 :status 404 with much HTML",
      ANSWER("headers :status=404 content-type=text/html; bulk 60000; end"), SEEN(FINAL, 1),
      .said = "404"},
-    {"an answer in HTTP/1.1", CLOSING("text HTTP/1.1; raw 20; text 400; raw 20; text Bad; "
-                                      "raw 0d0a0d0a"),
+    {"an answer in HTTP/1.1",
+     CLOSING("text HTTP/1.1; raw 20; text 400; raw 20; text Bad; "
+             "raw 0d0a0d0a"),
      SEEN(FINAL, 1), .said = "HTTP/1"},
     {"HTTP/1.1 instead of SETTINGS",
      {{.reply = "raw 485454502f312e31203430300d0a0d0a",
@@ -288,12 +290,10 @@ static const row reset_rows[] = {
      .maybe_seen = 1},
     {"OG-07 GOAWAY below our stream", THEN_OK("goaway p 0"), SEEN(AGAIN, 2)},
     {"OG-07 GOAWAY with stream 0", THEN_OK("goaway 0 0 leaving"), SEEN(AGAIN, 2)},
-    {"OG-07 GOAWAY with ENHANCE_YOUR_CALM", THEN_OK("goaway p 11 too_many_pings"),
-     SEEN(AGAIN, 2)},
+    {"OG-07 GOAWAY with ENHANCE_YOUR_CALM", THEN_OK("goaway p 11 too_many_pings"), SEEN(AGAIN, 2)},
     {"OG-07 GOAWAY below our stream, then closed", CLOSING_THEN_OK("goaway 0 0"), SEEN(AGAIN, 2)},
     {"OG-07 GOAWAY with our stream, then closed", CLOSING_THEN_OK("goaway s 0"), SEEN(AGAIN, 2)},
-    {"OG-07 GOAWAY behind headers, then closed", CLOSING_THEN_OK("h; goaway s 2"),
-     SEEN(AGAIN, 2)},
+    {"OG-07 GOAWAY behind headers, then closed", CLOSING_THEN_OK("h; goaway s 2"), SEEN(AGAIN, 2)},
     {"OG-07 GOAWAY twice, the second below our stream", THEN_OK("goaway 0x7fffffff 0; goaway 0 0"),
      SEEN(AGAIN, 2)},
     {"OG-07 GOAWAY when accepted",
@@ -333,29 +333,26 @@ static const row reset_rows[] = {
 static const row error_rows[] = {
     {"OG-08 DATA on stream 0", ANSWER("frame 0 0 0 00"), SEEN(FINAL, 1), .goaway = 1},
     {"OG-08 HEADERS on stream 0", ANSWER("frame 1 5 0 88"), SEEN(FINAL, 1), .goaway = 1},
-    {"OG-08 a stream that the server opens", ANSWER("frame 1 5 2 88"), SEEN(FINAL, 1),
-     .goaway = 1},
+    {"OG-08 a stream that the server opens", ANSWER("frame 1 5 2 88"), SEEN(FINAL, 1), .goaway = 1},
     {"OG-08 DATA on a stream that nobody opened", ANSWER("frame 0 0 n 00"), SEEN(FINAL, 1),
      .goaway = 1},
     {"OG-08 SETTINGS on a stream", ANSWER("frame 4 0 s"), SEEN(FINAL, 1), .goaway = 1},
     {"OG-08 SETTINGS of an odd size", ANSWER("frame 4 0 0 000100"), SEEN(FINAL, 1), .goaway = 6},
-    {"OG-08 an ACK of SETTINGS with a payload", ANSWER("frame 4 1 0 000100000000"),
-     SEEN(FINAL, 1), .goaway = 6},
+    {"OG-08 an ACK of SETTINGS with a payload", ANSWER("frame 4 1 0 000100000000"), SEEN(FINAL, 1),
+     .goaway = 6},
     {"OG-08 INITIAL_WINDOW_SIZE beyond 2^31 - 1", ANSWER("settings 4=2147483648"), SEEN(FINAL, 1),
      .goaway = 3},
     {"OG-08 MAX_FRAME_SIZE below 16384", ANSWER("settings 5=16383"), SEEN(FINAL, 1), .goaway = 1},
     {"OG-08 MAX_FRAME_SIZE beyond 2^24 - 1", ANSWER("settings 5=16777216"), SEEN(FINAL, 1),
      .goaway = 1},
-    {"OG-08 PING on a stream", ANSWER("frame 6 0 s 0011223344556677"), SEEN(FINAL, 1),
-     .goaway = 1},
+    {"OG-08 PING on a stream", ANSWER("frame 6 0 s 0011223344556677"), SEEN(FINAL, 1), .goaway = 1},
     {"OG-08 PING of seven bytes", ANSWER("frame 6 0 0 00112233445566"), SEEN(FINAL, 1),
      .goaway = 6},
     {"OG-08 GOAWAY on a stream", ANSWER("frame 7 0 s 0000000000000000"), SEEN(FINAL, 1),
      .goaway = 1},
     {"OG-08 GOAWAY of four bytes", ANSWER("frame 7 0 0 00000000"), SEEN(FINAL, 1), .goaway = 6},
     {"OG-08 RST_STREAM of stream 0", ANSWER("frame 3 0 0 00000008"), SEEN(FINAL, 1), .goaway = 1},
-    {"OG-08 RST_STREAM of three bytes", ANSWER("frame 3 0 s 000008"), SEEN(FINAL, 1),
-     .goaway = 6},
+    {"OG-08 RST_STREAM of three bytes", ANSWER("frame 3 0 s 000008"), SEEN(FINAL, 1), .goaway = 6},
     {"OG-08 RST_STREAM of a stream that nobody opened", ANSWER("frame 3 0 n 00000008"),
      SEEN(FINAL, 1), .goaway = 1},
     {"OG-08 WINDOW_UPDATE of zero on the connection", ANSWER("frame 8 0 0 00000000"),
@@ -369,13 +366,11 @@ static const row error_rows[] = {
     {"OG-08 a push", ANSWER("frame 5 4 s 0000000282"), SEEN(FINAL, 1), .goaway = 1},
     {"OG-08 a frame of more than 16384 bytes", ANSWER("raw 0040010000; raw 00000001; bulk 16385"),
      SEEN(FINAL, 1), .goaway = 6},
-    {"OG-08 CONTINUATION behind no HEADERS", ANSWER("frame 9 4 s 88"), SEEN(FINAL, 1),
-     .goaway = 1},
+    {"OG-08 CONTINUATION behind no HEADERS", ANSWER("frame 9 4 s 88"), SEEN(FINAL, 1), .goaway = 1},
     {"OG-08 PING in a header block", ANSWER("frame 1 0 s 88; ping"), SEEN(FINAL, 1), .goaway = 1},
     {"OG-08 CONTINUATION of another stream", ANSWER("frame 1 0 s 88; frame 9 4 n 88"),
      SEEN(FINAL, 1), .goaway = 1},
-    {"OG-08 more padding than payload", ANSWER("h; frame 0 8 s 0500"), SEEN(FINAL, 1),
-     .goaway = 1},
+    {"OG-08 more padding than payload", ANSWER("h; frame 0 8 s 0500"), SEEN(FINAL, 1), .goaway = 1},
     {"OG-08 a header block that ends in a field", ANSWER("block 4 885f8b1d75"), SEEN(FINAL, 1),
      .goaway = 9},
     {"OG-08 an index beyond the tables", ANSWER("block 4 ff20"), SEEN(FINAL, 1), .goaway = 9},
@@ -412,14 +407,31 @@ static const row silence_rows[] = {
      .cancels = 1},
     {"OG-09 half a header block, then silence", ANSWER("frame 1 0 s 88"), SEEN(LATE, 1),
      .timeout_ms = 400, .cancels = 1},
-    {"OG-09 a byte a second", {{.reply = GRPC_OK, .drip_ms = 1000}}, 1, SEEN(LATE, 1),
-     .timeout_ms = 400, .cancels = 1},
-    {"OG-09 interim headers for ever", {{.reply = "headers :status=103; wait 5; loop"}}, 1,
-     SEEN(LATE, 1), .timeout_ms = 400, .cancels = 1},
-    {"OG-09 PING for ever", {{.reply = "ping; wait 2; loop"}}, 1, SEEN(LATE, 1),
-     .timeout_ms = 400, .cancels = 1, .pongs = 5},
-    {"OG-09 no SETTINGS and no answer", {{.when = SERVER_AT_ACCEPT}}, 1, SEEN(LATE, 0),
-     .timeout_ms = 400, .cancels = 1},
+    {"OG-09 a byte a second",
+     {{.reply = GRPC_OK, .drip_ms = 1000}},
+     1,
+     SEEN(LATE, 1),
+     .timeout_ms = 400,
+     .cancels = 1},
+    {"OG-09 interim headers for ever",
+     {{.reply = "headers :status=103; wait 5; loop"}},
+     1,
+     SEEN(LATE, 1),
+     .timeout_ms = 400,
+     .cancels = 1},
+    {"OG-09 PING for ever",
+     {{.reply = "ping; wait 2; loop"}},
+     1,
+     SEEN(LATE, 1),
+     .timeout_ms = 400,
+     .cancels = 1,
+     .pongs = 5},
+    {"OG-09 no SETTINGS and no answer",
+     {{.when = SERVER_AT_ACCEPT}},
+     1,
+     SEEN(LATE, 0),
+     .timeout_ms = 400,
+     .cancels = 1},
     {"OG-09 a server that accepts and reads nothing",
      {{.when = SERVER_AT_ACCEPT, .after = SERVER_HANG}},
      1,
@@ -440,15 +452,15 @@ static const row silence_rows[] = {
 /* Each a google.rpc.Status in base64: code, message, and RetryInfo with what its name says. */
 #define ONE_SECOND "CAgSBGJ1c3kaMAoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIECgIIAQ"
 #define TENTHS "CAgSBGJ1c3kaNAoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIICgYQgM7kzQI"
-#define BEHIND_OTHERS                                                                 \
+#define BEHIND_OTHERS \
     "CAgSAmJ1GjMKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5EZWJ1Z0luZm8SBwoFc3RhY2saMAoodH" \
     "lwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIECgIIAQ=="
 #define ZERO "CAgSBGJ1c3kaLgoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxICCgA="
-#define NEGATIVE                                                                     \
+#define NEGATIVE \
     "CAgSBGJ1c3kaOQoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxINCgsI+////////" \
     "///AQ=="
 #define HOUR "CA4SBGJ1c3kaMQoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIFCgMIkBw="
-#define MOST                                                                         \
+#define MOST \
     "CA4SBGJ1c3kaPgoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxISChAI////////" \
     "//9/EP+T69wD"
 #define NOTHING "CAgSBGJ1c3k="
@@ -617,9 +629,7 @@ typedef struct idle_row {
 } idle_row;
 
 static const idle_row idle_rows[] = {
-    {"OR-18 closed while idle",
-     {.reply = GRPC_OK, .linger_ms = 30, .after = SERVER_CLOSE},
-     2},
+    {"OR-18 closed while idle", {.reply = GRPC_OK, .linger_ms = 30, .after = SERVER_CLOSE}, 2},
     {"OR-18 reset while idle", {.reply = GRPC_OK, .linger_ms = 30, .after = SERVER_RESET}, 2},
     {"OG-07 GOAWAY while idle", {.reply = "h; m; t 0; wait 30; goaway s 0 idle"}, 2},
     {"OG-07 GOAWAY while idle, then closed",
@@ -634,9 +644,7 @@ static const idle_row idle_rows[] = {
      1},
     {"OG-08 windows while idle", {.reply = "h; m; t 0; wait 30; window 0 100000"}, 1},
     {"OG-08 garbage while idle", {.reply = "h; m; t 0; wait 30; raw ffffffffffffffffffff"}, 2},
-    {"OG-08 a whole answer that nobody asked for",
-     {.reply = "h; m; t 0; wait 30; h; m; t 0"},
-     2},
+    {"OG-08 a whole answer that nobody asked for", {.reply = "h; m; t 0; wait 30; h; m; t 0"}, 2},
 };
 
 /* What comes between two requests disturbs neither of them. */
@@ -733,13 +741,13 @@ static const window_row window_rows[] = {
      "until request; h; m; t 0",
      NULL},
     {"windows of 100 bytes to the end", "manual; settings",
-     "until stuck; window s 300000; mark; window 0 100; loop 3000; until request; h; m; t 0",
-     NULL},
+     "until stuck; window s 300000; mark; window 0 100; loop 3000; until request; h; m; t 0", NULL},
     {"MAX_FRAME_SIZE goes up and down", "settings 5=100000 4=1000000",
      "settings 5=16384; until ack; until request; h; m; t 0", NULL},
     {"frames of 16 MiB are allowed", "settings 5=16777215 4=2147483647; window 0 2147418112",
      "until request; h; m; t 0", NULL},
-    {"an answer before the request is complete", "manual; settings", "until stuck; h; m; t 0", NULL},
+    {"an answer before the request is complete", "manual; settings", "until stuck; h; m; t 0",
+     NULL},
     {"an answer and NO_ERROR before the request is complete", "manual; settings",
      "until stuck; h; m; t 0; rst 0", NULL},
     {"a refusal before the request is complete", "manual; settings",
@@ -807,7 +815,7 @@ static void test_inflight(void) {
     run r;
     begin(&r, steps, 1);
     r.to.max_inflight = 4;
-    r.to.max_batch_spans = 1;
+    r.to.max_export_batch_size = 1;
     start(&r);
     end_spans(8);
     is_int(hotel_flush(4000), HOTEL_OK, "OT-07 eight requests, four at once");
@@ -835,7 +843,7 @@ static void test_late_server(void) {
     end_spans(NUM_SPANS);
     is_int(hotel_flush(100), HOTEL_ERR_TIMEOUT, "OR-03 nobody listens yet");
     (void)close(fd);
-    if (!grpc_start_at(&g, port, NULL, 0)) {
+    if (!grpc_start_at(&g, SERVER_IPV4, port, NULL, 0)) {
         skip("the port was taken in between");
         (void)hotel_shutdown(100);
         return;

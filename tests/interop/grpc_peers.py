@@ -54,7 +54,7 @@ class Certificates:
         self.both = self.folder / "server.both.pem"  # as HAProxy wants it
         self.both.write_bytes(self.cert.read_bytes() + self.key.read_bytes())
 
-    def issue(self, name, extension):
+    def issue(self, name, extension, days=2):
         cert, key, request = (self.folder / f"{name}.{end}" for end in ("pem", "key", "csr"))
         extensions = self.folder / f"{name}.extensions"
         extensions.write_text(extension + "\n")
@@ -63,7 +63,7 @@ class Certificates:
             *("-subj", f"/CN=interop {name}", "-keyout", key, "-out", request),
         )
         self.openssl(
-            "x509 -req -days 2 -CAcreateserial",
+            f"x509 -req -days {days} -CAcreateserial",
             *("-in", request, "-CA", self.ca, "-CAkey", self.folder / "ca.key"),
             *("-extfile", extensions, "-out", cert),
         )
