@@ -3,8 +3,9 @@
    SPDX-License-Identifier: MIT
    SPDX-FileCopyrightText: 2026 The hatchet_otel authors
 
-Records spans in C and C++ programs and delivers them over OTLP/HTTP to any OpenTelemetry
-collector. No dependency but libc and pthread; Linux, macOS and the BSDs; GCC and Clang.
+Records spans in C and C++ programs and delivers them by OTLP, over HTTP or gRPC, to any
+OpenTelemetry collector, Hatchet's own among them. No dependency but libc and pthread; Linux, macOS
+and the BSDs; GCC and Clang.
 
 DO THIS
 
@@ -69,31 +70,39 @@ CONTENTS
     21  URLS
     22  W3C TRACE CONTEXT
     23  HTTP RESPONSES
-    24  OTLP REPLIES
-    25  FINISHED SPANS
-    26  JSON METADATA
-    27  STRUCTURES
-    28  STATE
-    29  LOG
-    30  CLOCK AND RANDOM
-    31  ARENA
-    32  WRITING OTLP VALUES
-    33  INSIDE A SPAN
-    34  SCOPES AND RESOURCE
-    35  RESOURCES AND DETECTORS
-    36  THREADS AND CURRENT CONTEXT
-    37  STARTING SPANS
-    38  OTLP ENCODING
-    39  SOCKETS
-    40  DESTINATIONS
-    41  EXPORTER
-    42  CONSOLE AND MEMORY EXPORTERS
-    43  CONFIGURATION
-    44  FORK
-    45  HATCHET
-    46  BAGGAGE AND VALUES OF CONTEXTS
-    47  PROPAGATORS
-    48  PUBLIC FUNCTIONS
+    24  HPACK
+    25  HTTP/2
+    26  OTLP REPLIES
+    27  GRPC
+    28  FINISHED SPANS
+    29  FIT FOR HATCHET
+    30  JSON METADATA
+    31  HATCHET TOKEN
+    32  ENV FILES
+    33  PEM TEXT
+    34  STRUCTURES
+    35  STATE
+    36  LOG
+    37  CLOCK AND RANDOM
+    38  ARENA
+    39  WRITING OTLP VALUES
+    40  INSIDE A SPAN
+    41  SCOPES AND RESOURCE
+    42  RESOURCES AND DETECTORS
+    43  THREADS AND CURRENT CONTEXT
+    44  STARTING SPANS
+    45  OTLP ENCODING
+    46  SOCKETS
+    47  TLS
+    48  DESTINATIONS
+    49  EXPORTER
+    50  CONSOLE AND MEMORY EXPORTERS
+    51  CONFIGURATION
+    52  FORK
+    53  HATCHET
+    54  BAGGAGE AND VALUES OF CONTEXTS
+    55  PROPAGATORS
+    56  PUBLIC FUNCTIONS
 
 CONCEPTS
 
@@ -142,9 +151,9 @@ begins with one chunk and takes more as it grows. When no chunk is free the span
 its children hang under its parent, and the books count it. Nothing on this path allocates,
 locks, waits or calls back, but for what you configure yourself: a clock, an ID generator, a
 sampler, the hooks of a processor, or a simple destination, which hotel_end waits for. A background
-thread encodes ended spans and sends them in batches to each destination: OTLP over HTTP, or an
-exporter of yours that reads them back (hotel_span_view). hotel_flush is a barrier, hotel_shutdown
-the last one.
+thread encodes ended spans and sends them in batches to each destination: OTLP over HTTP or gRPC,
+or an exporter of yours that reads them back (hotel_span_view). hotel_flush is a barrier,
+hotel_shutdown the last one.
 
 hotel_init starts the tracer provider that spans have by default. hotel_provider_start starts
 another one beside it, with its own resource, sampler, limits, processors and destinations; spans of
@@ -293,6 +302,7 @@ typedef enum hotel_log_level {
     X(13, EXPORT_RECOVERED)   /* the first success after failures                               */ \
     X(14, REQUEST_TOO_LARGE)  /* a span dropped: it alone is larger than max_request_bytes      */ \
     X(15, COLLECTOR_OFF)      /* Hatchet's collector is not switched on: five minutes of quiet  */ \
+    X(16, MENDED_FOR_HATCHET) /* what its engine would lose a whole request for was changed     */ \
     X(20, QUEUE_FULL)         /* spans dropped: a destination's queue is full                   */ \
     X(21, ARENA_FULL)         /* spans not recorded: no chunk was free                          */ \
     X(22, SPAN_TOO_LARGE)     /* data dropped: a span reached max_span_bytes                    */ \
@@ -655,6 +665,7 @@ typedef enum hotel_protocol {
     HOTEL_PROTOCOL_GRPC         /* grpc: over HTTP/2, without TLS by prior knowledge */
 } hotel_protocol;
 
+/* The least that is spoken (OT-10). */
 typedef enum hotel_tls_version {
     HOTEL_TLS_DEFAULT = 0, /* 1.2 */
     HOTEL_TLS_1_2,
@@ -712,6 +723,7 @@ typedef struct hotel_destination {
     bool simple HOTEL_ZERO;
 } hotel_destination;
 
+/* Who shows a certificate, in the words of Hatchet's SDKs: tls, mtls, none. */
 typedef enum hotel_tls_strategy {
     HOTEL_TLS_STRATEGY_DEFAULT = 0, /* HATCHET_CLIENT_TLS_STRATEGY, else tls */
     HOTEL_TLS_STRATEGY_TLS,         /* the server shows a certificate */
@@ -726,7 +738,10 @@ typedef enum hotel_tls_strategy {
  * the prefix HATCHET_CLIENT_. Without a token there is no such destination, and that is no error.
  *
  * An engine whose collector is switched off answers UNIMPLEMENTED: the spans of that request and of
- * the next five minutes are lost, counted as failed, and the log says so once.
+ * the next five minutes are lost, counted as failed, and the log says so once. What would make the
+ * engine lose a whole request is changed on the way to it, and logged: texts with NUL, and a
+ * hatchet.step_run_id or hatchet.workflow_run_id that is not a UUID, are sent as bytes; a span that
+ * started more than a day away from now goes in a request of its own.
  */
 typedef struct hotel_hatchet {
     const char *token HOTEL_ZERO;     /* TOKEN */
@@ -3747,7 +3762,7 @@ static int64_t hoteli_http_retry_after_ms(const char *text, int64_t now_unix_s) 
     return (int64_t)(seconds < 86400 ? seconds : 86400) * 1000;
 }
 
-/* ==== [SECTION 00] HPACK =================================================================== */
+/* ==== [SECTION 24] HPACK =================================================================== */
 
 /*
  * RFC 7541: the header fields of HTTP/2. What is received may use all of it: the state is a table
@@ -3806,7 +3821,7 @@ static const uint8_t hoteli_hpack_codes[31] = {0,  0,  0,  0, 0,  10, 26, 32, 6,
                                                3,  2,  6,  2, 3,  0,  0,  0,  3, 8, 13,
                                                26, 29, 12, 4, 15, 19, 29, 0,  3};
 
-static inline void hoteli_hpack_start(hoteli_hpack *h) {
+static void hoteli_hpack_start(hoteli_hpack *h) {
     h->max_size = HOTELI_HPACK_TABLE;
     h->size = h->num_entries = h->used = 0;
 }
@@ -3969,8 +3984,8 @@ static bool hoteli_hpack_literal(hoteli_hpack *h, const uint8_t **cursor, const 
  * bytes of name and value together. False is a COMPRESSION_ERROR: the fields in front of it were
  * handed on, and the connection cannot go on.
  */
-static inline bool hoteli_hpack_decode(hoteli_hpack *h, const uint8_t *block, size_t size,
-                                       hoteli_field_fn fn, void *user_data) {
+static bool hoteli_hpack_decode(hoteli_hpack *h, const uint8_t *block, size_t size,
+                                hoteli_field_fn fn, void *user_data) {
     const uint8_t *cursor = block, *end = block + size;
     bool any_field = false;
     hoteli_pair field;
@@ -4044,8 +4059,8 @@ static void hoteli_hpack_put(hoteli_sink *sink, const char *name, const char *va
  * which a `secret` one is never indexed (7.1.3). `name` is in lower case; `value` is not NULL.
  * Returns the bytes that the field takes; where they are more than `capacity`, none is written.
  */
-static inline size_t hoteli_hpack_write(uint8_t *out, size_t capacity, const char *name,
-                                        const char *value, size_t value_size, bool secret) {
+static size_t hoteli_hpack_write(uint8_t *out, size_t capacity, const char *name, const char *value,
+                                 size_t value_size, bool secret) {
     hoteli_sink sink;
     sink.out = NULL;
     sink.size = 0;
@@ -4058,7 +4073,7 @@ static inline size_t hoteli_hpack_write(uint8_t *out, size_t capacity, const cha
     return sink.size;
 }
 
-/* ==== [SECTION 00] HTTP/2 ================================================================== */
+/* ==== [SECTION 25] HTTP/2 ================================================================== */
 
 /*
  * The client's half of RFC 9113 with one request at a time (OG-08). Nothing is announced but that
@@ -4904,7 +4919,7 @@ static inline int hoteli_h2_finish(hoteli_h2 *c) {
     return c->outcome;
 }
 
-/* ==== [SECTION 24] OTLP REPLIES ============================================================ */
+/* ==== [SECTION 26] OTLP REPLIES ============================================================ */
 
 typedef struct hoteli_reply {
     bool has_partial_success;
@@ -5018,7 +5033,7 @@ static bool hoteli_status_parse(const uint8_t *bytes, size_t size, hoteli_reply 
     return ok;
 }
 
-/* ==== [SECTION 00] GRPC ==================================================================== */
+/* ==== [SECTION 27] GRPC ==================================================================== */
 
 /*
  * Unary calls over HTTP/2. A request's headers are built once for a destination, but for its
@@ -5468,7 +5483,7 @@ static inline hoteli_verdict hoteli_grpc_finish(hoteli_grpc *g, const hoteli_h2 
     return v;
 }
 
-/* ==== [SECTION 25] FINISHED SPANS ========================================================== */
+/* ==== [SECTION 28] FINISHED SPANS ========================================================== */
 
 /* What the members of a hotel_list are. */
 enum {
@@ -5849,7 +5864,144 @@ HOTEL_API hotel_batch hotel_batch_of(const void *request, size_t request_size) {
     return batch;
 }
 
-/* ==== [SECTION 26] JSON METADATA =========================================================== */
+/* ==== [SECTION 29] FIT FOR HATCHET ========================================================= */
+
+/* Hatchet's engine loses a whole request for one text with a NUL, which its database refuses, and
+   for one span whose run ID is not a UUID. Both are changed in the encoded request, where they
+   stand, so that no length changes: values become byte strings, which the engine keeps as base64
+   and reads no ID from; a NUL in a key, a name or a description becomes a question mark. */
+
+enum { HOTELI_MENDED_NUL = 1, HOTELI_MENDED_ID = 2 };
+
+/* Messages on the way from a request to its texts. */
+enum {
+    HOTELI_IN_NOTHING,
+    HOTELI_IN_REQUEST,
+    HOTELI_IN_RESOURCE_SPANS,
+    HOTELI_IN_RESOURCE,
+    HOTELI_IN_SCOPE_SPANS,
+    HOTELI_IN_SCOPE,
+    HOTELI_IN_SPAN,
+    HOTELI_IN_STATUS,
+    HOTELI_IN_ATTRIBUTE, /* of a span: what can be a run's ID */
+    HOTELI_IN_PAIR,
+    HOTELI_IN_VALUE,
+    HOTELI_IN_ARRAY,
+    HOTELI_IN_MAP,
+    HOTELI_IN_TEXT,  /* a key, a name or a description */
+    HOTELI_IN_STRING /* a value */
+};
+
+/* What a field of a message is. Events, links and what else the engine does not store are
+   nothing. */
+static int hoteli_field_in(int message, uint64_t tag) {
+    static const uint8_t fields[][2] = {
+        {0, 0},
+        {HOTELI_IN_RESOURCE_SPANS, 0},
+        {HOTELI_IN_RESOURCE, HOTELI_IN_SCOPE_SPANS},
+        {HOTELI_IN_PAIR, 0},
+        {HOTELI_IN_SCOPE, HOTELI_IN_SPAN},
+        {HOTELI_IN_TEXT, 0},
+        {0, 0}, /* a span, see below */
+        {0, HOTELI_IN_TEXT},
+        {HOTELI_IN_TEXT, HOTELI_IN_VALUE},
+        {HOTELI_IN_TEXT, HOTELI_IN_VALUE},
+        {HOTELI_IN_STRING, 0},
+        {HOTELI_IN_VALUE, 0},
+        {HOTELI_IN_PAIR, 0},
+    };
+    switch (tag) {
+    case 0x0A: return fields[message][0];
+    case 0x12: return fields[message][1];
+    case 0x2A:
+        if (message == HOTELI_IN_SPAN) return HOTELI_IN_TEXT;
+        return message == HOTELI_IN_VALUE ? HOTELI_IN_ARRAY : HOTELI_IN_NOTHING;
+    case 0x32: return message == HOTELI_IN_VALUE ? HOTELI_IN_MAP : HOTELI_IN_NOTHING;
+    case 0x4A: return message == HOTELI_IN_SPAN ? HOTELI_IN_ATTRIBUTE : HOTELI_IN_NOTHING;
+    case 0x7A: return message == HOTELI_IN_SPAN ? HOTELI_IN_STATUS : HOTELI_IN_NOTHING;
+    default: return HOTELI_IN_NOTHING;
+    }
+}
+
+/* Whether the engine can read it: the usual form, also in braces or as a URN, or 32 hex digits. */
+static bool hoteli_is_uuid(const char *text, size_t size) {
+    size_t i;
+    if (size == 45 && hoteli_is_word(text, 9, "urn:uuid:")) {
+        text += 9;
+        size = 36;
+    } else if (size == 38 && text[0] == '{' && text[37] == '}') {
+        text++;
+        size = 36;
+    }
+    if (size != 36 && size != 32) return false;
+    for (i = 0; i < size; i++) {
+        bool hyphen = size == 36 && (i == 8 || i == 13 || i == 18 || i == 23);
+        if (hyphen ? text[i] != '-' : hoteli_hex_digit(text[i]) < 0) return false;
+    }
+    return true;
+}
+
+static bool hoteli_is_run_id(const char *key, size_t size) {
+    return (size == 19 && memcmp(key, "hatchet.step_run_id", 19) == 0) ||
+           (size == 23 && memcmp(key, "hatchet.workflow_run_id", 23) == 0);
+}
+
+/* Returns whether there was a NUL. */
+static bool hoteli_mend_text(uint8_t *text, size_t size) {
+    uint8_t *nul = (uint8_t *)memchr(text, 0, size);
+    if (!nul) return false;
+    for (; nul; nul = (uint8_t *)memchr(nul, 0, size - (size_t)(nul - text))) *nul = '?';
+    return true;
+}
+
+/* Values may be nested 200 deep, two messages each. */
+#define HOTELI_MEND_DEPTH 420
+
+/* Makes a request fit; returns what was changed. What is malformed stays as it is from there. */
+static unsigned hoteli_mend_for_hatchet(uint8_t *request, size_t size) {
+    struct {
+        const uint8_t *end;
+        int message;
+    } open[HOTELI_MEND_DEPTH];
+    const uint8_t *at = request;
+    unsigned mended = 0, depth = 0;
+    bool run_id = false;
+    open[0].end = request + size;
+    open[0].message = HOTELI_IN_REQUEST;
+    for (;;) {
+        hoteli_field field;
+        uint8_t *tag = request + (at - request), *text;
+        int found = hoteli_field_next(&at, open[depth].end, &field), what;
+        if (found < 0 || (found == 0 && depth == 0)) return mended;
+        if (found == 0) {
+            depth--;
+            continue;
+        }
+        what = hoteli_field_in(open[depth].message, field.tag);
+        if (what == HOTELI_IN_NOTHING) continue;
+        text = request + (field.bytes - request);
+        if (what == HOTELI_IN_TEXT) {
+            if (hoteli_mend_text(text, field.size)) mended |= HOTELI_MENDED_NUL;
+            if (open[depth].message == HOTELI_IN_ATTRIBUTE)
+                run_id = hoteli_is_run_id((const char *)text, field.size);
+        } else if (what == HOTELI_IN_STRING && *tag == 0x0A) {
+            bool of_span = open[depth - 1].message == HOTELI_IN_ATTRIBUTE;
+            bool bad_id = run_id && of_span && field.size > 0 &&
+                          !hoteli_is_uuid((const char *)text, field.size);
+            bool nul = memchr(text, 0, field.size) != NULL;
+            if (bad_id || nul) *tag = 0x3A; /* AnyValue: bytes instead of a string */
+            if (bad_id) mended |= HOTELI_MENDED_ID;
+            else if (nul) mended |= HOTELI_MENDED_NUL;
+        } else if (what != HOTELI_IN_STRING && depth + 1 < HOTELI_MEND_DEPTH) {
+            depth++;
+            open[depth].end = at;
+            open[depth].message = what;
+            at = field.bytes;
+        }
+    }
+}
+
+/* ==== [SECTION 30] JSON METADATA =========================================================== */
 
 static const char *hoteli_json_blanks(const char *p, const char *end) {
     while (p != end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')) p++;
@@ -6196,7 +6348,7 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
     return sink.size;
 }
 
-/* ==== [SECTION 00] HATCHET TOKEN =========================================================== */
+/* ==== [SECTION 31] HATCHET TOKEN =========================================================== */
 
 /* With "Bearer " in front a token still fits the 4096 bytes that decoded headers may have. */
 #define HOTELI_TOKEN_SIZE 4088u
@@ -6299,7 +6451,7 @@ static const char *hoteli_token_parse(const char *text, size_t size, hoteli_clai
     return NULL;
 }
 
-/* ==== [SECTION 00] ENV FILES =============================================================== */
+/* ==== [SECTION 32] ENV FILES =============================================================== */
 
 /* Variables of files, the later ones behind: "NAME\0value\0NAME\0value\0" and so on. */
 typedef struct hoteli_dotenv {
@@ -6528,7 +6680,7 @@ static const char *hoteli_dotenv_read(hoteli_dotenv *v, const char *text, size_t
     return NULL;
 }
 
-/* ==== [SECTION 00] PEM TEXT ================================================================ */
+/* ==== [SECTION 33] PEM TEXT ================================================================ */
 
 /*
  * Whether the text has a whole block of that kind, "CERTIFICATE" or "PRIVATE KEY", as far as can be
@@ -6553,7 +6705,7 @@ static const char *hoteli_pem_check(const char *text, const char *kind) {
     return *kind == 'C' ? "there is no certificate in it" : "there is no private key in it";
 }
 
-/* ==== [SECTION 27] STRUCTURES ============================================================== */
+/* ==== [SECTION 34] STRUCTURES ============================================================== */
 
 /* A state word, {generation, owned, ended, count}. In a span record count is the number of
    threads inside, owned says that one of them has the chain to itself. In a block count is the
@@ -6910,6 +7062,7 @@ typedef struct hoteli_destination {
     int64_t logged_partial_ms;
     int64_t logged_full_ms;
     int64_t logged_large_ms;
+    int64_t logged_mended_ms;
     hoteli_books books;
 } hoteli_destination;
 
@@ -6991,7 +7144,7 @@ enum {
 };
 enum { HOTELI_RUNS = 0, HOTELI_ASKED, HOTELI_OVER };
 
-/* ==== [SECTION 28] STATE =================================================================== */
+/* ==== [SECTION 35] STATE =================================================================== */
 
 /* The one mutable object of the library beside thread-local memory. */
 static struct hoteli_state {
@@ -7160,7 +7313,7 @@ static inline uint32_t hoteli_num_destinations(void) {
 }
 
 
-/* ==== [SECTION 29] LOG ===================================================================== */
+/* ==== [SECTION 36] LOG ===================================================================== */
 
 static void hoteli_text_start(hoteli_text *text, char *out, size_t capacity) {
     text->at = out;
@@ -7293,7 +7446,7 @@ static void hoteli_log_pending(int64_t now_ms) {
     }
 }
 
-/* ==== [SECTION 30] CLOCK AND RANDOM ======================================================== */
+/* ==== [SECTION 37] CLOCK AND RANDOM ======================================================== */
 
 static uint64_t hoteli_clock_ns(clockid_t clock) {
     struct timespec t;
@@ -7489,7 +7642,7 @@ static inline uint64_t hoteli_random(hoteli_thread *t) {
     return value;
 }
 
-/* ==== [SECTION 31] ARENA =================================================================== */
+/* ==== [SECTION 38] ARENA =================================================================== */
 
 static inline hoteli_chunk *hoteli_chunk_at(uint32_t index) {
     return (hoteli_chunk *)(void *)(hoteli_g.arena +
@@ -7800,7 +7953,7 @@ static void hoteli_give_back(hotel_block *block) {
     memset(block, 0, sizeof *block);
 }
 
-/* ==== [SECTION 32] WRITING OTLP VALUES ===================================================== */
+/* ==== [SECTION 39] WRITING OTLP VALUES ===================================================== */
 
 /* Payload entries use the tags of the Span message, plus two of our own with wire types that
    never go out. */
@@ -8240,7 +8393,7 @@ static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
     return block;
 }
 
-/* ==== [SECTION 33] INSIDE A SPAN =========================================================== */
+/* ==== [SECTION 40] INSIDE A SPAN =========================================================== */
 
 static HOTELI_COLD void hoteli_bad_argument(void) {
     hoteli_count(&hoteli_g.bad_arguments, 1);
@@ -9056,7 +9209,7 @@ static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
     hoteli_publish(record, span->record);
 }
 
-/* ==== [SECTION 34] SCOPES AND RESOURCE ===================================================== */
+/* ==== [SECTION 41] SCOPES AND RESOURCE ===================================================== */
 
 /* A text field that is left out when empty; out NULL measures. */
 static size_t hoteli_optional_text(hoteli_cursor *out, uint8_t tag, const char *text) {
@@ -9207,7 +9360,7 @@ static void *hoteli_carve(size_t size) {
     return at;
 }
 
-/* ==== [SECTION 35] RESOURCES AND DETECTORS ================================================= */
+/* ==== [SECTION 42] RESOURCES AND DETECTORS ================================================= */
 
 /* Encoded attributes of Resource (fields 1) from the front of the memory, the schema URL at its
    end, what is between is free. */
@@ -9695,7 +9848,7 @@ HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource)
     return detector;
 }
 
-/* ==== [SECTION 36] THREADS AND CURRENT CONTEXT ============================================= */
+/* ==== [SECTION 43] THREADS AND CURRENT CONTEXT ============================================= */
 
 static bool hoteli_rebuild(void);
 static HOTELI_COLD hotel_block hoteli_extract_state(const char *state, size_t state_size);
@@ -9772,7 +9925,7 @@ static hotel_result hoteli_detach(hotel_token token) {
     return HOTEL_ERR_ORDER;
 }
 
-/* ==== [SECTION 37] STARTING SPANS ========================================================== */
+/* ==== [SECTION 44] STARTING SPANS ========================================================== */
 
 /* A ratio looks at the low-order bits, which are random in every kind of trace ID (SM-08). */
 static bool hoteli_ratio_keeps(uint64_t threshold, const uint8_t trace_id[16]) {
@@ -10207,7 +10360,7 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     return span;
 }
 
-/* ==== [SECTION 38] OTLP ENCODING =========================================================== */
+/* ==== [SECTION 45] OTLP ENCODING =========================================================== */
 
 /* A payload in one piece: in place where it is one chunk, else copied to a scratch buffer. */
 static const uint8_t *hoteli_flat(hoteli_cursor c, size_t size, const hoteli_scratch *scratch) {
@@ -10429,14 +10582,28 @@ static size_t hoteli_batch_bytes(const hoteli_batch *b) {
     return body;
 }
 
+/* Hatchet has a partition for each day from its first one to tomorrow. A span that starts on
+   another is refused with all of its request, so that those who may go alone. */
+static bool hoteli_goes_alone(const hoteli_destination *d, const hoteli_record *r) {
+    const uint64_t day = UINT64_C(86400000000000);
+    const hoteli_anchor *anchor = &hoteli_g.anchor;
+    uint64_t start = r->start;
+    if (!d->hatchet) return false;
+    if (!(r->flags & HOTELI_START_GIVEN)) start = hoteli_anchor_time(anchor, start);
+    return start < anchor->unix_ns ? anchor->unix_ns - start > day : start - anchor->unix_ns > day;
+}
+
 /* Chooses how many spans go: up to max_batch, and as many as fit. The wire size of each is kept
    in its record until it is written. */
 static void hoteli_batch_choose(hoteli_batch *b, hoteli_destination *d, size_t room) {
+    bool alone = false;
     memset(b, 0, sizeof *b);
     b->provider = d->provider;
-    while (b->count < d->count && b->count < d->max_batch) {
+    while (b->count < d->count && b->count < d->max_batch && !alone) {
         hoteli_view v;
         uint32_t index = hoteli_queue_at(d, b->count), scope;
+        alone = hoteli_goes_alone(d, hoteli_record_at(index));
+        if (alone && b->count) break;
         if (b->count + 1 < d->count)
             __builtin_prefetch(hoteli_record_at(hoteli_queue_at(d, b->count + 1)), 0);
         hoteli_view_start(&v, hoteli_record_at(index), &hoteli_g.scratch, &hoteli_g.anchor);
@@ -10589,7 +10756,7 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
     hoteli_hooks_leave(p, cancel);
 }
 
-/* ==== [SECTION 39] SOCKETS ================================================================= */
+/* ==== [SECTION 46] SOCKETS ================================================================= */
 
 /* The one call that cannot be bounded, on a thread of its own. */
 static void *hoteli_lookup_run(void *argument) {
@@ -10852,7 +11019,7 @@ static void hoteli_socket_close(void *connection, bool inherited) {
     s->lookup = NULL;
 }
 
-/* ==== [SECTION 00] TLS ===================================================================== */
+/* ==== [SECTION 47] TLS ===================================================================== */
 
 #if defined(HATCHET_OTEL_OPENSSL)
 
@@ -11531,7 +11698,7 @@ static const char *hoteli_tls_make(hoteli_tls_setup *t, const hoteli_tls_source 
 
 #endif
 
-/* ==== [SECTION 40] DESTINATIONS ============================================================ */
+/* ==== [SECTION 48] DESTINATIONS ============================================================ */
 
 static void hoteli_destination_name(hoteli_text *text, const hoteli_destination *d) {
     if (d->exports) {
@@ -11673,7 +11840,7 @@ static void hoteli_destination_clear(hoteli_destination *d) {
     d->taken = d->target = 0;
     d->flush_begun = d->flush_done = 0;
     d->logged_retry_ms = d->logged_failed_ms = d->logged_partial_ms = 0;
-    d->logged_full_ms = d->logged_large_ms = 0;
+    d->logged_full_ms = d->logged_large_ms = d->logged_mended_ms = 0;
     memset(&d->books, 0, sizeof d->books);
 }
 
@@ -11770,6 +11937,23 @@ static void hoteli_quiet(hoteli_destination *d, int64_t now_ms) {
     hoteli_log_text(HOTEL_LOG_ERROR, HOTEL_LOG_ID_COLLECTOR_OFF, &text);
 }
 
+/* What its engine would lose a request for. */
+static void hoteli_mend(hoteli_destination *d, uint8_t *request, size_t size, int64_t now_ms) {
+    unsigned mended = hoteli_mend_for_hatchet(request, size);
+    char words[512];
+    hoteli_text text;
+    if (!mended || !hoteli_log_due(&d->logged_mended_ms, now_ms)) return;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_destination_name(&text, d);
+    if (mended & HOTELI_MENDED_ID)
+        hoteli_say(&text, ": a hatchet.step_run_id or hatchet.workflow_run_id is not a UUID: "
+                          "sent as bytes, which name no run");
+    if (mended & HOTELI_MENDED_NUL)
+        hoteli_say(&text, ": text with NUL is sent as bytes, in names and keys with question marks");
+    hoteli_say(&text, ". Otherwise the engine would refuse the whole request");
+    hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_MENDED_FOR_HATCHET, &text);
+}
+
 /* A batch that is due in that time. */
 static void hoteli_quiet_drop(hoteli_destination *d, int64_t now_ms) {
     uint32_t count = HOTELI_MIN(d->count, d->max_batch);
@@ -11843,6 +12027,7 @@ static void hoteli_request_start(hoteli_request *r, int64_t now_ms) {
         return;
     }
     hoteli_batch_write(&batch, d, r->buffer + body);
+    if (d->hatchet) hoteli_mend(d, r->buffer + body, batch.size, now_ms);
     if (d->exports) {
         hoteli_hand_over(r, &batch, r->buffer + body, now_ms);
         return;
@@ -12277,7 +12462,8 @@ static void hoteli_grpc_end(hoteli_request *r) {
     }
     hoteli_request_hear(r, v.message, v.message_size);
     if (v.retryable) {
-        if (v.delay_ms > (int64_t)r->step_ms) r->step_ms = (uint32_t)v.delay_ms; /* OR-08 */
+        /* Waits grow from the one that was asked for (OR-08). */
+        if (2 * v.delay_ms > (int64_t)r->step_ms) r->step_ms = (uint32_t)(2 * v.delay_ms);
         hoteli_request_retry(r, hoteli_grpc_code_name(v.code), v.delay_ms);
         return;
     }
@@ -12288,8 +12474,9 @@ static void hoteli_grpc_end(hoteli_request *r) {
         return;
     }
     hoteli_text_start(&text, words, sizeof words);
-    hoteli_say(&text, "gRPC status ");
-    hoteli_say(&text, hoteli_grpc_code_name(v.code));
+    hoteli_say(&text, r->h2->outcome == HOTELI_H2_BROKEN ? "no answer over HTTP/2"
+                                                         : "gRPC status ");
+    if (r->h2->outcome != HOTELI_H2_BROKEN) hoteli_say(&text, hoteli_grpc_code_name(v.code));
     hoteli_request_fail(r, words);
 }
 
@@ -12404,10 +12591,14 @@ static bool hoteli_step_grpc(hoteli_request *r, short *events) {
     } else {
         (void)hoteli_h2_finish(r->h2);
     }
-    if (r->h2->outcome == HOTELI_H2_LOST)
-        hoteli_connection_lost(r, hoteli_link_trouble(r, r->h2->reason));
-    else if (r->h2->outcome != HOTELI_H2_OPEN)
+    if (r->h2->outcome == HOTELI_H2_LOST) {
+        const char *why = r->h2->reason;
+        if (!r->heard && !r->reused && !r->to->url.tls)
+            why = "the server closed without a word of HTTP/2: does it want TLS (https)?";
+        hoteli_connection_lost(r, hoteli_link_trouble(r, why));
+    } else if (r->h2->outcome != HOTELI_H2_OPEN) {
         hoteli_grpc_end(r);
+    }
     return true;
 }
 
@@ -12493,7 +12684,7 @@ static void hoteli_destination_close(hoteli_destination *d, uint32_t timeout_ms)
     hoteli_exporter_shutdown(d, timeout_ms);
 }
 
-/* ==== [SECTION 41] EXPORTER ================================================================ */
+/* ==== [SECTION 49] EXPORTER ================================================================ */
 
 /* A span that is older than the set-up, and whose provider is gone: the one in that place now has
    nothing to do with it. */
@@ -12865,7 +13056,7 @@ static bool hoteli_exporter_start(void) {
     return error == 0;
 }
 
-/* ==== [SECTION 42] CONSOLE AND MEMORY EXPORTERS ============================================ */
+/* ==== [SECTION 50] CONSOLE AND MEMORY EXPORTERS ============================================ */
 
 /* Text on its way to a descriptor, in pieces. */
 typedef struct hoteli_printer {
@@ -13394,7 +13585,7 @@ HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {
     hoteli_memory_leave(exporter);
 }
 
-/* ==== [SECTION 43] CONFIGURATION =========================================================== */
+/* ==== [SECTION 51] CONFIGURATION =========================================================== */
 
 /* Where the settings of one destination come from. */
 typedef struct hoteli_plan {
@@ -13973,12 +14164,13 @@ static size_t hoteli_plan_arena(const hotel_config *c) {
 #define HOTELI_HATCHET_BATCH 1000u
 #define HOTELI_HATCHET_BYTES (4u << 20)
 
-/* What connections over HTTP/2 need besides: 64 KiB to send from and 16 KiB for headers, less where
-   requests are small. */
+/* What connections over HTTP/2 need besides: room for four whole frames, which a send takes at once
+   then, and for replies, and 16 KiB for headers; less where requests are small. */
 static void hoteli_plan_h2(hoteli_destination *d, const hoteli_plan *p) {
     hoteli_write_block(d, p, NULL, 0);
     d->out_capacity = HOTELI_MIN((size_t)d->max_bytes / 8, (size_t)65536);
-    d->out_capacity = HOTELI_MAX(d->out_capacity, (size_t)2048) + d->head_size + 128;
+    d->out_capacity = HOTELI_MAX(d->out_capacity, (size_t)1024);
+    d->out_capacity += HOTELI_H2_RESERVE + d->head_size + 128; /* 128: the frames' heads, preface */
     d->block_capacity = HOTELI_MIN((size_t)d->max_bytes / 32, (size_t)16384);
     d->block_capacity = HOTELI_MAX(d->block_capacity, (size_t)4096);
 }
@@ -15403,7 +15595,7 @@ static void hoteli_announce(const hoteli_destination *d) {
     hoteli_log_text(HOTEL_LOG_INFO, HOTEL_LOG_ID_STARTED, &text);
 }
 
-/* ==== [SECTION 44] FORK ==================================================================== */
+/* ==== [SECTION 52] FORK ==================================================================== */
 
 /* The second end is never 0. */
 static void hoteli_pipe_close(void) {
@@ -15601,7 +15793,7 @@ static bool hoteli_here(void) {
     return hoteli_epoch() || hoteli_rebuild();
 }
 
-/* ==== [SECTION 45] HATCHET ================================================================= */
+/* ==== [SECTION 53] HATCHET ================================================================= */
 
 /* Payloads up to this size go to every span of a task; larger ones stay on the task's own span,
    because a full batch of copies must stay below the 4 MiB that the engine accepts. */
@@ -15767,7 +15959,7 @@ static void hoteli_task_end(hotel_task *task) {
     memset(&task->context.entries, 0, sizeof task->context.entries);
 }
 
-/* ==== [SECTION 46] BAGGAGE AND VALUES OF CONTEXTS ========================================== */
+/* ==== [SECTION 54] BAGGAGE AND VALUES OF CONTEXTS ========================================== */
 
 /* An entry, in a working copy as in a block: three sizes, then name, value and metadata, each with
    a NUL behind it. */
@@ -16110,7 +16302,7 @@ static size_t hoteli_entries_read(hotel_block block, hoteli_slot_value *out) {
     return size / sizeof *out;
 }
 
-/* ==== [SECTION 47] PROPAGATORS ============================================================= */
+/* ==== [SECTION 55] PROPAGATORS ============================================================= */
 
 #if defined(__APPLE__)
 #include <crt_externs.h>
@@ -16624,7 +16816,7 @@ static hotel_string hoteli_header_keys(const void *carrier, size_t index) {
     return key;
 }
 
-/* ==== [SECTION 48] PUBLIC FUNCTIONS ======================================================== */
+/* ==== [SECTION 56] PUBLIC FUNCTIONS ======================================================== */
 
 HOTEL_API const char *hotel_result_text(int result) {
     switch (result) {

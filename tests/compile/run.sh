@@ -86,6 +86,11 @@ cat >"$work/zlib.c" <<'TEXT'
 #define HATCHET_OTEL_IMPLEMENTATION
 #include "hatchet_otel.h"
 TEXT
+cat >"$work/openssl.c" <<'TEXT'
+#define HATCHET_OTEL_OPENSSL
+#define HATCHET_OTEL_IMPLEMENTATION
+#include "hatchet_otel.h"
+TEXT
 cat >"$work/twice.c" <<'TEXT'
 #define HATCHET_OTEL_IMPLEMENTATION
 #include "hatchet_otel.h"
@@ -254,7 +259,7 @@ matrix() {
             continue
         fi
         command="$compiler -x $language -std=$standard $flags -fsyntax-only"
-        for kind in interface implementation static disabled twice $with_zlib; do
+        for kind in interface implementation static disabled twice $with_zlib $with_openssl; do
             add "$kind: $compiler -std=$standard" "$command $work/$kind.c"
         done
         case $standard in
@@ -274,12 +279,14 @@ matrix() {
     done
 }
 
-with_zlib=
+with_zlib='' with_openssl=''
 for compiler in gcc clang; do
-    have "$compiler" && [ -z "$with_zlib" ] && accepts "$compiler" c -include zlib.h &&
-        with_zlib=zlib
+    have "$compiler" || continue
+    accepts "$compiler" c -include zlib.h && with_zlib=zlib
+    accepts "$compiler" c -include openssl/ssl.h && with_openssl=openssl
 done
 [ -n "$with_zlib" ] || skip "HATCHET_OTEL_ZLIB: no zlib.h found (Debian: zlib1g-dev)"
+[ -n "$with_openssl" ] || skip "HATCHET_OTEL_OPENSSL: no openssl/ssl.h found (Debian: libssl-dev)"
 
 compilers=
 for pair in gcc:g++ clang:clang++; do
@@ -491,13 +498,13 @@ leaks() {
     ! comm -13 "$work/plain.$n" "$work/after.$n" | grep -vE '^(HOTEL_|hotel_|HATCHET_OTEL_)'
 }
 
-# touches_zlib FILE COMPILER: does it include zlib.h?
-touches_zlib() {
-    file=$1
-    shift
-    "$@" -I. -H -fsyntax-only "$work/$file.c" 2>&1 | grep '^\.' >"$work/zlib.$n"
-    grep -q 'pthread\.h$' "$work/zlib.$n" || { echo "nothing was included"; return 2; }
-    grep '/zlib\.h$' "$work/zlib.$n"
+# touches HEADER FILE COMPILER: does it include that header?
+touches() {
+    header=$1 file=$2
+    shift 2
+    "$@" -I. -H -fsyntax-only "$work/$file.c" 2>&1 | grep '^\.' >"$work/touched.$n"
+    grep -q 'pthread\.h$' "$work/touched.$n" || { echo "nothing was included"; return 2; }
+    grep "/$header" "$work/touched.$n"
 }
 
 # includes COMPILER: what the interface includes beyond three small headers
@@ -512,8 +519,12 @@ for compiler in $compilers; do
     add "interface includes only stdbool, stddef and stdint: $compiler" \
         "includes $compiler -std=c99"
     add "zlib.h is not touched without HATCHET_OTEL_ZLIB: $compiler" \
-        "touches_zlib implementation $compiler -std=c99; [ \$? -eq 1 ]"
-    [ -z "$with_zlib" ] || add "and is with it: $compiler" "touches_zlib zlib $compiler -std=c99"
+        "touches zlib.h implementation $compiler -std=c99; [ \$? -eq 1 ]"
+    [ -z "$with_zlib" ] || add "and is with it: $compiler" "touches zlib.h zlib $compiler -std=c99"
+    add "no header of OpenSSL is touched without HATCHET_OTEL_OPENSSL: $compiler" \
+        "touches openssl/ implementation $compiler -std=c99; [ \$? -eq 1 ]"
+    [ -z "$with_openssl" ] || add "and some are with it: $compiler" \
+        "touches openssl/ openssl $compiler -std=c99"
 done
 if [ -n "$first_cxx" ]; then
     add "interface leaves only macros of its own: $first_cxx" "leaks $first_cxx -x c++"

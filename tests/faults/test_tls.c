@@ -715,7 +715,7 @@ static void test_cut(void) {
         r.f.reset = reset != 0;
         start(&r, "cut");
         for (cut = 1; cut < 700; cut += cut < 12 ? 1 : 61) {
-            r.f.cut = cut;
+            __atomic_store_n(&r.f.cut, cut, __ATOMIC_SEQ_CST);
             one_span("cut");
             (void)!hotel_flush(3000);
             failed++;
@@ -723,7 +723,7 @@ static void test_cut(void) {
         }
         is_int(since_opened(0).failed, failed, "OT-10 a handshake that ends early, %u times (%s)",
                failed, reset ? "RST" : "FIN");
-        r.f.cut = 0;
+        __atomic_store_n(&r.f.cut, (size_t)0, __ATOMIC_SEQ_CST);
         one_span("whole");
         is_int(hotel_flush(5000), HOTEL_OK, "OT-10 and a whole one");
         (void)hotel_shutdown(1000);
@@ -1182,7 +1182,7 @@ static void test_ends(void) {
         for (way = 0; way < 4; way++) check_end(&r, way, host != 0, "in the middle of an export");
         close_run(&r);
         begin(&r, &leaf, NULL, 0);
-        r.f.manner = FRONT_SILENT;
+        __atomic_store_n(&r.f.manner, FRONT_SILENT, __ATOMIC_SEQ_CST);
         for (way = 0; way < 4; way++) check_end(&r, way, host != 0, "in the middle of a handshake");
         close_run(&r);
         begin(&r, &leaf, closing, 1);

@@ -160,7 +160,7 @@ typedef struct front {
     const char *alpn;       /* "\x02h2": what it speaks; NULL: it knows nothing of ALPN */
     bool insists;           /* on one of these */
     int drip_ms;            /* between the bytes it sends in handshakes */
-    size_t cut;             /* ends the connection behind so many bytes it sent, 0: never */
+    size_t cut;             /* atomic: it ends behind so many bytes it sent; 0: never */
     bool reset;             /* ... with RST */
     bool rude;              /* no goodbye where the backend closes */
     bool updates;           /* new keys around each piece of a response */
@@ -202,10 +202,12 @@ typedef struct front_connection {
 SERVER_FN void front_flush(front_connection *c, int drip_ms) {
     char bytes[16384];
     while (!c->over) {
-        size_t most = drip_ms > 0 ? 1 : sizeof bytes;
+        size_t most = drip_ms > 0 ? 1 : sizeof bytes, cut = FRONT_GET(c->f->cut);
         int n;
-        if (c->f->cut > 0 && c->f->cut - c->sent < most) most = c->f->cut - c->sent;
-        n = most > 0 ? BIO_read(c->out, bytes, (int)most) : 0;
+        if (cut > 0 && cut <= c->sent) c->over = true;
+        if (cut > 0 && !c->over && cut - c->sent < most) most = cut - c->sent;
+        if (c->over) return;
+        n = BIO_read(c->out, bytes, (int)most);
         if (n > 0) {
             char *at = bytes;
             while (n > 0) {
@@ -219,7 +221,6 @@ SERVER_FN void front_flush(front_connection *c, int drip_ms) {
             if (drip_ms > 0) server_sleep_ms(drip_ms);
             if (FRONT_GET(c->f->stopping)) c->over = true;
         } else {
-            if (c->f->cut > 0 && c->sent >= c->f->cut) c->over = true;
             return;
         }
     }
@@ -427,9 +428,10 @@ SERVER_FN void front_end(front_connection *c) {
 SERVER_FN void *front_serve(void *user_data) {
     front_connection *c = (front_connection *)user_data;
     front *f = c->f;
+    front_manner manner = FRONT_GET(f->manner);
     bool client, backend;
     FRONT_COUNT(f->connections);
-    if (f->manner == FRONT_GOOD) {
+    if (manner == FRONT_GOOD) {
         c->ssl = SSL_new(f->context);
         c->in = BIO_new(BIO_s_mem());
         c->out = BIO_new(BIO_s_mem());
@@ -439,15 +441,15 @@ SERVER_FN void *front_serve(void *user_data) {
             c->backend = front_connect(f->backend);
             if (c->backend >= 0) front_relay(c);
         }
-    } else if (f->manner == FRONT_PASSES) {
+    } else if (manner == FRONT_PASSES) {
         c->backend = front_connect(f->backend);
         if (c->backend >= 0) front_pass(c);
     } else {
-        if (f->manner == FRONT_SILENT)
+        if (manner == FRONT_SILENT)
             while (!FRONT_GET(f->stopping)) server_sleep_ms(5);
         else
             (void)front_wait(c, &client, &backend);
-        if (f->manner == FRONT_PLAIN)
+        if (manner == FRONT_PLAIN)
             (void)send(c->fd, f->plain, strlen(f->plain), MSG_NOSIGNAL);
     }
     front_end(c);

@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Finished spans out of any bytes: all that a walk gives lies in the input, walks end, what is
- * there twice is found twice; the console prints it, the memory exporter gives it back.
+ * there twice is found twice; the console prints it, the memory exporter gives it back. Mended for
+ * Hatchet it has as many spans, and nothing is left to mend.
  */
 #include "fuzz.h"
 
@@ -101,6 +102,17 @@ static bool well_formed(const uint8_t *data, size_t size) {
     return found == 0;
 }
 
+static void check_mended(const uint8_t *data, size_t size, size_t num_spans) {
+    uint8_t *request = (uint8_t *)fuzz_alloc(size + 1);
+    hotel_batch batch;
+    if (size > 0) memcpy(request, data, size);
+    (void)hoteli_mend_for_hatchet(request, size);
+    FUZZ_CHECK(hoteli_mend_for_hatchet(request, size) == 0);
+    batch = hotel_batch_of(request, size);
+    FUZZ_CHECK(batch.num_spans == num_spans);
+    free(request);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static int nowhere = -1;
     hotel_batch batch = hotel_batch_of(data, size), kept;
@@ -120,5 +132,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     console = hotel_console_exporter(nowhere);
     FUZZ_CHECK(console.export_fn(&batch, console.user_data) == HOTEL_OK);
     free(room);
+    check_mended(data, size, batch.num_spans);
     return 0;
 }

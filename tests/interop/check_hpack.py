@@ -186,7 +186,9 @@ class PythonEncoder:
         self.encoder = hpack.Encoder()
 
     def resize(self, size):
-        self.encoder.header_table_size = size
+        # The same size again makes it forget to send what it was changed to before.
+        if size != self.encoder.header_table_size:
+            self.encoder.header_table_size = size
 
     def encode(self, fields, dice):
         return self.encoder.encode(fields, huffman=dice.random() < 0.5)

@@ -15,6 +15,7 @@ import check_propagation
 import check_random
 import check_receiver
 import check_recovery
+import check_tls
 import harness
 
 PARTS = {
@@ -28,6 +29,7 @@ PARTS = {
     "receiver": check_receiver,
     "hpack": check_hpack,
     "grpc": check_grpc,
+    "tls": check_tls,
 }
 
 

@@ -41,4 +41,7 @@ server.bindAsync(`127.0.0.1:${given.port || 0}`, credentials, (error, port) => {
   console.log(`port ${port}`);
 });
 
-process.on("SIGTERM", () => server.tryShutdown(() => process.exit(0)));
+process.on("SIGTERM", () => {
+  server.tryShutdown(() => process.exit(0));
+  setTimeout(() => process.exit(0), 5000); // clients that stay connected
+});

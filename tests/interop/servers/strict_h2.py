@@ -69,20 +69,17 @@ class Connection(asyncio.Protocol):
         self.transport = transport
         config = h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
         self.h2 = h2.connection.H2Connection(config)
-        self.h2.local_settings = h2.settings.Settings(
-            client=False,
-            initial_values={
-                CODES.INITIAL_WINDOW_SIZE: self.server.window,
-                CODES.MAX_FRAME_SIZE: self.server.frame,
-                CODES.MAX_CONCURRENT_STREAMS: 100,
-                CODES.MAX_HEADER_LIST_SIZE: 16384,
-                CODES.ENABLE_CONNECT_PROTOCOL: 0,
-            },
-        )
+        # From the start: h2 reads on under the old limit behind an acknowledgement.
         self.h2.max_inbound_frame_size = self.server.frame
         self.h2.initiate_connection()
-        if self.server.table != 4096:  # like this h2 enforces it from the acknowledgement on
-            self.h2.update_settings({CODES.HEADER_TABLE_SIZE: self.server.table})
+        # As a change h2 enforces them from the client's acknowledgement on, as it should.
+        self.h2.update_settings(
+            {
+                CODES.INITIAL_WINDOW_SIZE: self.server.window,
+                CODES.MAX_FRAME_SIZE: self.server.frame,
+                CODES.HEADER_TABLE_SIZE: self.server.table,
+            }
+        )
         self.send()
         if self.server.ping:
             self.send_ping()
