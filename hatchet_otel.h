@@ -12591,10 +12591,14 @@ static bool hoteli_step_grpc(hoteli_request *r, short *events) {
     } else {
         (void)hoteli_h2_finish(r->h2);
     }
-    if (r->h2->outcome == HOTELI_H2_LOST)
-        hoteli_connection_lost(r, hoteli_link_trouble(r, r->h2->reason));
-    else if (r->h2->outcome != HOTELI_H2_OPEN)
+    if (r->h2->outcome == HOTELI_H2_LOST) {
+        const char *why = r->h2->reason;
+        if (!r->heard && !r->reused && !r->to->url.tls)
+            why = "the server closed without a word of HTTP/2: does it want TLS (https)?";
+        hoteli_connection_lost(r, hoteli_link_trouble(r, why));
+    } else if (r->h2->outcome != HOTELI_H2_OPEN) {
         hoteli_grpc_end(r);
+    }
     return true;
 }
 
@@ -14160,12 +14164,13 @@ static size_t hoteli_plan_arena(const hotel_config *c) {
 #define HOTELI_HATCHET_BATCH 1000u
 #define HOTELI_HATCHET_BYTES (4u << 20)
 
-/* What connections over HTTP/2 need besides: 64 KiB to send from and 16 KiB for headers, less where
-   requests are small. */
+/* What connections over HTTP/2 need besides: room for four whole frames, which a send takes at once
+   then, and for replies, and 16 KiB for headers; less where requests are small. */
 static void hoteli_plan_h2(hoteli_destination *d, const hoteli_plan *p) {
     hoteli_write_block(d, p, NULL, 0);
     d->out_capacity = HOTELI_MIN((size_t)d->max_bytes / 8, (size_t)65536);
-    d->out_capacity = HOTELI_MAX(d->out_capacity, (size_t)2048) + d->head_size + 128;
+    d->out_capacity = HOTELI_MAX(d->out_capacity, (size_t)1024);
+    d->out_capacity += HOTELI_H2_RESERVE + d->head_size + 128; /* 128: the frames' heads, preface */
     d->block_capacity = HOTELI_MIN((size_t)d->max_bytes / 32, (size_t)16384);
     d->block_capacity = HOTELI_MAX(d->block_capacity, (size_t)4096);
 }
