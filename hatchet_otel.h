@@ -11949,7 +11949,7 @@ static void hoteli_mend(hoteli_destination *d, uint8_t *request, size_t size, in
         hoteli_say(&text, ": a hatchet.step_run_id or hatchet.workflow_run_id is not a UUID: "
                           "sent as bytes, which name no run");
     if (mended & HOTELI_MENDED_NUL)
-        hoteli_say(&text, ": text with NUL is sent as bytes, in names and keys with question marks");
+        hoteli_say(&text, ": text with NUL is sent as bytes, names and keys with question marks");
     hoteli_say(&text, ". Otherwise the engine would refuse the whole request");
     hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_MENDED_FOR_HATCHET, &text);
 }
