@@ -333,6 +333,7 @@ SERVER_FN bool grpc_do_answer(grpc_peer *p, const char *word, const char **curso
     unsigned char bytes[2 * SERVER_MAX_HEAD];
     char front[128];
     size_t size;
+    bytes[0] = 0;
     if (strcmp(word, "h") == 0) {
         grpc_put_fields(p, ":status=200 content-type=application/grpc", cursor, false);
     } else if (strcmp(word, "headers") == 0 || strcmp(word, "trailers") == 0) {
@@ -368,6 +369,7 @@ SERVER_FN void grpc_do_other(server *s, server_connection *c, const char *word,
     grpc_peer *p = (grpc_peer *)c->state;
     unsigned char bytes[2 * SERVER_MAX_HEAD];
     char text[512];
+    bytes[0] = 0;
     if (strcmp(word, "raw") == 0) {
         grpc_put(p, bytes, grpc_hex_word(cursor, bytes, sizeof bytes));
     } else if (strcmp(word, "text") == 0) {
