@@ -4273,7 +4273,6 @@ static void hoteli_h2_end(hoteli_h2 *c, int outcome, uint32_t code, const char *
 /* A connection error: GOAWAY is the last that is sent, and nothing is read any more. */
 static void hoteli_h2_break(hoteli_h2 *c, uint32_t code, const char *reason) {
     uint8_t payload[8];
-    if (c->broken) return;
     c->broken = true;
     if (c->active) hoteli_h2_end(c, HOTELI_H2_BROKEN, code, reason);
     // No stream of the server's was ever processed.
@@ -4283,25 +4282,23 @@ static void hoteli_h2_break(hoteli_h2 *c, uint32_t code, const char *reason) {
 }
 
 /* A reply to what the server sent. One that does not read its replies is given up. */
-static void hoteli_h2_reply(hoteli_h2 *c, unsigned type, unsigned flags, uint32_t stream,
-                            const uint8_t *payload, size_t size, size_t keep) {
-    if (!hoteli_h2_put_small(c, type, flags, stream, payload, size, keep)) {
+static void hoteli_h2_reply(hoteli_h2 *c, unsigned type, const uint8_t *payload, size_t size) {
+    if (!hoteli_h2_put_small(c, type, HOTELI_H2_ACK, 0, payload, size, HOTELI_H2_LAST)) {
         hoteli_h2_break(c, HOTELI_H2_ENHANCE_YOUR_CALM,
                         "the server demands replies and does not read them");
     }
 }
 
+/* There is room: replies leave it, and a stream is reset once. */
 static void hoteli_h2_put_reset(hoteli_h2 *c, uint32_t code) {
     uint8_t payload[4];
     hoteli_h2_put32(payload, code);
-    hoteli_h2_reply(c, HOTELI_H2_RST_STREAM, 0, c->stream, payload, sizeof payload,
-                    HOTELI_H2_HEAD + 8);
+    (void)hoteli_h2_put_small(c, HOTELI_H2_RST_STREAM, 0, c->stream, payload, sizeof payload, 0);
 }
 
 /* A stream error: the request fails, the connection goes on. */
 static void hoteli_h2_reset(hoteli_h2 *c, uint32_t code, const char *reason) {
     hoteli_h2_put_reset(c, code);
-    if (c->broken) return;
     hoteli_h2_end(c, HOTELI_H2_RESET, code, reason);
     c->by_us = true;
 }
@@ -4485,7 +4482,6 @@ static bool hoteli_h2_was_opened(const hoteli_h2 *c, uint32_t id) {
 /* The response is complete (OG-03). The rest of a request that was not waited for is not sent. */
 static void hoteli_h2_done(hoteli_h2 *c) {
     if (c->sending) hoteli_h2_put_reset(c, HOTELI_H2_NO_ERROR);
-    if (c->broken) return;
     c->ended = true;
     hoteli_h2_end(c, HOTELI_H2_DONE, HOTELI_H2_NO_ERROR, NULL);
 }
@@ -4662,7 +4658,7 @@ static void hoteli_h2_act(hoteli_h2 *c) {
         break;
     case HOTELI_H2_PING:
         if (c->flags & HOTELI_H2_ACK) break;
-        hoteli_h2_reply(c, HOTELI_H2_PING, HOTELI_H2_ACK, 0, c->small, 8, HOTELI_H2_LAST);
+        hoteli_h2_reply(c, HOTELI_H2_PING, c->small, 8);
         break;
     case HOTELI_H2_GOAWAY:
         hoteli_h2_goaway(c, first & HOTELI_H2_MAX, hoteli_h2_get32(c->small + 4));
@@ -4852,7 +4848,7 @@ static void hoteli_h2_frame_end(hoteli_h2 *c) {
         break;
     case HOTELI_H2_SETTINGS:
         if (c->flags & HOTELI_H2_ACK) break;
-        hoteli_h2_reply(c, HOTELI_H2_SETTINGS, HOTELI_H2_ACK, 0, NULL, 0, HOTELI_H2_LAST);
+        hoteli_h2_reply(c, HOTELI_H2_SETTINGS, NULL, 0);
         break;
     default:
         break;
