@@ -11945,7 +11945,7 @@ static void hoteli_mend(hoteli_destination *d, uint8_t *request, size_t size, in
         hoteli_say(&text, ": a hatchet.step_run_id or hatchet.workflow_run_id is not a UUID: "
                           "sent as bytes, which name no run");
     if (mended & HOTELI_MENDED_NUL)
-        hoteli_say(&text, ": text with NUL is sent as bytes, in names and keys with question marks");
+        hoteli_say(&text, ": text with NUL is sent as bytes, names and keys with question marks");
     hoteli_say(&text, ". Otherwise the engine would refuse the whole request");
     hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_MENDED_FOR_HATCHET, &text);
 }
@@ -12439,6 +12439,16 @@ static void hoteli_grpc_begin(hoteli_request *r) {
     (void)hoteli_h2_request(r->h2, &parts);
 }
 
+static void hoteli_response_too_large(hoteli_request *r) {
+    char words[80];
+    hoteli_text text;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say(&text, "the response is larger than max_response_bytes (");
+    hoteli_say_uint(&text, r->to->max_response);
+    hoteli_say(&text, ")");
+    hoteli_request_fail(r, words);
+}
+
 /* The request has an outcome, or its time is over. */
 static void hoteli_grpc_end(hoteli_request *r) {
     hoteli_destination *d = r->to;
@@ -12454,6 +12464,10 @@ static void hoteli_grpc_end(hoteli_request *r) {
     if (!v.code) {
         if (!hoteli_h2_usable(r->h2)) hoteli_disconnect(r, false);
         hoteli_request_success(r, r->grpc.body_kept, r->grpc.body_size);
+        return;
+    }
+    if (r->grpc.too_large) {
+        hoteli_response_too_large(r);
         return;
     }
     hoteli_request_hear(r, v.message, v.message_size);
@@ -12531,13 +12545,7 @@ static bool hoteli_step_receive(hoteli_request *r, short *events) {
             r->http.keep_alive = false;
         hoteli_response(r);
     } else if (result == -2) {
-        char words[80];
-        hoteli_text text;
-        hoteli_text_start(&text, words, sizeof words);
-        hoteli_say(&text, "the response is larger than max_response_bytes (");
-        hoteli_say_uint(&text, r->to->max_response);
-        hoteli_say(&text, ")");
-        hoteli_request_fail(r, words);
+        hoteli_response_too_large(r);
     } else if (result == -1 && n <= 0) {
         const char *why = r->http.any_byte ? "the server closed in the middle of its response"
                                            : "the server closed without a response";
