@@ -6425,6 +6425,7 @@ static bool hoteli_claim_time(const char *json, size_t size, const char *name, i
     int found = hoteli_json_raw(json, size, name, &value, &end);
     *out = INT64_MAX;
     if (found != 1) return found == 0;
+    if (*value == '"') return false;
     is_negative = *value == '-';
     for (value += is_negative; value != end && *value >= '0' && *value <= '9'; value++)
         if (seconds < (uint64_t)INT64_MAX / 100) seconds = seconds * 10 + (uint64_t)(*value - '0');
