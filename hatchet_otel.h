@@ -159,6 +159,27 @@ hotel_init starts the tracer provider that spans have by default. hotel_provider
 another one beside it, with its own resource, sampler, limits, processors and destinations; spans of
 its tracers are its own.
 
+HATCHET
+
+With HATCHET_CLIENT_TOKEN in the environment spans go to Hatchet too: to the collector in its
+engine, over gRPC, at the address that the token names. That takes HATCHET_OTEL_OPENSSL, or
+HATCHET_CLIENT_TLS_STRATEGY=none where the engine speaks clear text. hotel_config.hatchet says the
+same in code; what it leaves out comes from the environment:
+
+    --- code: hatchet.c
+    hotel_result start(const char *token) {
+        hotel_config config = {0};
+        config.hatchet.token = token;
+        config.hatchet.env_folder = ".";
+        config.hatchet.collector.schedule_delay_ms = 1000;
+        config.log_fn = hotel_log_to_stderr;
+        return hotel_init(&config);
+    }
+    ---
+
+The answer is HOTEL_ERR_TOKEN or HOTEL_ERR_TLS if that cannot be used, for reasons that are in the
+log. env_folder is where .env files are read, as Hatchet's Python SDK reads them.
+
 THREADS, FORK, SIGNALS, EXIT
 
 Every function may be called by any thread, and several threads may use one span. The span calls
@@ -6400,12 +6421,12 @@ static bool hoteli_claim_time(const char *json, size_t size, const char *name, i
     int found = hoteli_json_raw(json, size, name, &value, &end);
     *out = INT64_MAX;
     if (found != 1) return found == 0;
+    if (*value == '"') return false;
     is_negative = *value == '-';
     for (value += is_negative; value != end && *value >= '0' && *value <= '9'; value++)
         if (seconds < (uint64_t)INT64_MAX / 100) seconds = seconds * 10 + (uint64_t)(*value - '0');
-    if (value != end && *value == '.')
-        do value++;
-        while (value != end && *value >= '0' && *value <= '9');
+    if (value != end && *value == '.') value++;
+    while (value != end && *value <= '9') value++; /* a number ends so, or in an exponent */
     *out = is_negative ? 0 : (int64_t)seconds;
     return value == end;
 }
@@ -6455,7 +6476,7 @@ typedef struct hoteli_dotenv {
     size_t size;
     size_t capacity;
     size_t file; /* where those of the file that is being read begin */
-    /* What "${NAME}" means if the file has no such variable; NULL, or a result of NULL: nothing. */
+    /* What "${NAME}" means if the file has no such variable; a result of NULL: nothing. */
     const char *(*outside_fn)(const char *name, void *user_data);
     void *user_data;
 } hoteli_dotenv;
@@ -6616,7 +6637,7 @@ static char *hoteli_dotenv_insert(hoteli_dotenv *v, size_t entry, char *p) {
     if (*stop == 0) return NULL;
     *mark = *stop = 0;
     value = hoteli_dotenv_find(v, entry, name);
-    if (value == NULL && v->outside_fn) value = v->outside_fn(name, v->user_data);
+    if (value == NULL) value = v->outside_fn(name, v->user_data);
     if (value == NULL) value = otherwise;
     hoteli_dotenv_put(v, value, strlen(value));
     *mark = was;
