@@ -21,6 +21,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "grpc_server.h"
 #include "tls.h"
 
 #include "books.h"
@@ -854,6 +855,53 @@ static void test_early_answer(void) {
     close_run(&r);
 }
 
+/* ---- gRPC ------------------------------------------------------------------------------------ */
+
+static void test_grpc(void) {
+    static const server_step leaving[] = {{.reply = "h; m; t 0; goaway s 0", .after = SERVER_CLOSE}};
+    static const char *const names[] = {"gRPC", "gRPC, large", "gRPC, GOAWAY each time"};
+    int way;
+    for (way = 0; way < 3; way++) {
+        const char *name = names[way];
+        grpc_server g;
+        unsigned i;
+        run r;
+        memset(&r, 0, sizeof r);
+        if (!grpc_start(&g, way == 2 ? leaving : NULL, way == 2 ? 1 : 0)) abort();
+        g.is_https = true;
+        front_start(&r.f, &leaf, g.http.port);
+        r.f.idle_records = r.f.updates = way == 0;
+        front_demand(&r.f, &ca);
+        r.to = destination(front_url(&r.f, "localhost", r.url, sizeof r.url));
+        r.to.protocol = HOTEL_PROTOCOL_GRPC;
+        r.to.timeout_ms = 20000;
+        r.to.tls.ca_pem = ca.certificate_pem;
+        r.to.tls.certificate_pem = client.certificate_pem;
+        r.to.tls.key_pem = client.key_pem;
+        r.config = test_config(&r.to, 1);
+        log_clear();
+        start(&r, name);
+        for (i = 0; i < 4; i++) {
+            if (way == 1) spans(300, 1500);
+            else one_span("by gRPC");
+            is_int(hotel_flush(15000), HOTEL_OK, "OT-10 %s: delivered", name) || (log_show(), 0);
+            server_sleep_ms(way == 0 ? 50 : 0);
+        }
+        is_int(log_count_all(), 0, "OT-10 %s: without a complaint", name) || (log_show(), 0);
+        is_str(r.f.spoken, "h2", "OT-10 %s: HTTP/2 is what is spoken (ALPN)", name);
+        if (way < 2) is_int(since_opened(0).connections, 1, "OT-05 %s: one connection", name);
+        else ok(r.f.resumed >= 3, "OT-10 %s: connections go on from the first", name);
+        (void)hotel_shutdown(2000);
+        front_stop(&r.f);
+        server_stop(&g.http);
+        is_int(g.http.num_bad, 0, "%s: every request is right (%s)", name, g.http.problem);
+        is_int(g.http.num_spans, since_opened(0).offered, "%s: every span came", name);
+        is_int(server_num_duplicates(&g.http), 0, "%s: once", name);
+        check_books(name);
+        server_release(&g.http);
+    }
+}
+
 /* ---- The process ----------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t num_pipe_signals;
@@ -1222,6 +1270,7 @@ int main(int count, char **arguments) {
     test_goodbye();
     test_stale();
     test_early_answer();
+    test_grpc();
     test_own_thread();
     test_no_descriptors();
     test_memory();
