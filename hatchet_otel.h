@@ -693,12 +693,22 @@ typedef enum hotel_tls_version {
     HOTEL_TLS_1_3
 } hotel_tls_version;
 
-/* How a connection is secured, where the endpoint says https (OX-04 to OX-06, OT-10); needs
-   HATCHET_OTEL_OPENSSL. The chain and the name or address of the server are always verified. Files
-   and text are PEM, read by hotel_init; text beats the file. Members that are not set: the
-   variables OTEL_EXPORTER_OTLP_(TRACES_)CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY. */
+/*
+ * How a connection is secured, where the endpoint says https (OX-04 to OX-06, OT-10); needs
+ * HATCHET_OTEL_OPENSSL. The chain and the name or address of the server are always verified, by
+ * the certificate's alternative names; revocation is not. Files and text are PEM, read by
+ * hotel_init; text beats the file. Members that are not set: the variables
+ * OTEL_EXPORTER_OTLP_(TRACES_)CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY.
+ *
+ * A destination whose certificates cannot be used is not started (HOTEL_ERR_TLS). A server that is
+ * not to be trusted counts as one that cannot be reached: there are further attempts up to
+ * timeout_ms, and the log says what is wrong. OpenSSL takes its memory by malloc. It has locks
+ * that do not survive a fork while another thread of the program uses it: spans of such a child
+ * may not be sent.
+ */
 typedef struct hotel_tls {
-    const char *ca_file HOTEL_ZERO; /* whom to trust; NULL: the roots of the system */
+    /* Whom to trust; NULL: the roots of the system, where OpenSSL and SSL_CERT_FILE have them. */
+    const char *ca_file HOTEL_ZERO;
     const char *ca_pem HOTEL_ZERO;
     const char *certificate_file HOTEL_ZERO; /* the client's, or its chain */
     const char *certificate_pem HOTEL_ZERO;
