@@ -238,8 +238,8 @@ clean:                                  ## removes build/
 	rm -rf $(B)
 
 help:                                   ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r target what; do \
-	    printf '  make %-11s %s\n' "$$target" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r target what; do \
+	    printf '  make %-12s %s\n' "$$target" "$$what"; done
 	@echo 'Variables: CC CFLAGS CXX LDFLAGS PREFIX DESTDIR, V=1 (show commands), WERROR=-Werror,'
 	@echo 'TESTS=unit/test_x (some tests), BUILDS="plain asan tsan", MACHINES, NO_COLOR,'
 	@echo 'FUZZ_SECONDS, FUZZ_RUNS (instead), SOAK_SECONDS, SOAK_RATE (spans a second)'

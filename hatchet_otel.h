@@ -738,7 +738,10 @@ typedef enum hotel_tls_strategy {
  * the prefix HATCHET_CLIENT_. Without a token there is no such destination, and that is no error.
  *
  * An engine whose collector is switched off answers UNIMPLEMENTED: the spans of that request and of
- * the next five minutes are lost, counted as failed, and the log says so once.
+ * the next five minutes are lost, counted as failed, and the log says so once. What would make the
+ * engine lose a whole request is changed on the way to it, and logged: texts with NUL, and a
+ * hatchet.step_run_id or hatchet.workflow_run_id that is not a UUID, are sent as bytes; a span that
+ * started more than a day away from now goes in a request of its own.
  */
 typedef struct hotel_hatchet {
     const char *token HOTEL_ZERO;     /* TOKEN */
@@ -11946,8 +11949,7 @@ static void hoteli_mend(hoteli_destination *d, uint8_t *request, size_t size, in
         hoteli_say(&text, ": a hatchet.step_run_id or hatchet.workflow_run_id is not a UUID: "
                           "sent as bytes, which name no run");
     if (mended & HOTELI_MENDED_NUL)
-        hoteli_say(&text, ": text with NUL: values are sent as bytes, names and keys with question "
-                          "marks");
+        hoteli_say(&text, ": text with NUL is sent as bytes, names and keys with question marks");
     hoteli_say(&text, ". Otherwise the engine would refuse the whole request");
     hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_MENDED_FOR_HATCHET, &text);
 }
@@ -12442,6 +12444,16 @@ static void hoteli_grpc_begin(hoteli_request *r) {
     (void)hoteli_h2_request(r->h2, &parts);
 }
 
+static void hoteli_response_too_large(hoteli_request *r) {
+    char words[80];
+    hoteli_text text;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say(&text, "the response is larger than max_response_bytes (");
+    hoteli_say_uint(&text, r->to->max_response);
+    hoteli_say(&text, ")");
+    hoteli_request_fail(r, words);
+}
+
 /* The request has an outcome, or its time is over. */
 static void hoteli_grpc_end(hoteli_request *r) {
     hoteli_destination *d = r->to;
@@ -12457,6 +12469,10 @@ static void hoteli_grpc_end(hoteli_request *r) {
     if (!v.code) {
         hoteli_h2_idle(r); /* what stood behind the answer is answered now */
         hoteli_request_success(r, r->grpc.body_kept, r->grpc.body_size);
+        return;
+    }
+    if (r->grpc.too_large) {
+        hoteli_response_too_large(r);
         return;
     }
     hoteli_request_hear(r, v.message, v.message_size);
@@ -12535,13 +12551,7 @@ static bool hoteli_step_receive(hoteli_request *r, short *events) {
             r->http.keep_alive = false;
         hoteli_response(r);
     } else if (result == -2) {
-        char words[80];
-        hoteli_text text;
-        hoteli_text_start(&text, words, sizeof words);
-        hoteli_say(&text, "the response is larger than max_response_bytes (");
-        hoteli_say_uint(&text, r->to->max_response);
-        hoteli_say(&text, ")");
-        hoteli_request_fail(r, words);
+        hoteli_response_too_large(r);
     } else if (result == -1 && n <= 0) {
         const char *why = r->http.any_byte ? "the server closed in the middle of its response"
                                            : "the server closed without a response";
@@ -12591,10 +12601,14 @@ static bool hoteli_step_grpc(hoteli_request *r, short *events) {
     } else {
         (void)hoteli_h2_finish(r->h2);
     }
-    if (r->h2->outcome == HOTELI_H2_LOST)
-        hoteli_connection_lost(r, hoteli_link_trouble(r, r->h2->reason));
-    else if (r->h2->outcome != HOTELI_H2_OPEN)
+    if (r->h2->outcome == HOTELI_H2_LOST) {
+        const char *why = r->h2->reason;
+        if (!r->heard && !r->reused && !r->to->url.tls)
+            why = "the server closed without a word of HTTP/2: does it want TLS (https)?";
+        hoteli_connection_lost(r, hoteli_link_trouble(r, why));
+    } else if (r->h2->outcome != HOTELI_H2_OPEN) {
         hoteli_grpc_end(r);
+    }
     return true;
 }
 
@@ -14162,12 +14176,13 @@ static size_t hoteli_plan_arena(const hotel_config *c) {
 #define HOTELI_HATCHET_BATCH 1000u
 #define HOTELI_HATCHET_BYTES (4u << 20)
 
-/* What connections over HTTP/2 need besides: 64 KiB to send from and 16 KiB for headers, less where
-   requests are small. */
+/* What connections over HTTP/2 need besides: room for four whole frames, which a send takes at once
+   then, and for replies, and 16 KiB for headers; less where requests are small. */
 static void hoteli_plan_h2(hoteli_destination *d, const hoteli_plan *p) {
     hoteli_write_block(d, p, NULL, 0);
     d->out_capacity = HOTELI_MIN((size_t)d->max_bytes / 8, (size_t)65536);
-    d->out_capacity = HOTELI_MAX(d->out_capacity, (size_t)2048) + d->head_size + 128;
+    d->out_capacity = HOTELI_MAX(d->out_capacity, (size_t)1024);
+    d->out_capacity += HOTELI_H2_RESERVE + d->head_size + 128; /* 128: the frames' heads, preface */
     d->block_capacity = HOTELI_MIN((size_t)d->max_bytes / 32, (size_t)16384);
     d->block_capacity = HOTELI_MAX(d->block_capacity, (size_t)4096);
 }

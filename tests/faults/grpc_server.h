@@ -85,7 +85,7 @@ typedef struct grpc_peer {
     size_t bulk_left;
     grpc_change changes[GRPC_MAX_CHANGES];
     unsigned num_changes;
-    unsigned settings_sent, settings_acked, pings_sent, pongs;
+    unsigned settings_sent, settings_acked, acks_owed, pings_sent, pongs;
     size_t split, pad;
     bool has_pad, has_priority;
 } grpc_peer;
@@ -167,7 +167,7 @@ SERVER_FN uint32_t grpc_stream_word(const grpc_peer *p, const char **cursor) {
     char word[16];
     if (!grpc_word(cursor, word, sizeof word)) return 0;
     if (strcmp(word, "s") == 0) return p->stream;
-    if (strcmp(word, "p") == 0) return p->stream - 2;
+    if (strcmp(word, "p") == 0) return p->stream > 2 ? p->stream - 2 : 0;
     if (strcmp(word, "n") == 0) return p->stream + 2;
     return (uint32_t)strtoul(word, NULL, 0);
 }
@@ -237,6 +237,7 @@ SERVER_FN void grpc_put_settings(grpc_peer *p, const char **cursor) {
         p->changes[p->num_changes++].value = value;
     }
     grpc_put_frame(p, 4, 0, 0, bytes, used);
+    for (; p->acks_owed > 0; p->acks_owed--) grpc_put_frame(p, 4, 1, 0, NULL, 0);
 }
 
 SERVER_FN void grpc_put_message(grpc_peer *p, const char **cursor) {
@@ -490,6 +491,11 @@ SERVER_FN bool grpc_read_block(server *s, grpc_peer *p, char *out, size_t capaci
         unsigned first = *at;
         const char *known = "", *usual = "";
         size_t index, i;
+        /* The table is given up in front of all fields, if the server has none. */
+        if (first == 0x20 && at == p->block) {
+            at++;
+            continue;
+        }
         if ((first & 0x40 && first < 128) || (first >= 0x20 && first < 0x40)) return false;
         if (!grpc_hpack_int(&at, end, first >= 128 ? 7 : 4, &index)) return false;
         if (index != 0 && !grpc_static_field(index, &known, &usual)) return false;
@@ -588,7 +594,6 @@ SERVER_FN void grpc_complete(server *s, server_connection *c, size_t left) {
     char encoding[16];
     otlp_bytes message;
     bool gzip;
-    p->is_complete = true;
     if (p->body_size < 5 || ((size_t)p->body[1] << 24 | (size_t)p->body[2] << 16 |
                              (size_t)p->body[3] << 8 | p->body[4]) != p->body_size - 5) {
         server_blame(s, "not one message with its length (OG-02)");
@@ -647,6 +652,20 @@ SERVER_FN void grpc_on_headers(server *s, grpc_peer *p, unsigned type, unsigned 
     if (flags & 4) grpc_end_block(s, p);
 }
 
+/* Opens the windows again, when they are half closed. */
+SERVER_FN void grpc_refill(grpc_peer *p) {
+    if (p->is_manual || p->settings_sent == 0) return;
+    if (p->window < 32768) {
+        grpc_put_number(p, 8, 0, (uint32_t)(65535 - p->window));
+        p->window = 65535;
+    }
+    if (p->stream_window <= p->initial / 2 && p->initial > 0 && p->has_head && !p->is_complete &&
+        !p->is_answered && !p->is_reset) {
+        grpc_put_number(p, 8, p->stream, (uint32_t)(p->initial - p->stream_window));
+        p->stream_window = p->initial;
+    }
+}
+
 SERVER_FN void grpc_on_data(server *s, server_connection *c, unsigned flags, uint32_t stream,
                             const unsigned char *at, size_t size, size_t left) {
     grpc_peer *p = (grpc_peer *)c->state;
@@ -668,14 +687,8 @@ SERVER_FN void grpc_on_data(server *s, server_connection *c, unsigned flags, uin
     }
     if (size > 0) memcpy(p->body + p->body_size, at, size);
     p->body_size += size;
-    if (!p->is_manual && p->window < 32768) {
-        grpc_put_number(p, 8, 0, 65535);
-        p->window += 65535;
-    }
-    if (!p->is_manual && p->stream_window < p->initial / 2 && (flags & 1) == 0 && !p->is_answered) {
-        grpc_put_number(p, 8, stream, (uint32_t)p->initial);
-        p->stream_window += p->initial;
-    }
+    if (flags & 1) p->is_complete = true;
+    grpc_refill(p);
     if (flags & 1) grpc_complete(s, c, left);
 }
 
@@ -695,6 +708,7 @@ SERVER_FN void grpc_on_ack(server *s, grpc_peer *p) {
         }
     }
     p->num_changes = kept;
+    grpc_refill(p);
 }
 
 SERVER_FN void grpc_on_settings(server *s, grpc_peer *p, unsigned flags, const unsigned char *at,
@@ -718,7 +732,12 @@ SERVER_FN void grpc_on_settings(server *s, grpc_peer *p, unsigned flags, const u
         }
     }
     p->has_settings = true;
-    grpc_put_frame(p, 4, 1, 0, NULL, 0);
+    /* The first frame of a server is its SETTINGS. */
+    if (p->settings_sent > 0) {
+        grpc_put_frame(p, 4, 1, 0, NULL, 0);
+    } else {
+        p->acks_owed++;
+    }
 }
 
 SERVER_FN void grpc_on_control(server *s, grpc_peer *p, unsigned type, unsigned flags,
@@ -849,6 +868,7 @@ SERVER_FN short grpc_wants(server *s, server_connection *c) {
     const grpc_peer *p = (const grpc_peer *)c->state;
     short events = p->is_deaf ? 0 : POLLIN;
     (void)s;
+    if (c->step != NULL && c->step->when == SERVER_AT_BYTES) events = 0;
     if (p->out_sent < p->out_size) return (short)(events | POLLOUT);
     if (c->step != NULL && !grpc_waits(p)) return (short)(events | POLLOUT);
     return events;

@@ -355,8 +355,11 @@ SERVER_FN bool server_begin(server *s, server_connection *c, server_when when) {
 
 SERVER_FN void server_accept(server *s) {
     int fd = accept(s->listener, NULL, NULL);
+    int yes = 1;
     size_t i;
     if (fd < 0) return;
+    /* What is sent is on its way when a reset follows. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     (void)fcntl(fd, F_SETFL, O_NONBLOCK);
     (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
     for (i = 0; i < SERVER_MAX_CONNECTIONS; i++) {

@@ -243,6 +243,7 @@ typedef struct wire {
     size_t given;
     size_t size;       /* of the request, once known */
     unsigned complete; /* requests that were taken whole */
+    size_t greeting;   /* bytes of the reply that come before the request is complete */
     size_t more;       /* bytes that are taken behind the request */
     const char *reply;
     size_t reply_size;
@@ -295,7 +296,9 @@ static ptrdiff_t wire_receive(void *connection, void *bytes, size_t size) {
     size_t end = w->healthy || w->give > w->reply_size ? w->reply_size : w->give;
     if (!w->healthy && w->sent == w->take && w->take < w->size)
         return w->orderly ? HOTEL_IO_CLOSED : HOTEL_IO_REFUSED;
-    if (w->size == 0 || w->sent < w->size || wire_stalls(w)) return HOTEL_IO_WANT_READ;
+    if (w->sent < w->size) end = w->greeting;
+    if (w->size == 0 || (w->sent < w->size && w->given == end) || wire_stalls(w))
+        return HOTEL_IO_WANT_READ;
     if (w->given == end && !w->healthy) return w->orderly ? HOTEL_IO_CLOSED : HOTEL_IO_REFUSED;
     if (w->given == end) return HOTEL_IO_WANT_READ;
     if (size > end - w->given) size = end - w->given;
@@ -354,14 +357,16 @@ static void wire_end(void) {
 /* n bytes of the request go out, or all of it and n bytes of the reply come back. */
 static void sweep_memory(size_t size, const sweep_answer *answer, bool orderly, size_t piece,
                          bool wants) {
-    size_t n, total = size + answer->size;
+    size_t greeting = sweep_of_grpc ? 9 : 0; /* SETTINGS, for which the client waits */
+    size_t n, total = size + answer->size - greeting;
     unsigned failed = 0, delivered = 0, wrong = 0;
     for (n = 0; n <= total; n++) {
         wire w;
         hotel_destination_stats d;
         memset(&w, 0, sizeof w);
         w.take = n < size ? n : size;
-        w.give = n < size ? 0 : n - size;
+        w.give = greeting + (n < size ? 0 : n - size);
+        w.greeting = greeting;
         w.piece = piece, w.orderly = orderly, w.wants = wants;
         w.size = size;
         w.reply = answer->bytes, w.reply_size = answer->size;

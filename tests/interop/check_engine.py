@@ -2,6 +2,7 @@
 """Hatchet's engine: what C programs send arrives, in clear text and encrypted, and whatever the
 engine does to a request costs no other span. engine.py runs it."""
 
+import base64
 import concurrent.futures
 import os
 import re
@@ -231,8 +232,10 @@ def check_not_a_uuid(tap, clear_engine):
     program.end()
     rows = clear_engine.traces(trace_ids)
     tap.same((len(rows), numbers(rows)), (count, list(range(2 * len(forms)))), "no span is lost")
-    ids = [row["spanAttributes"].get("hatchet.step_run_id") for row in rows]
-    tap.same(set(ids), {None, forms[1]}, "only what is a UUID is sent as one")
+    ids = {row["spanAttributes"].get("hatchet.step_run_id", "") for row in rows}
+    want = {base64.b64encode(form.encode()).decode() for form in forms if form != forms[1]}
+    want.add(forms[1])
+    tap.same(ids, want, "what is not a UUID is sent as bytes")
     tap.same(said.count("UUID"), 1, "that is logged once")
 
 
@@ -314,7 +317,8 @@ def check_tokens(tap, hatchet, clear_engine):
     bad = clear_engine.token[:-8] + "AAAAAAAA"
     code, text = clear_engine.export(request_of([("control", uuid.uuid4())]), bad)
     tap.same((code, text), ("UNAUTHENTICATED", "invalid auth token"), "a token of another key")
-    check_refused(tap, "a bad token", *refused("engine-bad", clear_engine, HATCHET_CLIENT_TOKEN=bad))
+    answers = refused("engine-bad", clear_engine, HATCHET_CLIENT_TOKEN=bad)
+    check_refused(tap, "a bad token", *answers)
 
     run_id, token = uuid.uuid4(), clear_engine.mint()
     program = Program("engine-revoked", None, **clear(clear_engine, HATCHET_CLIENT_TOKEN=token))
@@ -370,6 +374,31 @@ def check_restarts(tap, hatchet):
     program.end()
     victim.stop()
     tap.same(numbers(hatchet.trace_of(run_id)), list(range(15)), "each span arrived once")
+
+
+class Idle:
+    """A connection on which nothing happens for longer than the engine lets one live that does not
+    answer: it asks after 30 seconds, and waits 20."""
+
+    SECONDS = 55
+
+    def __init__(self, clear_engine):
+        self.run_id = uuid.uuid4()
+        self.program = Program("engine-idle", None, **clear(clear_engine))
+        self.program.task(self.run_id, 1)
+        self.first = self.program.flush(10000)[0]
+        self.since = time.monotonic()
+
+    def check(self, tap, hatchet):
+        time.sleep(max(0, self.SECONDS - (time.monotonic() - self.since)))
+        self.program.spans(1)
+        second = self.program.flush(10000)[0]
+        tap.same((self.first, second), (OK, OK), f"flush before and after {self.SECONDS} s")
+        books = self.program.books()
+        self.program.end()
+        wanted = {"accepted": 3, "connections": 1, "retries": 0}
+        check_recovery.check_books(tap, books, "the connection stays while it is idle", **wanted)
+        tap.same(numbers(hatchet.trace_of(self.run_id)), [0], "what was sent before is there")
 
 
 # ---- TLS ---------------------------------------------------------------------------------------
@@ -433,15 +462,16 @@ def check(tap):
     try:
         clear_engine = engine.Engine(hatchet, "clear")
         check_control(tap, hatchet, clear_engine)
+        idle = Idle(clear_engine)
         check_programs(tap, hatchet, clear_engine)
         check_model(tap, clear_engine)
         check_not_a_uuid(tap, clear_engine)
         check_many(tap, hatchet, clear_engine)
         check_large(tap, hatchet, clear_engine)
         check_tokens(tap, hatchet, clear_engine)
-        clear_engine.stop()
         check_off(tap, hatchet)
         check_restarts(tap, hatchet)
         check_tls(tap, hatchet)
+        idle.check(tap, hatchet)
     finally:
         hatchet.stop()

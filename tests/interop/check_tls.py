@@ -295,7 +295,9 @@ class Cases:
         server = Collector(f"tls-reverse-{protocol}", protocol, self.files, good)
         endpoint = server.endpoint.replace("https:", "http:")
         given = settings(self.files, good, "none", protocol, endpoint)
-        said = "HTTP request to an HTTPS server" if protocol == "http" else "TLS|closed"
+        said = "HTTP request to an HTTPS server"
+        if protocol == "grpc":
+            said = r"closed without a word of HTTP/2: does it want TLS \(https\)\?|speaks TLS"
         try:
             self.fails(name, f"tls-reverse-{protocol}", given, said)
         finally:

@@ -264,10 +264,9 @@ class Engine:
             channel = grpc.insecure_channel(address)
         with channel:
             stub = trace_service_pb2_grpc.TraceServiceStub(channel)
+            credentials = [("authorization", f"Bearer {token or self.token}")]
             try:
-                response = stub.Export(
-                    request, timeout=10, metadata=[("authorization", f"Bearer {token or self.token}")]
-                )
+                response = stub.Export(request, timeout=10, metadata=credentials)
             except grpc.RpcError as error:
                 return error.code().name, error.details()
             return "OK", response
@@ -365,17 +364,21 @@ def in_texts(attributes):
         return {}
 
 
-def has_nul(key, value):
-    """NUL cannot be stored, and would lose all of a request; hence it is not sent to Hatchet."""
+def mended(value):
+    """NUL in a text would lose a whole request; hence such a text is sent to Hatchet as bytes."""
     if callable(value):
-        return False
-    if "\0" in key:
-        return True
+        return value
     if value[0] == "map":
-        return any(has_nul(*pair) for pair in value[1].items())
+        return ("map", mended_pairs(value[1]))
     if value[0] == "array":
-        return any(has_nul("", item) for item in value[1])
-    return value[0] == "string" and "\0" in value[1]
+        return ("array", tuple(mended(item) for item in value[1]))
+    if value[0] == "string" and "\0" in value[1]:
+        return ("bytes", value[1].encode())
+    return value
+
+
+def mended_pairs(attributes):
+    return {key.replace("\0", "?"): mended(value) for key, value in attributes.items()}
 
 
 def is_uuid(text):
@@ -389,10 +392,10 @@ def is_uuid(text):
 def kept(span):
     """A span of otlp.py or model.py as spans_of_rows gives it back. Events, links, tracestate,
     flags, counts of drops and most of the scope are not kept."""
-    attributes = {key: value for key, value in span["attributes"].items() if not has_nul(key, value)}
+    attributes = mended_pairs(span["attributes"])
     for key in ("hatchet.step_run_id", "hatchet.workflow_run_id"):
         if key in attributes and not is_uuid(attributes[key][1]):
-            del attributes[key]  # not sent either: it would lose the request
+            attributes[key] = ("bytes", attributes[key][1].encode())  # the same
     parent = span["parent_span_id"]
     run = attributes.get("hatchet.workflow_run_id")
     if parent and run and span["name"].startswith("hatchet.start_step_run"):
@@ -407,14 +410,14 @@ def kept(span):
         "trace_id": span["trace_id"],
         "span_id": span["span_id"],
         "parent_span_id": parent,
-        "name": span["name"],
+        "name": span["name"].replace("\0", "?"),
         "kind": KINDS[span["kind"]],
         "start": start,
         "end": end,
-        "status": (STATUSES[span["status"][0]], span["status"][1]),
+        "status": (STATUSES[span["status"][0]], span["status"][1].replace("\0", "?")),
         "attributes": in_texts(attributes),
         "retry_count": max(retry[1], 0) if retry[0] == "int" else 0,
-        "resource": in_texts(span["resource"][0]),
+        "resource": in_texts(mended_pairs(span["resource"][0])),
         "scope": span["scope"][0],
     }
 

@@ -25,6 +25,7 @@ strict_h2 only:
     ping_ms=N                           PING so often, whose answer may take two seconds
 """
 
+import os
 import shutil
 import signal
 
@@ -173,6 +174,12 @@ class Collector(Receiver, harness.Collector):
 # ---- proxies ---------------------------------------------------------------------------------
 
 
+def find(program):
+    """Its path, also where only root has it in PATH; None: it is not here."""
+    path = os.environ.get("PATH", os.defpath)
+    return shutil.which(program, path=f"{path}:/usr/local/sbin:/usr/sbin")
+
+
 def nginx_command(folder, port, backend, certificates, requests):
     tls = ""
     if certificates:
@@ -191,7 +198,7 @@ def nginx_command(folder, port, backend, certificates, requests):
             }}
         }}
     """)
-    return ["nginx", "-e", "stderr", "-p", folder, "-c", folder / "nginx.conf"]
+    return [find("nginx"), "-e", "stderr", "-p", folder, "-c", folder / "nginx.conf"]
 
 
 def haproxy_command(folder, port, backend, certificates, requests):
@@ -203,13 +210,13 @@ def haproxy_command(folder, port, backend, certificates, requests):
         f"frontend in\n bind 127.0.0.1:{port} {tls}\n default_backend out\n"
         f"backend out\n server one 127.0.0.1:{backend} proto h2\n"
     )
-    return ["haproxy", "-db", "-f", folder / "haproxy.cfg"]
+    return [find("haproxy"), "-db", "-f", folder / "haproxy.cfg"]
 
 
 def nghttpx_command(folder, port, backend, certificates, requests):
     (folder / "nghttpx.conf").write_text("")
     return [
-        *("nghttpx", f"--conf={folder}/nghttpx.conf", "--workers=1", "--no-ocsp"),
+        *(find("nghttpx"), f"--conf={folder}/nghttpx.conf", "--workers=1", "--no-ocsp"),
         f"--frontend=127.0.0.1,{port}{'' if certificates else ';no-tls'}",
         f"--backend=127.0.0.1,{backend};;proto=h2",
         "--frontend-http2-decoder-dynamic-table-size=0",

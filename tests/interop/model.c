@@ -176,6 +176,17 @@ static void invalid_text(void) {
     journal_end(&span, 0);
 }
 
+/* Text with NUL, where text can be. */
+static void nul(void) {
+    hotel_value string = hotel_of_strn("in\0side", 7);
+    journal_calls span = journal_start("na\0me", 5, &(journal_start_options){.parent = NULL});
+    JOURNAL_SET(&span, hotel_attrn("nul\0key", 7, hotel_of_int(1)), hotel_strn("nul", "\0", 1),
+                hotel_array("array", &string, 1), hotel_str("good", "text"));
+    journal_event(&span, &(hotel_event){.name = "event"});
+    journal_status(&span, HOTEL_STATUS_ERROR, "sta\0tus", 7);
+    journal_end(&span, 0);
+}
+
 /* ---- events, links, status ------------------------------------------------------------------- */
 
 static void events(void) {
@@ -435,6 +446,7 @@ static bool session_with_defaults(const hotel_destination *destination) {
     scalars();
     arrays_and_maps();
     invalid_text();
+    nul();
     events();
     links();
     statuses();
