@@ -12366,6 +12366,10 @@ static bool hoteli_is_want(ptrdiff_t n) {
     return n == HOTEL_IO_WANT_READ || n == HOTEL_IO_WANT_WRITE;
 }
 
+static short hoteli_want(ptrdiff_t result) {
+    return result == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
+}
+
 /* A connection over HTTP/2 without a request: PINGs are answered, SETTINGS obeyed; GOAWAY ends
    it. */
 static void hoteli_h2_idle(hoteli_request *r) {
@@ -12378,7 +12382,8 @@ static void hoteli_h2_idle(hoteli_request *r) {
         (void)hoteli_h2_feed(r->h2, bytes, (size_t)got, hoteli_now_ms());
         sent = hoteli_h2_pump(r);
     }
-    r->idle_events = (short)(sent == HOTEL_IO_WANT_WRITE ? POLLIN | POLLOUT : POLLIN);
+    r->idle_events = (short)((got == HOTEL_IO_WANT_WRITE ? POLLOUT : POLLIN) |
+                             (sent == HOTEL_IO_WANT_WRITE ? POLLOUT : 0));
     if (!hoteli_h2_usable(r->h2) || (got <= 0 && !hoteli_is_want(got)) ||
         (sent && !hoteli_is_want(sent)))
         hoteli_disconnect(r, false);
@@ -12393,11 +12398,8 @@ static void hoteli_check_idle(hoteli_request *r) {
         return;
     }
     n = r->to->transport.receive_fn(r->connection, &byte, 1);
-    if (n != HOTEL_IO_WANT_READ && n != HOTEL_IO_WANT_WRITE) hoteli_disconnect(r, false);
-}
-
-static short hoteli_want(ptrdiff_t result) {
-    return result == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
+    if (hoteli_is_want(n)) r->idle_events = hoteli_want(n);
+    else hoteli_disconnect(r, false);
 }
 
 static const char *hoteli_connect_trouble(const hoteli_destination *d, int error) {
@@ -12453,7 +12455,6 @@ static void hoteli_grpc_begin(hoteli_request *r) {
     if (!r->spoken) hoteli_h2_start(r->h2, r->block, d->block_capacity, r->out, d->out_capacity);
     r->spoken = true;
     r->heard = false;
-    r->idle_events = POLLIN;
     if (r->deadline_ms != INT64_MAX) left = r->deadline_ms - hoteli_now_ms();
     memset(&head, 0, sizeof head);
     head.bytes = (uint8_t *)d->head;
@@ -12493,7 +12494,7 @@ static void hoteli_grpc_end(hoteli_request *r) {
     }
     r->reused = true;
     if (!v.code) {
-        if (!hoteli_h2_usable(r->h2)) hoteli_disconnect(r, false);
+        hoteli_h2_idle(r); /* what stood behind the answer is answered now */
         hoteli_request_success(r, r->grpc.body_kept, r->grpc.body_size);
         return;
     }
@@ -12553,6 +12554,7 @@ static bool hoteli_step_connect(hoteli_request *r, short *events) {
     if (r->attempts++) hoteli_count(&d->books.retries, 1);
     r->trouble = "the server did not answer in time";
     r->state = HOTELI_SENDING;
+    r->idle_events = POLLIN;
     if (r->h2) hoteli_grpc_begin(r);
     else hoteli_http_start(&r->http, r->reply, sizeof r->reply, d->max_response);
     return true;
@@ -12658,7 +12660,7 @@ static bool hoteli_request_step(hoteli_request *r, int64_t now_ms, short *events
         *events = 0;
         if (r->state == HOTELI_IDLE) {
             if (!hoteli_request_due(r->to, now_ms)) {
-                *events = r->spoken ? r->idle_events : (short)POLLIN;
+                *events = r->idle_events;
                 return true;
             }
             hoteli_request_start(r, now_ms);
@@ -12994,7 +12996,9 @@ static void hoteli_turn(int64_t max_wait_ms) {
     hoteli_wait(w.fds, w.count, until, now_ms);
     for (i = 0; i < w.count; i++) {
         hoteli_request *r = w.owners[i];
-        if (r && w.fds[i].revents && r->state == HOTELI_IDLE && r->connection) hoteli_check_idle(r);
+        if (!r || !w.fds[i].revents || r->state != HOTELI_IDLE || !r->connection) continue;
+        hoteli_check_idle(r);
+        r->events = r->idle_events;
     }
 }
 
