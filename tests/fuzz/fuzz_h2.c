@@ -297,7 +297,7 @@ static void feed(run_state *s, const uint8_t *bytes, size_t size) {
 /* ---- The script ------------------------------------------------------------------------------ */
 
 static void frame(run_state *s, const uint8_t **at, const uint8_t *end, bool zeros, int times) {
-    static const uint8_t nothing[255 * 64];
+    static const uint8_t nothing[255 * 64] = {0};
     uint8_t type = fuzz_byte(at, end), flags = fuzz_byte(at, end), id = fuzz_byte(at, end);
     size_t size = fuzz_byte(at, end);
     const uint8_t *payload = *at;
