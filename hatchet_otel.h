@@ -693,12 +693,22 @@ typedef enum hotel_tls_version {
     HOTEL_TLS_1_3
 } hotel_tls_version;
 
-/* How a connection is secured, where the endpoint says https (OX-04 to OX-06, OT-10); needs
-   HATCHET_OTEL_OPENSSL. The chain and the name or address of the server are always verified. Files
-   and text are PEM, read by hotel_init; text beats the file. Members that are not set: the
-   variables OTEL_EXPORTER_OTLP_(TRACES_)CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY. */
+/*
+ * How a connection is secured, where the endpoint says https (OX-04 to OX-06, OT-10); needs
+ * HATCHET_OTEL_OPENSSL. The chain and the name or address of the server are always verified, by
+ * the certificate's alternative names; revocation is not. Files and text are PEM, read by
+ * hotel_init; text beats the file. Members that are not set: the variables
+ * OTEL_EXPORTER_OTLP_(TRACES_)CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY.
+ *
+ * A destination whose certificates cannot be used is not started (HOTEL_ERR_TLS). A server that is
+ * not to be trusted counts as one that cannot be reached: there are further attempts up to
+ * timeout_ms, and the log says what is wrong. OpenSSL takes its memory by malloc. It has locks
+ * that do not survive a fork while another thread of the program uses it: spans of such a child
+ * may not be sent.
+ */
 typedef struct hotel_tls {
-    const char *ca_file HOTEL_ZERO; /* whom to trust; NULL: the roots of the system */
+    /* Whom to trust; NULL: the roots of the system, where OpenSSL and SSL_CERT_FILE have them. */
+    const char *ca_file HOTEL_ZERO;
     const char *ca_pem HOTEL_ZERO;
     const char *certificate_file HOTEL_ZERO; /* the client's, or its chain */
     const char *certificate_pem HOTEL_ZERO;
@@ -4294,7 +4304,6 @@ static void hoteli_h2_end(hoteli_h2 *c, int outcome, uint32_t code, const char *
 /* A connection error: GOAWAY is the last that is sent, and nothing is read any more. */
 static void hoteli_h2_break(hoteli_h2 *c, uint32_t code, const char *reason) {
     uint8_t payload[8];
-    if (c->broken) return;
     c->broken = true;
     if (c->active) hoteli_h2_end(c, HOTELI_H2_BROKEN, code, reason);
     // No stream of the server's was ever processed.
@@ -4304,25 +4313,23 @@ static void hoteli_h2_break(hoteli_h2 *c, uint32_t code, const char *reason) {
 }
 
 /* A reply to what the server sent. One that does not read its replies is given up. */
-static void hoteli_h2_reply(hoteli_h2 *c, unsigned type, unsigned flags, uint32_t stream,
-                            const uint8_t *payload, size_t size, size_t keep) {
-    if (!hoteli_h2_put_small(c, type, flags, stream, payload, size, keep)) {
+static void hoteli_h2_reply(hoteli_h2 *c, unsigned type, const uint8_t *payload, size_t size) {
+    if (!hoteli_h2_put_small(c, type, HOTELI_H2_ACK, 0, payload, size, HOTELI_H2_LAST)) {
         hoteli_h2_break(c, HOTELI_H2_ENHANCE_YOUR_CALM,
                         "the server demands replies and does not read them");
     }
 }
 
+/* There is room: replies leave it, and a stream is reset once. */
 static void hoteli_h2_put_reset(hoteli_h2 *c, uint32_t code) {
     uint8_t payload[4];
     hoteli_h2_put32(payload, code);
-    hoteli_h2_reply(c, HOTELI_H2_RST_STREAM, 0, c->stream, payload, sizeof payload,
-                    HOTELI_H2_HEAD + 8);
+    (void)hoteli_h2_put_small(c, HOTELI_H2_RST_STREAM, 0, c->stream, payload, sizeof payload, 0);
 }
 
 /* A stream error: the request fails, the connection goes on. */
 static void hoteli_h2_reset(hoteli_h2 *c, uint32_t code, const char *reason) {
     hoteli_h2_put_reset(c, code);
-    if (c->broken) return;
     hoteli_h2_end(c, HOTELI_H2_RESET, code, reason);
     c->by_us = true;
 }
@@ -4506,7 +4513,6 @@ static bool hoteli_h2_was_opened(const hoteli_h2 *c, uint32_t id) {
 /* The response is complete (OG-03). The rest of a request that was not waited for is not sent. */
 static void hoteli_h2_done(hoteli_h2 *c) {
     if (c->sending) hoteli_h2_put_reset(c, HOTELI_H2_NO_ERROR);
-    if (c->broken) return;
     c->ended = true;
     hoteli_h2_end(c, HOTELI_H2_DONE, HOTELI_H2_NO_ERROR, NULL);
 }
@@ -4683,7 +4689,7 @@ static void hoteli_h2_act(hoteli_h2 *c) {
         break;
     case HOTELI_H2_PING:
         if (c->flags & HOTELI_H2_ACK) break;
-        hoteli_h2_reply(c, HOTELI_H2_PING, HOTELI_H2_ACK, 0, c->small, 8, HOTELI_H2_LAST);
+        hoteli_h2_reply(c, HOTELI_H2_PING, c->small, 8);
         break;
     case HOTELI_H2_GOAWAY:
         hoteli_h2_goaway(c, first & HOTELI_H2_MAX, hoteli_h2_get32(c->small + 4));
@@ -4873,7 +4879,7 @@ static void hoteli_h2_frame_end(hoteli_h2 *c) {
         break;
     case HOTELI_H2_SETTINGS:
         if (c->flags & HOTELI_H2_ACK) break;
-        hoteli_h2_reply(c, HOTELI_H2_SETTINGS, HOTELI_H2_ACK, 0, NULL, 0, HOTELI_H2_LAST);
+        hoteli_h2_reply(c, HOTELI_H2_SETTINGS, NULL, 0);
         break;
     default:
         break;
@@ -12360,6 +12366,10 @@ static bool hoteli_is_want(ptrdiff_t n) {
     return n == HOTEL_IO_WANT_READ || n == HOTEL_IO_WANT_WRITE;
 }
 
+static short hoteli_want(ptrdiff_t result) {
+    return result == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
+}
+
 /* A connection over HTTP/2 without a request: PINGs are answered, SETTINGS obeyed; GOAWAY ends
    it. */
 static void hoteli_h2_idle(hoteli_request *r) {
@@ -12372,7 +12382,8 @@ static void hoteli_h2_idle(hoteli_request *r) {
         (void)hoteli_h2_feed(r->h2, bytes, (size_t)got, hoteli_now_ms());
         sent = hoteli_h2_pump(r);
     }
-    r->idle_events = (short)(sent == HOTEL_IO_WANT_WRITE ? POLLIN | POLLOUT : POLLIN);
+    r->idle_events = (short)((got == HOTEL_IO_WANT_WRITE ? POLLOUT : POLLIN) |
+                             (sent == HOTEL_IO_WANT_WRITE ? POLLOUT : 0));
     if (!hoteli_h2_usable(r->h2) || (got <= 0 && !hoteli_is_want(got)) ||
         (sent && !hoteli_is_want(sent)))
         hoteli_disconnect(r, false);
@@ -12387,11 +12398,8 @@ static void hoteli_check_idle(hoteli_request *r) {
         return;
     }
     n = r->to->transport.receive_fn(r->connection, &byte, 1);
-    if (n != HOTEL_IO_WANT_READ && n != HOTEL_IO_WANT_WRITE) hoteli_disconnect(r, false);
-}
-
-static short hoteli_want(ptrdiff_t result) {
-    return result == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
+    if (hoteli_is_want(n)) r->idle_events = hoteli_want(n);
+    else hoteli_disconnect(r, false);
 }
 
 static const char *hoteli_connect_trouble(const hoteli_destination *d, int error) {
@@ -12447,7 +12455,6 @@ static void hoteli_grpc_begin(hoteli_request *r) {
     if (!r->spoken) hoteli_h2_start(r->h2, r->block, d->block_capacity, r->out, d->out_capacity);
     r->spoken = true;
     r->heard = false;
-    r->idle_events = POLLIN;
     if (r->deadline_ms != INT64_MAX) left = r->deadline_ms - hoteli_now_ms();
     memset(&head, 0, sizeof head);
     head.bytes = (uint8_t *)d->head;
@@ -12487,7 +12494,7 @@ static void hoteli_grpc_end(hoteli_request *r) {
     }
     r->reused = true;
     if (!v.code) {
-        if (!hoteli_h2_usable(r->h2)) hoteli_disconnect(r, false);
+        hoteli_h2_idle(r); /* what stood behind the answer is answered now */
         hoteli_request_success(r, r->grpc.body_kept, r->grpc.body_size);
         return;
     }
@@ -12547,6 +12554,7 @@ static bool hoteli_step_connect(hoteli_request *r, short *events) {
     if (r->attempts++) hoteli_count(&d->books.retries, 1);
     r->trouble = "the server did not answer in time";
     r->state = HOTELI_SENDING;
+    r->idle_events = POLLIN;
     if (r->h2) hoteli_grpc_begin(r);
     else hoteli_http_start(&r->http, r->reply, sizeof r->reply, d->max_response);
     return true;
@@ -12652,7 +12660,7 @@ static bool hoteli_request_step(hoteli_request *r, int64_t now_ms, short *events
         *events = 0;
         if (r->state == HOTELI_IDLE) {
             if (!hoteli_request_due(r->to, now_ms)) {
-                *events = r->spoken ? r->idle_events : (short)POLLIN;
+                *events = r->idle_events;
                 return true;
             }
             hoteli_request_start(r, now_ms);
@@ -12988,7 +12996,9 @@ static void hoteli_turn(int64_t max_wait_ms) {
     hoteli_wait(w.fds, w.count, until, now_ms);
     for (i = 0; i < w.count; i++) {
         hoteli_request *r = w.owners[i];
-        if (r && w.fds[i].revents && r->state == HOTELI_IDLE && r->connection) hoteli_check_idle(r);
+        if (!r || !w.fds[i].revents || r->state != HOTELI_IDLE || !r->connection) continue;
+        hoteli_check_idle(r);
+        r->events = r->idle_events;
     }
 }
 

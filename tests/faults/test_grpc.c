@@ -670,6 +670,24 @@ static void test_idle(const idle_row *idle) {
     end(&r, idle->name);
 }
 
+/* What stands right behind an answer, in the same bytes, is answered too. */
+static void test_ping_behind_answer(void) {
+    static const server_step steps[] = {{.reply = "h; m; t 0; settings; ping"}};
+    run r;
+    unsigned pongs, acks;
+    begin(&r, steps, 1);
+    start(&r);
+    is_int(export_bytes(10), HOTEL_OK, "OG-08 PING and SETTINGS right behind the answer");
+    server_sleep_ms(200);
+    (void)pthread_mutex_lock(&r.g.http.mutex);
+    pongs = r.g.num_pongs;
+    acks = r.g.num_acks;
+    (void)pthread_mutex_unlock(&r.g.http.mutex);
+    is_int(pongs, 1, "OG-08 ... the PING is answered before the next request");
+    is_int(acks, 2, "OG-08 ... SETTINGS too, as those at the beginning were");
+    end(&r, "PING right behind the answer");
+}
+
 /* A kept connection ends under a request: OR-18 replaces it where no byte of an answer came. */
 static void test_stale(void) {
     static const struct {
@@ -874,6 +892,7 @@ int main(void) {
     test_kept_connection();
     test_many_requests();
     for (i = 0; i < COUNT(idle_rows); i++) test_idle(&idle_rows[i]);
+    test_ping_behind_answer();
     test_stale();
     for (i = 0; i < COUNT(window_rows); i++) test_window(&window_rows[i]);
     test_max_streams();
