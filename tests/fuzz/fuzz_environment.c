@@ -150,9 +150,12 @@ static bool is_word(slice t, const char *word) {
 /* EP-07: the place of a variable's value among some words, -1 for none of them. */
 static int choice(const char *name, const char *const *words, int count) {
     const char *value = variable(name);
+    slice word = {value, value != NULL ? strlen(value) : 0};
     int i = count;
+    word = trimmed(word);
     while (value != NULL && i-- > 0) {
-        if (strcasecmp(value, words[i]) == 0) return i;
+        if (word.size == strlen(words[i]) && strncasecmp(word.at, words[i], word.size) == 0)
+            return i;
     }
     return -1;
 }
