@@ -370,6 +370,7 @@ SERVER_FN void grpc_do_other(server *s, server_connection *c, const char *word,
     grpc_peer *p = (grpc_peer *)c->state;
     unsigned char bytes[2 * SERVER_MAX_HEAD];
     char text[512];
+    bytes[0] = 0;
     if (strcmp(word, "raw") == 0) {
         grpc_put(p, bytes, grpc_hex_word(cursor, bytes, sizeof bytes));
     } else if (strcmp(word, "text") == 0) {
