@@ -12215,7 +12215,8 @@ static void hoteli_request_retry(hoteli_request *r, const char *why, int64_t wai
     if (wait_ms < 0) {
         uint64_t jitter = hoteli_random_aside() % (r->step_ms / 2 + 1);
         wait_ms = (int64_t)(r->step_ms / 2 + jitter);
-        r->step_ms = HOTELI_MIN(r->step_ms + r->step_ms / 2, 5000u);
+        /* A longer one is left of what the server asked for (OR-08). */
+        if (r->step_ms < 5000) r->step_ms = HOTELI_MIN(r->step_ms + r->step_ms / 2, 5000u);
     }
     wait_ms = HOTELI_MAX(wait_ms, (int64_t)100);
     r->retry_ms = now_ms + wait_ms;
@@ -12509,7 +12510,8 @@ static void hoteli_grpc_end(hoteli_request *r) {
         hoteli_request_retry(r, hoteli_grpc_code_name(v.code), v.delay_ms);
         return;
     }
-    if (d->hatchet && v.code == HOTELI_GRPC_UNIMPLEMENTED) {
+    /* By the engine's word: a proxy's 404 counts as that code too. */
+    if (d->hatchet && v.code == HOTELI_GRPC_UNIMPLEMENTED && r->grpc.status == v.code) {
         hoteli_quiet(d, hoteli_now_ms());
         hoteli_disconnect(r, false);
         hoteli_request_end(r, &d->books.failed);

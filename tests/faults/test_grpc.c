@@ -670,6 +670,27 @@ static void test_idle(const idle_row *idle) {
     end(&r, idle->name);
 }
 
+/* Waits that grew from what a server asked for do not fall back to shorter ones. */
+static void test_long_waits(void) {
+    hoteli_request *r;
+    run here;
+    int i;
+    begin(&here, NULL, 0);
+    here.config.no_threads = true;
+    start(&here);
+    r = &hoteli_g.destinations[0]->requests[0];
+    r->deadline_ms = INT64_MAX;
+    r->step_ms = 20000; /* twice a RetryInfo of ten seconds */
+    for (i = 0; i < 3; i++) {
+        int64_t now = hoteli_now_ms();
+        hoteli_request_retry(r, "UNAVAILABLE", -1);
+        ok(r->retry_ms - now >= 10000, "OR-08 wait %d is as long as what was asked for (%lld ms)",
+           i, (long long)(r->retry_ms - now));
+    }
+    r->state = HOTELI_IDLE;
+    end(&here, "long waits");
+}
+
 /* What stands right behind an answer, in the same bytes, is answered too. */
 static void test_ping_behind_answer(void) {
     static const server_step steps[] = {{.reply = "h; m; t 0; settings; ping"}};
@@ -892,6 +913,7 @@ int main(void) {
     test_kept_connection();
     test_many_requests();
     for (i = 0; i < COUNT(idle_rows); i++) test_idle(&idle_rows[i]);
+    test_long_waits();
     test_ping_behind_answer();
     test_stale();
     for (i = 0; i < COUNT(window_rows); i++) test_window(&window_rows[i]);
