@@ -12383,7 +12383,9 @@ static void hoteli_h2_idle(hoteli_request *r) {
         (void)hoteli_h2_feed(r->h2, bytes, (size_t)got, hoteli_now_ms());
         sent = hoteli_h2_pump(r);
     }
-    r->idle_events = (short)((got == HOTEL_IO_WANT_WRITE ? POLLOUT : POLLIN) |
+    /* What is left may be inside TLS, where no descriptor tells of it: one that can be written to
+       is looked at again at once. */
+    r->idle_events = (short)((got == HOTEL_IO_WANT_WRITE || got > 0 ? POLLOUT : POLLIN) |
                              (sent == HOTEL_IO_WANT_WRITE ? POLLOUT : 0));
     if (!hoteli_h2_usable(r->h2) || (got <= 0 && !hoteli_is_want(got)) ||
         (sent && !hoteli_is_want(sent)))
