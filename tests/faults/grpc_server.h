@@ -54,6 +54,7 @@ typedef struct grpc_server {
     uint32_t reset_code;  /* of the last one; GRPC_NONE */
     uint32_t goaway_code; /* of the last one; GRPC_NONE */
     size_t step_size;     /* bytes of the last step that is over */
+    bool is_https;        /* set by the test: TLS ends before it */
 } grpc_server;
 
 /* SETTINGS that hold for the client once it has acknowledged them. */
@@ -571,7 +572,10 @@ SERVER_FN void grpc_check_head(server *s, const char *head) {
     size_t i;
     grpc_expect(s, head, ":method", "POST", "not a POST");
     grpc_expect(s, head, ":path", GRPC_EXPORT, "not the path of the service (OG-01)");
-    grpc_expect(s, head, ":scheme", "http", "not the scheme http");
+    if (((grpc_server *)s)->is_https)
+        grpc_expect(s, head, ":scheme", "https", "not the scheme https");
+    else
+        grpc_expect(s, head, ":scheme", "http", "not the scheme http");
     grpc_expect(s, head, ":authority", NULL, "not one :authority");
     grpc_expect(s, head, "te", "trailers", "not te: trailers (OG-01)");
     grpc_expect(s, head, "user-agent", NULL, "not one user-agent (OT-09)");
