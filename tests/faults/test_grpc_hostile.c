@@ -84,7 +84,7 @@ static const hostile_row rows[] = {
           "headers :status=200 content-type=text/html; bulk 1000000000"),
     IDLE("silence", "", 0),
     IDLE("headers, then silence", "h", 0),
-    {"a server that reads nothing", "", SERVER_AT_ACCEPT, true, 200000, SERVER_HANG, "in time"},
+    {"a server that reads nothing", "", SERVER_AT_ACCEPT, true, 200000, SERVER_HANG, "no SETTINGS came"},
     {"windows that stay closed", "manual; settings", SERVER_AT_ACCEPT, true, 200000, SERVER_KEEP,
      "window stayed closed"},
     {"a window of one byte every 50 ms",
