@@ -159,6 +159,27 @@ hotel_init starts the tracer provider that spans have by default. hotel_provider
 another one beside it, with its own resource, sampler, limits, processors and destinations; spans of
 its tracers are its own.
 
+HATCHET
+
+With HATCHET_CLIENT_TOKEN in the environment spans go to Hatchet too: to the collector in its
+engine, over gRPC, at the address that the token names. That takes HATCHET_OTEL_OPENSSL, or
+HATCHET_CLIENT_TLS_STRATEGY=none where the engine speaks clear text. hotel_config.hatchet says the
+same in code; what it leaves out comes from the environment:
+
+    --- code: hatchet.c
+    hotel_result start(const char *token) {
+        hotel_config config = {0};
+        config.hatchet.token = token;
+        config.hatchet.env_folder = ".";
+        config.hatchet.collector.schedule_delay_ms = 1000;
+        config.log_fn = hotel_log_to_stderr;
+        return hotel_init(&config);
+    }
+    ---
+
+The answer is HOTEL_ERR_TOKEN or HOTEL_ERR_TLS if that cannot be used, for reasons that are in the
+log. env_folder is where .env files are read, as Hatchet's Python SDK reads them.
+
 THREADS, FORK, SIGNALS, EXIT
 
 Every function may be called by any thread, and several threads may use one span. The span calls
@@ -672,12 +693,22 @@ typedef enum hotel_tls_version {
     HOTEL_TLS_1_3
 } hotel_tls_version;
 
-/* How a connection is secured, where the endpoint says https (OX-04 to OX-06, OT-10); needs
-   HATCHET_OTEL_OPENSSL. The chain and the name or address of the server are always verified. Files
-   and text are PEM, read by hotel_init; text beats the file. Members that are not set: the
-   variables OTEL_EXPORTER_OTLP_(TRACES_)CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY. */
+/*
+ * How a connection is secured, where the endpoint says https (OX-04 to OX-06, OT-10); needs
+ * HATCHET_OTEL_OPENSSL. The chain and the name or address of the server are always verified, by
+ * the certificate's alternative names; revocation is not. Files and text are PEM, read by
+ * hotel_init; text beats the file. Members that are not set: the variables
+ * OTEL_EXPORTER_OTLP_(TRACES_)CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY.
+ *
+ * A destination whose certificates cannot be used is not started (HOTEL_ERR_TLS). A server that is
+ * not to be trusted counts as one that cannot be reached: there are further attempts up to
+ * timeout_ms, and the log says what is wrong. OpenSSL takes its memory by malloc. It has locks
+ * that do not survive a fork while another thread of the program uses it: spans of such a child
+ * may not be sent.
+ */
 typedef struct hotel_tls {
-    const char *ca_file HOTEL_ZERO; /* whom to trust; NULL: the roots of the system */
+    /* Whom to trust; NULL: the roots of the system, where OpenSSL and SSL_CERT_FILE have them. */
+    const char *ca_file HOTEL_ZERO;
     const char *ca_pem HOTEL_ZERO;
     const char *certificate_file HOTEL_ZERO; /* the client's, or its chain */
     const char *certificate_pem HOTEL_ZERO;
@@ -4273,7 +4304,6 @@ static void hoteli_h2_end(hoteli_h2 *c, int outcome, uint32_t code, const char *
 /* A connection error: GOAWAY is the last that is sent, and nothing is read any more. */
 static void hoteli_h2_break(hoteli_h2 *c, uint32_t code, const char *reason) {
     uint8_t payload[8];
-    if (c->broken) return;
     c->broken = true;
     if (c->active) hoteli_h2_end(c, HOTELI_H2_BROKEN, code, reason);
     // No stream of the server's was ever processed.
@@ -4283,25 +4313,23 @@ static void hoteli_h2_break(hoteli_h2 *c, uint32_t code, const char *reason) {
 }
 
 /* A reply to what the server sent. One that does not read its replies is given up. */
-static void hoteli_h2_reply(hoteli_h2 *c, unsigned type, unsigned flags, uint32_t stream,
-                            const uint8_t *payload, size_t size, size_t keep) {
-    if (!hoteli_h2_put_small(c, type, flags, stream, payload, size, keep)) {
+static void hoteli_h2_reply(hoteli_h2 *c, unsigned type, const uint8_t *payload, size_t size) {
+    if (!hoteli_h2_put_small(c, type, HOTELI_H2_ACK, 0, payload, size, HOTELI_H2_LAST)) {
         hoteli_h2_break(c, HOTELI_H2_ENHANCE_YOUR_CALM,
                         "the server demands replies and does not read them");
     }
 }
 
+/* There is room: replies leave it, and a stream is reset once. */
 static void hoteli_h2_put_reset(hoteli_h2 *c, uint32_t code) {
     uint8_t payload[4];
     hoteli_h2_put32(payload, code);
-    hoteli_h2_reply(c, HOTELI_H2_RST_STREAM, 0, c->stream, payload, sizeof payload,
-                    HOTELI_H2_HEAD + 8);
+    (void)hoteli_h2_put_small(c, HOTELI_H2_RST_STREAM, 0, c->stream, payload, sizeof payload, 0);
 }
 
 /* A stream error: the request fails, the connection goes on. */
 static void hoteli_h2_reset(hoteli_h2 *c, uint32_t code, const char *reason) {
     hoteli_h2_put_reset(c, code);
-    if (c->broken) return;
     hoteli_h2_end(c, HOTELI_H2_RESET, code, reason);
     c->by_us = true;
 }
@@ -4485,7 +4513,6 @@ static bool hoteli_h2_was_opened(const hoteli_h2 *c, uint32_t id) {
 /* The response is complete (OG-03). The rest of a request that was not waited for is not sent. */
 static void hoteli_h2_done(hoteli_h2 *c) {
     if (c->sending) hoteli_h2_put_reset(c, HOTELI_H2_NO_ERROR);
-    if (c->broken) return;
     c->ended = true;
     hoteli_h2_end(c, HOTELI_H2_DONE, HOTELI_H2_NO_ERROR, NULL);
 }
@@ -4662,7 +4689,7 @@ static void hoteli_h2_act(hoteli_h2 *c) {
         break;
     case HOTELI_H2_PING:
         if (c->flags & HOTELI_H2_ACK) break;
-        hoteli_h2_reply(c, HOTELI_H2_PING, HOTELI_H2_ACK, 0, c->small, 8, HOTELI_H2_LAST);
+        hoteli_h2_reply(c, HOTELI_H2_PING, c->small, 8);
         break;
     case HOTELI_H2_GOAWAY:
         hoteli_h2_goaway(c, first & HOTELI_H2_MAX, hoteli_h2_get32(c->small + 4));
@@ -4852,7 +4879,7 @@ static void hoteli_h2_frame_end(hoteli_h2 *c) {
         break;
     case HOTELI_H2_SETTINGS:
         if (c->flags & HOTELI_H2_ACK) break;
-        hoteli_h2_reply(c, HOTELI_H2_SETTINGS, HOTELI_H2_ACK, 0, NULL, 0, HOTELI_H2_LAST);
+        hoteli_h2_reply(c, HOTELI_H2_SETTINGS, NULL, 0);
         break;
     default:
         break;
@@ -6404,12 +6431,12 @@ static bool hoteli_claim_time(const char *json, size_t size, const char *name, i
     int found = hoteli_json_raw(json, size, name, &value, &end);
     *out = INT64_MAX;
     if (found != 1) return found == 0;
+    if (*value == '"') return false;
     is_negative = *value == '-';
     for (value += is_negative; value != end && *value >= '0' && *value <= '9'; value++)
         if (seconds < (uint64_t)INT64_MAX / 100) seconds = seconds * 10 + (uint64_t)(*value - '0');
-    if (value != end && *value == '.')
-        do value++;
-        while (value != end && *value >= '0' && *value <= '9');
+    if (value != end && *value == '.') value++;
+    while (value != end && *value <= '9') value++; /* a number ends so, or in an exponent */
     *out = is_negative ? 0 : (int64_t)seconds;
     return value == end;
 }
@@ -6459,7 +6486,7 @@ typedef struct hoteli_dotenv {
     size_t size;
     size_t capacity;
     size_t file; /* where those of the file that is being read begin */
-    /* What "${NAME}" means if the file has no such variable; NULL, or a result of NULL: nothing. */
+    /* What "${NAME}" means if the file has no such variable; a result of NULL: nothing. */
     const char *(*outside_fn)(const char *name, void *user_data);
     void *user_data;
 } hoteli_dotenv;
@@ -6620,7 +6647,7 @@ static char *hoteli_dotenv_insert(hoteli_dotenv *v, size_t entry, char *p) {
     if (*stop == 0) return NULL;
     *mark = *stop = 0;
     value = hoteli_dotenv_find(v, entry, name);
-    if (value == NULL && v->outside_fn) value = v->outside_fn(name, v->user_data);
+    if (value == NULL) value = v->outside_fn(name, v->user_data);
     if (value == NULL) value = otherwise;
     hoteli_dotenv_put(v, value, strlen(value));
     *mark = was;
@@ -12188,7 +12215,8 @@ static void hoteli_request_retry(hoteli_request *r, const char *why, int64_t wai
     if (wait_ms < 0) {
         uint64_t jitter = hoteli_random_aside() % (r->step_ms / 2 + 1);
         wait_ms = (int64_t)(r->step_ms / 2 + jitter);
-        r->step_ms = HOTELI_MIN(r->step_ms + r->step_ms / 2, 5000u);
+        /* A longer one is left of what the server asked for (OR-08). */
+        if (r->step_ms < 5000) r->step_ms = HOTELI_MIN(r->step_ms + r->step_ms / 2, 5000u);
     }
     wait_ms = HOTELI_MAX(wait_ms, (int64_t)100);
     r->retry_ms = now_ms + wait_ms;
@@ -12339,6 +12367,10 @@ static bool hoteli_is_want(ptrdiff_t n) {
     return n == HOTEL_IO_WANT_READ || n == HOTEL_IO_WANT_WRITE;
 }
 
+static short hoteli_want(ptrdiff_t result) {
+    return result == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
+}
+
 /* A connection over HTTP/2 without a request: PINGs are answered, SETTINGS obeyed; GOAWAY ends
    it. */
 static void hoteli_h2_idle(hoteli_request *r) {
@@ -12351,7 +12383,10 @@ static void hoteli_h2_idle(hoteli_request *r) {
         (void)hoteli_h2_feed(r->h2, bytes, (size_t)got, hoteli_now_ms());
         sent = hoteli_h2_pump(r);
     }
-    r->idle_events = (short)(sent == HOTEL_IO_WANT_WRITE ? POLLIN | POLLOUT : POLLIN);
+    /* What is left may be inside TLS, where no descriptor tells of it: one that can be written to
+       is looked at again at once. */
+    r->idle_events = (short)((got == HOTEL_IO_WANT_WRITE || got > 0 ? POLLOUT : POLLIN) |
+                             (sent == HOTEL_IO_WANT_WRITE ? POLLOUT : 0));
     if (!hoteli_h2_usable(r->h2) || (got <= 0 && !hoteli_is_want(got)) ||
         (sent && !hoteli_is_want(sent)))
         hoteli_disconnect(r, false);
@@ -12366,11 +12401,8 @@ static void hoteli_check_idle(hoteli_request *r) {
         return;
     }
     n = r->to->transport.receive_fn(r->connection, &byte, 1);
-    if (n != HOTEL_IO_WANT_READ && n != HOTEL_IO_WANT_WRITE) hoteli_disconnect(r, false);
-}
-
-static short hoteli_want(ptrdiff_t result) {
-    return result == HOTEL_IO_WANT_READ ? POLLIN : POLLOUT;
+    if (hoteli_is_want(n)) r->idle_events = hoteli_want(n);
+    else hoteli_disconnect(r, false);
 }
 
 static const char *hoteli_connect_trouble(const hoteli_destination *d, int error) {
@@ -12426,7 +12458,6 @@ static void hoteli_grpc_begin(hoteli_request *r) {
     if (!r->spoken) hoteli_h2_start(r->h2, r->block, d->block_capacity, r->out, d->out_capacity);
     r->spoken = true;
     r->heard = false;
-    r->idle_events = POLLIN;
     if (r->deadline_ms != INT64_MAX) left = r->deadline_ms - hoteli_now_ms();
     memset(&head, 0, sizeof head);
     head.bytes = (uint8_t *)d->head;
@@ -12466,7 +12497,7 @@ static void hoteli_grpc_end(hoteli_request *r) {
     }
     r->reused = true;
     if (!v.code) {
-        if (!hoteli_h2_usable(r->h2)) hoteli_disconnect(r, false);
+        hoteli_h2_idle(r); /* what stood behind the answer is answered now */
         hoteli_request_success(r, r->grpc.body_kept, r->grpc.body_size);
         return;
     }
@@ -12481,7 +12512,8 @@ static void hoteli_grpc_end(hoteli_request *r) {
         hoteli_request_retry(r, hoteli_grpc_code_name(v.code), v.delay_ms);
         return;
     }
-    if (d->hatchet && v.code == HOTELI_GRPC_UNIMPLEMENTED) {
+    /* By the engine's word: a proxy's 404 counts as that code too. */
+    if (d->hatchet && v.code == HOTELI_GRPC_UNIMPLEMENTED && r->grpc.status == v.code) {
         hoteli_quiet(d, hoteli_now_ms());
         hoteli_disconnect(r, false);
         hoteli_request_end(r, &d->books.failed);
@@ -12526,6 +12558,7 @@ static bool hoteli_step_connect(hoteli_request *r, short *events) {
     if (r->attempts++) hoteli_count(&d->books.retries, 1);
     r->trouble = "the server did not answer in time";
     r->state = HOTELI_SENDING;
+    r->idle_events = POLLIN;
     if (r->h2) hoteli_grpc_begin(r);
     else hoteli_http_start(&r->http, r->reply, sizeof r->reply, d->max_response);
     return true;
@@ -12631,7 +12664,7 @@ static bool hoteli_request_step(hoteli_request *r, int64_t now_ms, short *events
         *events = 0;
         if (r->state == HOTELI_IDLE) {
             if (!hoteli_request_due(r->to, now_ms)) {
-                *events = r->spoken ? r->idle_events : (short)POLLIN;
+                *events = r->idle_events;
                 return true;
             }
             hoteli_request_start(r, now_ms);
@@ -12967,7 +13000,9 @@ static void hoteli_turn(int64_t max_wait_ms) {
     hoteli_wait(w.fds, w.count, until, now_ms);
     for (i = 0; i < w.count; i++) {
         hoteli_request *r = w.owners[i];
-        if (r && w.fds[i].revents && r->state == HOTELI_IDLE && r->connection) hoteli_check_idle(r);
+        if (!r || !w.fds[i].revents || r->state != HOTELI_IDLE || !r->connection) continue;
+        hoteli_check_idle(r);
+        r->events = r->idle_events;
     }
 }
 

@@ -670,6 +670,45 @@ static void test_idle(const idle_row *idle) {
     end(&r, idle->name);
 }
 
+/* Waits that grew from what a server asked for do not fall back to shorter ones. */
+static void test_long_waits(void) {
+    hoteli_request *r;
+    run here;
+    int i;
+    begin(&here, NULL, 0);
+    here.config.no_threads = true;
+    start(&here);
+    r = &hoteli_g.destinations[0]->requests[0];
+    r->deadline_ms = INT64_MAX;
+    r->step_ms = 20000; /* twice a RetryInfo of ten seconds */
+    for (i = 0; i < 3; i++) {
+        int64_t now = hoteli_now_ms();
+        hoteli_request_retry(r, "UNAVAILABLE", -1);
+        ok(r->retry_ms - now >= 10000, "OR-08 wait %d is as long as what was asked for (%lld ms)",
+           i, (long long)(r->retry_ms - now));
+    }
+    r->state = HOTELI_IDLE;
+    end(&here, "long waits");
+}
+
+/* What stands right behind an answer, in the same bytes, is answered too. */
+static void test_ping_behind_answer(void) {
+    static const server_step steps[] = {{.reply = "h; m; t 0; settings; ping"}};
+    run r;
+    unsigned pongs, acks;
+    begin(&r, steps, 1);
+    start(&r);
+    is_int(export_bytes(10), HOTEL_OK, "OG-08 PING and SETTINGS right behind the answer");
+    server_sleep_ms(200);
+    (void)pthread_mutex_lock(&r.g.http.mutex);
+    pongs = r.g.num_pongs;
+    acks = r.g.num_acks;
+    (void)pthread_mutex_unlock(&r.g.http.mutex);
+    is_int(pongs, 1, "OG-08 ... the PING is answered before the next request");
+    is_int(acks, 2, "OG-08 ... SETTINGS too, as those at the beginning were");
+    end(&r, "PING right behind the answer");
+}
+
 /* A kept connection ends under a request: OR-18 replaces it where no byte of an answer came. */
 static void test_stale(void) {
     static const struct {
@@ -874,6 +913,8 @@ int main(void) {
     test_kept_connection();
     test_many_requests();
     for (i = 0; i < COUNT(idle_rows); i++) test_idle(&idle_rows[i]);
+    test_long_waits();
+    test_ping_behind_answer();
     test_stale();
     for (i = 0; i < COUNT(window_rows); i++) test_window(&window_rows[i]);
     test_max_streams();

@@ -964,6 +964,27 @@ static hotel_config engine_config(const grpc_server *engine) {
     return config;
 }
 
+/* A proxy that knows no such path is another trouble. */
+static void test_wrong_place(void) {
+    static const server_step steps[] = {{.reply = "trailers :status=404"}, {.reply = GRPC_OK}};
+    grpc_server engine;
+    hotel_config config;
+    if (!grpc_start(&engine, steps, COUNT(steps))) abort();
+    config = engine_config(&engine);
+    is_int(hotel_init(&config), HOTEL_OK, "something in front of the engine");
+    open_books();
+    end_spans(5);
+    is_int(hotel_flush(10000), HOTEL_ERR_FAILED, "that says HTTP status 404");
+    check_log(HOTEL_LOG_ID_COLLECTOR_OFF, 0, "404 is not the engine's");
+    ok(log_has("404"), "the log says what it was") || (log_show(), 0);
+    end_spans(6);
+    is_int(hotel_flush(10000), HOTEL_OK, "the next are sent");
+    (void)hotel_shutdown(1000);
+    server_stop(&engine.http);
+    check_books("something in front of the engine");
+    server_release(&engine.http);
+}
+
 static void test_switched_off(void) {
     static const server_step steps[] = {{.reply = "only 12 grpc-message=unknown~service"},
                                         {.reply = GRPC_OK},
@@ -1075,6 +1096,7 @@ int main(void) {
     test_memory();
     test_quiet();
     test_switched_off();
+    test_wrong_place();
     test_large();
     no_files();
     (void)rmdir(folder);
