@@ -14207,11 +14207,12 @@ static size_t hoteli_plan_arena(const hotel_config *c) {
 #define HOTELI_HATCHET_BATCH 1000u
 #define HOTELI_HATCHET_BYTES (4u << 20)
 
-/* What connections over HTTP/2 need besides: room for four whole frames, which a send takes at once
-   then, and for replies, and 16 KiB for headers; less where requests are small. */
+/* What connections over HTTP/2 need besides: room for eight whole frames, so that one send takes
+   a batch of the usual size, and for replies, and 16 KiB for headers; less where requests are
+   small. */
 static void hoteli_plan_h2(hoteli_destination *d, const hoteli_plan *p) {
     hoteli_write_block(d, p, NULL, 0);
-    d->out_capacity = HOTELI_MIN((size_t)d->max_bytes / 8, (size_t)65536);
+    d->out_capacity = HOTELI_MIN((size_t)d->max_bytes / 4, (size_t)131072);
     d->out_capacity = HOTELI_MAX(d->out_capacity, (size_t)1024);
     d->out_capacity += HOTELI_H2_RESERVE + d->head_size + 128; /* 128: the frames' heads, preface */
     d->block_capacity = HOTELI_MIN((size_t)d->max_bytes / 32, (size_t)16384);
