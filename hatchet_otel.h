@@ -11704,7 +11704,9 @@ static const char *hoteli_tls_make(hoteli_tls_setup *t, const hoteli_tls_source 
     const char *problem = NULL;
     *at = NULL;
     if (!hoteli_tls_prepare(t, grpc)) return "OpenSSL could not be set up";
-    if (!hoteli_tls_expect(t, name)) return "tls.server_name is neither a host name nor an address";
+    if (!hoteli_tls_expect(t, name))
+        return "tls.server_name (HATCHET_CLIENT_TLS_SERVER_NAME) is neither a host name nor an "
+               "address";
     t->own_ca = ca->name != NULL;
     t->own_certificate = certificate->name != NULL;
     *at = ca;
