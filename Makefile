@@ -175,7 +175,8 @@ has = $(shell mkdir -p $(B) && echo '$($(2))' | $(or $($(1)_cc),$(CC)) $(CPPFLAG
         -x c $($(1)) -o $(B)/works - $(LDFLAGS) $($(2)_with) 2>&1 && echo yes)
 use = $(if $(filter yes,$(call has,$(1),$(2))),\
         $(eval $(3): CPPFLAGS += $($(2)_there))$(eval $(3): LDLIBS += $($(2)_with)))
-$(foreach b,$(builds),$(foreach t,$(filter $(B)/$(b)/faults/test_gzip,$(programs)),\
+packed = $(addprefix $(B)/$(1)/faults/,test_gzip test_grpc_settings)
+$(foreach b,$(builds),$(foreach t,$(filter $(call packed,$(b)),$(programs)),\
     $(call use,$(b),zlib,$(t))))
 $(foreach b,$(builds),$(foreach t,$(filter $(B)/$(b)/faults/test_tls,$(programs)),\
     $(call use,$(b),openssl,$(t))))

@@ -159,6 +159,27 @@ hotel_init starts the tracer provider that spans have by default. hotel_provider
 another one beside it, with its own resource, sampler, limits, processors and destinations; spans of
 its tracers are its own.
 
+HATCHET
+
+With HATCHET_CLIENT_TOKEN in the environment spans go to Hatchet too: to the collector in its
+engine, over gRPC, at the address that the token names. That takes HATCHET_OTEL_OPENSSL, or
+HATCHET_CLIENT_TLS_STRATEGY=none where the engine speaks clear text. hotel_config.hatchet says the
+same in code; what it leaves out comes from the environment:
+
+    --- code: hatchet.c
+    hotel_result start(const char *token) {
+        hotel_config config = {0};
+        config.hatchet.token = token;
+        config.hatchet.env_folder = ".";
+        config.hatchet.collector.schedule_delay_ms = 1000;
+        config.log_fn = hotel_log_to_stderr;
+        return hotel_init(&config);
+    }
+    ---
+
+The answer is HOTEL_ERR_TOKEN or HOTEL_ERR_TLS if that cannot be used, for reasons that are in the
+log. env_folder is where .env files are read, as Hatchet's Python SDK reads them.
+
 THREADS, FORK, SIGNALS, EXIT
 
 Every function may be called by any thread, and several threads may use one span. The span calls
@@ -672,12 +693,22 @@ typedef enum hotel_tls_version {
     HOTEL_TLS_1_3
 } hotel_tls_version;
 
-/* How a connection is secured, where the endpoint says https (OX-04 to OX-06, OT-10); needs
-   HATCHET_OTEL_OPENSSL. The chain and the name or address of the server are always verified. Files
-   and text are PEM, read by hotel_init; text beats the file. Members that are not set: the
-   variables OTEL_EXPORTER_OTLP_(TRACES_)CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY. */
+/*
+ * How a connection is secured, where the endpoint says https (OX-04 to OX-06, OT-10); needs
+ * HATCHET_OTEL_OPENSSL. The chain and the name or address of the server are always verified, by
+ * the certificate's alternative names; revocation is not. Files and text are PEM, read by
+ * hotel_init; text beats the file. Members that are not set: the variables
+ * OTEL_EXPORTER_OTLP_(TRACES_)CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY.
+ *
+ * A destination whose certificates cannot be used is not started (HOTEL_ERR_TLS). A server that is
+ * not to be trusted counts as one that cannot be reached: there are further attempts up to
+ * timeout_ms, and the log says what is wrong. OpenSSL takes its memory by malloc. It has locks
+ * that do not survive a fork while another thread of the program uses it: spans of such a child
+ * may not be sent.
+ */
 typedef struct hotel_tls {
-    const char *ca_file HOTEL_ZERO; /* whom to trust; NULL: the roots of the system */
+    /* Whom to trust; NULL: the roots of the system, where OpenSSL and SSL_CERT_FILE have them. */
+    const char *ca_file HOTEL_ZERO;
     const char *ca_pem HOTEL_ZERO;
     const char *certificate_file HOTEL_ZERO; /* the client's, or its chain */
     const char *certificate_pem HOTEL_ZERO;
@@ -4273,7 +4304,6 @@ static void hoteli_h2_end(hoteli_h2 *c, int outcome, uint32_t code, const char *
 /* A connection error: GOAWAY is the last that is sent, and nothing is read any more. */
 static void hoteli_h2_break(hoteli_h2 *c, uint32_t code, const char *reason) {
     uint8_t payload[8];
-    if (c->broken) return;
     c->broken = true;
     if (c->active) hoteli_h2_end(c, HOTELI_H2_BROKEN, code, reason);
     // No stream of the server's was ever processed.
@@ -4283,25 +4313,23 @@ static void hoteli_h2_break(hoteli_h2 *c, uint32_t code, const char *reason) {
 }
 
 /* A reply to what the server sent. One that does not read its replies is given up. */
-static void hoteli_h2_reply(hoteli_h2 *c, unsigned type, unsigned flags, uint32_t stream,
-                            const uint8_t *payload, size_t size, size_t keep) {
-    if (!hoteli_h2_put_small(c, type, flags, stream, payload, size, keep)) {
+static void hoteli_h2_reply(hoteli_h2 *c, unsigned type, const uint8_t *payload, size_t size) {
+    if (!hoteli_h2_put_small(c, type, HOTELI_H2_ACK, 0, payload, size, HOTELI_H2_LAST)) {
         hoteli_h2_break(c, HOTELI_H2_ENHANCE_YOUR_CALM,
                         "the server demands replies and does not read them");
     }
 }
 
+/* There is room: replies leave it, and a stream is reset once. */
 static void hoteli_h2_put_reset(hoteli_h2 *c, uint32_t code) {
     uint8_t payload[4];
     hoteli_h2_put32(payload, code);
-    hoteli_h2_reply(c, HOTELI_H2_RST_STREAM, 0, c->stream, payload, sizeof payload,
-                    HOTELI_H2_HEAD + 8);
+    (void)hoteli_h2_put_small(c, HOTELI_H2_RST_STREAM, 0, c->stream, payload, sizeof payload, 0);
 }
 
 /* A stream error: the request fails, the connection goes on. */
 static void hoteli_h2_reset(hoteli_h2 *c, uint32_t code, const char *reason) {
     hoteli_h2_put_reset(c, code);
-    if (c->broken) return;
     hoteli_h2_end(c, HOTELI_H2_RESET, code, reason);
     c->by_us = true;
 }
@@ -4485,7 +4513,6 @@ static bool hoteli_h2_was_opened(const hoteli_h2 *c, uint32_t id) {
 /* The response is complete (OG-03). The rest of a request that was not waited for is not sent. */
 static void hoteli_h2_done(hoteli_h2 *c) {
     if (c->sending) hoteli_h2_put_reset(c, HOTELI_H2_NO_ERROR);
-    if (c->broken) return;
     c->ended = true;
     hoteli_h2_end(c, HOTELI_H2_DONE, HOTELI_H2_NO_ERROR, NULL);
 }
@@ -4662,7 +4689,7 @@ static void hoteli_h2_act(hoteli_h2 *c) {
         break;
     case HOTELI_H2_PING:
         if (c->flags & HOTELI_H2_ACK) break;
-        hoteli_h2_reply(c, HOTELI_H2_PING, HOTELI_H2_ACK, 0, c->small, 8, HOTELI_H2_LAST);
+        hoteli_h2_reply(c, HOTELI_H2_PING, c->small, 8);
         break;
     case HOTELI_H2_GOAWAY:
         hoteli_h2_goaway(c, first & HOTELI_H2_MAX, hoteli_h2_get32(c->small + 4));
@@ -4852,7 +4879,7 @@ static void hoteli_h2_frame_end(hoteli_h2 *c) {
         break;
     case HOTELI_H2_SETTINGS:
         if (c->flags & HOTELI_H2_ACK) break;
-        hoteli_h2_reply(c, HOTELI_H2_SETTINGS, HOTELI_H2_ACK, 0, NULL, 0, HOTELI_H2_LAST);
+        hoteli_h2_reply(c, HOTELI_H2_SETTINGS, NULL, 0);
         break;
     default:
         break;
@@ -6404,12 +6431,12 @@ static bool hoteli_claim_time(const char *json, size_t size, const char *name, i
     int found = hoteli_json_raw(json, size, name, &value, &end);
     *out = INT64_MAX;
     if (found != 1) return found == 0;
+    if (*value == '"') return false;
     is_negative = *value == '-';
     for (value += is_negative; value != end && *value >= '0' && *value <= '9'; value++)
         if (seconds < (uint64_t)INT64_MAX / 100) seconds = seconds * 10 + (uint64_t)(*value - '0');
-    if (value != end && *value == '.')
-        do value++;
-        while (value != end && *value >= '0' && *value <= '9');
+    if (value != end && *value == '.') value++;
+    while (value != end && *value <= '9') value++; /* a number ends so, or in an exponent */
     *out = is_negative ? 0 : (int64_t)seconds;
     return value == end;
 }
@@ -6459,7 +6486,7 @@ typedef struct hoteli_dotenv {
     size_t size;
     size_t capacity;
     size_t file; /* where those of the file that is being read begin */
-    /* What "${NAME}" means if the file has no such variable; NULL, or a result of NULL: nothing. */
+    /* What "${NAME}" means if the file has no such variable; a result of NULL: nothing. */
     const char *(*outside_fn)(const char *name, void *user_data);
     void *user_data;
 } hoteli_dotenv;
@@ -6620,7 +6647,7 @@ static char *hoteli_dotenv_insert(hoteli_dotenv *v, size_t entry, char *p) {
     if (*stop == 0) return NULL;
     *mark = *stop = 0;
     value = hoteli_dotenv_find(v, entry, name);
-    if (value == NULL && v->outside_fn) value = v->outside_fn(name, v->user_data);
+    if (value == NULL) value = v->outside_fn(name, v->user_data);
     if (value == NULL) value = otherwise;
     hoteli_dotenv_put(v, value, strlen(value));
     *mark = was;
@@ -12356,7 +12383,9 @@ static void hoteli_h2_idle(hoteli_request *r) {
         (void)hoteli_h2_feed(r->h2, bytes, (size_t)got, hoteli_now_ms());
         sent = hoteli_h2_pump(r);
     }
-    r->idle_events = (short)((got == HOTEL_IO_WANT_WRITE ? POLLOUT : POLLIN) |
+    /* What is left may be inside TLS, where no descriptor tells of it: one that can be written to
+       is looked at again at once. */
+    r->idle_events = (short)((got == HOTEL_IO_WANT_WRITE || got > 0 ? POLLOUT : POLLIN) |
                              (sent == HOTEL_IO_WANT_WRITE ? POLLOUT : 0));
     if (!hoteli_h2_usable(r->h2) || (got <= 0 && !hoteli_is_want(got)) ||
         (sent && !hoteli_is_want(sent)))
@@ -14178,11 +14207,12 @@ static size_t hoteli_plan_arena(const hotel_config *c) {
 #define HOTELI_HATCHET_BATCH 1000u
 #define HOTELI_HATCHET_BYTES (4u << 20)
 
-/* What connections over HTTP/2 need besides: room for four whole frames, which a send takes at once
-   then, and for replies, and 16 KiB for headers; less where requests are small. */
+/* What connections over HTTP/2 need besides: room for eight whole frames, so that one send takes
+   a batch of the usual size, and for replies, and 16 KiB for headers; less where requests are
+   small. */
 static void hoteli_plan_h2(hoteli_destination *d, const hoteli_plan *p) {
     hoteli_write_block(d, p, NULL, 0);
-    d->out_capacity = HOTELI_MIN((size_t)d->max_bytes / 8, (size_t)65536);
+    d->out_capacity = HOTELI_MIN((size_t)d->max_bytes / 4, (size_t)131072);
     d->out_capacity = HOTELI_MAX(d->out_capacity, (size_t)1024);
     d->out_capacity += HOTELI_H2_RESERVE + d->head_size + 128; /* 128: the frames' heads, preface */
     d->block_capacity = HOTELI_MIN((size_t)d->max_bytes / 32, (size_t)16384);

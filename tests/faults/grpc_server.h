@@ -54,6 +54,7 @@ typedef struct grpc_server {
     uint32_t reset_code;  /* of the last one; GRPC_NONE */
     uint32_t goaway_code; /* of the last one; GRPC_NONE */
     size_t step_size;     /* bytes of the last step that is over */
+    bool is_https;        /* set by the test: TLS ends before it */
 } grpc_server;
 
 /* SETTINGS that hold for the client once it has acknowledged them. */
@@ -333,6 +334,7 @@ SERVER_FN bool grpc_do_answer(grpc_peer *p, const char *word, const char **curso
     unsigned char bytes[2 * SERVER_MAX_HEAD];
     char front[128];
     size_t size;
+    bytes[0] = 0;
     if (strcmp(word, "h") == 0) {
         grpc_put_fields(p, ":status=200 content-type=application/grpc", cursor, false);
     } else if (strcmp(word, "headers") == 0 || strcmp(word, "trailers") == 0) {
@@ -368,6 +370,7 @@ SERVER_FN void grpc_do_other(server *s, server_connection *c, const char *word,
     grpc_peer *p = (grpc_peer *)c->state;
     unsigned char bytes[2 * SERVER_MAX_HEAD];
     char text[512];
+    bytes[0] = 0;
     if (strcmp(word, "raw") == 0) {
         grpc_put(p, bytes, grpc_hex_word(cursor, bytes, sizeof bytes));
     } else if (strcmp(word, "text") == 0) {
@@ -569,7 +572,10 @@ SERVER_FN void grpc_check_head(server *s, const char *head) {
     size_t i;
     grpc_expect(s, head, ":method", "POST", "not a POST");
     grpc_expect(s, head, ":path", GRPC_EXPORT, "not the path of the service (OG-01)");
-    grpc_expect(s, head, ":scheme", "http", "not the scheme http");
+    if (((grpc_server *)s)->is_https)
+        grpc_expect(s, head, ":scheme", "https", "not the scheme https");
+    else
+        grpc_expect(s, head, ":scheme", "http", "not the scheme http");
     grpc_expect(s, head, ":authority", NULL, "not one :authority");
     grpc_expect(s, head, "te", "trailers", "not te: trailers (OG-01)");
     grpc_expect(s, head, "user-agent", NULL, "not one user-agent (OT-09)");

@@ -44,7 +44,7 @@ static unsigned log_count_of(hotel_log_id id, uint16_t port) {
     return count;
 }
 
-/* ---- One table of servers ------------------------------------------------------------------- */
+/* ---- One table of servers -------------------------------------------------------------------- */
 
 typedef enum outcome {
     ONCE,  /* delivered by the first request                  */

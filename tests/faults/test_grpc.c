@@ -446,7 +446,7 @@ static const row silence_rows[] = {
     {"OG-09 closed for ever, one deadline", CLOSING(""), SEEN(LATE, 0), .timeout_ms = 1200},
 };
 
-/* ---- RetryInfo -------------------------------------------------------------------------------- */
+/* ---- RetryInfo ------------------------------------------------------------------------------- */
 
 /* Each a google.rpc.Status in base64: code, message, and RetryInfo with what its name says. */
 #define ONE_SECOND "CAgSBGJ1c3kaMAoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIECgIIAQ"
@@ -748,7 +748,7 @@ static void test_stale(void) {
     }
 }
 
-/* ---- Windows ---------------------------------------------------------------------------------- */
+/* ---- Windows --------------------------------------------------------------------------------- */
 
 /* One request of 200 kB; what the server does at its head, and what it says if that fails. */
 typedef struct window_row {
@@ -863,7 +863,7 @@ static void test_inflight(void) {
     end(&r, "four at once");
 }
 
-/* ---- Nobody there, then somebody -------------------------------------------------------------- */
+/* ---- Nobody there, then somebody ------------------------------------------------------------- */
 
 static void test_late_server(void) {
     grpc_server g;

@@ -70,7 +70,7 @@ static const char *describe(void) {
     return text;
 }
 
-/* ---- Protocol and endpoint -------------------------------------------------------------------- */
+/* ---- Protocol and endpoint ------------------------------------------------------------------- */
 
 typedef struct env_row {
     const char *name;
@@ -231,7 +231,7 @@ static void test_insecure(void) {
     (void)hotel_shutdown(100);
 }
 
-/* ---- Headers ---------------------------------------------------------------------------------- */
+/* ---- Headers --------------------------------------------------------------------------------- */
 
 typedef struct header_row {
     const char *rule;
@@ -322,7 +322,7 @@ static void test_many_headers(void) {
     is_str(value, values[29], "OH-01 ... with the last one");
 }
 
-/* ---- Time and compression --------------------------------------------------------------------- */
+/* ---- Time and compression -------------------------------------------------------------------- */
 
 /* Milliseconds of a grpc-timeout; -1: there is none. */
 static long long timeout_of(const server_request *r) {

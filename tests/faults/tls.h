@@ -141,8 +141,6 @@ SERVER_FN void identity_free(identity *i) {
 
 /* ---- The front ------------------------------------------------------------------------------ */
 
-enum { FRONT_MAX = 512 }; /* connections in its life */
-
 typedef enum front_manner {
     FRONT_GOOD = 0,
     FRONT_SILENT,      /* takes connections, says nothing */
@@ -180,9 +178,8 @@ typedef struct front {
     int listener;
     int wake[2];
     pthread_t thread;
-    pthread_t threads[FRONT_MAX];
-    unsigned num_threads;
-    bool stopping; /* atomic */
+    unsigned num_threads; /* atomic: connections that are served */
+    bool stopping;        /* atomic */
     bool begun;    /* atomic */
 } front;
 
@@ -453,6 +450,7 @@ SERVER_FN void *front_serve(void *user_data) {
             (void)send(c->fd, f->plain, strlen(f->plain), MSG_NOSIGNAL);
     }
     front_end(c);
+    (void)__atomic_sub_fetch(&f->num_threads, 1, __ATOMIC_SEQ_CST);
     return NULL;
 }
 
@@ -464,6 +462,7 @@ SERVER_FN void *front_main(void *user_data) {
     fds[1].fd = f->wake[0], fds[1].events = POLLIN;
     while (!FRONT_GET(f->stopping)) {
         front_connection *c;
+        pthread_t thread;
         int fd;
         (void)poll(fds, 2, -1);
         fd = accept(f->listener, NULL, NULL);
@@ -471,9 +470,11 @@ SERVER_FN void *front_main(void *user_data) {
         (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
         (void)fcntl(fd, F_SETFL, 0);
         c = (front_connection *)calloc(1, sizeof *c);
-        if (c == NULL || f->num_threads == FRONT_MAX) abort();
+        if (c == NULL) abort();
         c->f = f, c->fd = fd, c->backend = -1;
-        if (pthread_create(&f->threads[f->num_threads++], NULL, front_serve, c) != 0) abort();
+        FRONT_COUNT(f->num_threads);
+        if (pthread_create(&thread, NULL, front_serve, c) != 0) abort();
+        (void)pthread_detach(thread);
     }
     return NULL;
 }
@@ -515,11 +516,10 @@ SERVER_FN const char *front_url(const front *f, const char *host, char *out, siz
 }
 
 SERVER_FN void front_stop(front *f) {
-    unsigned i;
     __atomic_store_n(&f->stopping, true, __ATOMIC_SEQ_CST);
     if (write(f->wake[1], "x", 1) != 1) abort();
     (void)pthread_join(f->thread, NULL);
-    for (i = 0; i < f->num_threads; i++) (void)pthread_join(f->threads[i], NULL);
+    while (FRONT_GET(f->num_threads) > 0) server_sleep_ms(1);
     (void)close(f->listener);
     (void)close(f->wake[0]);
     (void)close(f->wake[1]);

@@ -57,8 +57,8 @@ static void judge(outcome *o, const uint8_t *data, size_t size, size_t step) {
 static void check(const outcome *o, size_t size) {
     const hoteli_grpc *g = &o->grpc;
     const hoteli_verdict *v = &o->verdict;
-    bool listed = v->code == 1 || v->code == 4 || v->code == 10 || v->code == 11 ||
-                  v->code == 14 || v->code == 15;
+    bool listed = v->code == 1 || v->code == 4 || v->code == 10 || v->code == 11 || v->code == 14 ||
+                  v->code == 15;
     FUZZ_CHECK(v->code >= 0 && v->code <= 16);
     FUZZ_CHECK(v->retryable == (listed || (v->code == 8 && v->delay_ms >= 0)));
     FUZZ_CHECK(!v->unprocessed || (v->retryable && v->code == 14));
@@ -78,8 +78,8 @@ static bool same(const outcome *a, const outcome *b) {
            a->verdict.message_size == b->verdict.message_size &&
            memcmp(a->grpc.message, b->grpc.message, a->verdict.message_size) == 0 &&
            a->grpc.too_large == b->grpc.too_large &&
-           (a->grpc.too_large || (a->grpc.body_size == b->grpc.body_size &&
-                                  memcmp(a->body, b->body, CAPACITY) == 0));
+           (a->grpc.too_large ||
+            (a->grpc.body_size == b->grpc.body_size && memcmp(a->body, b->body, CAPACITY) == 0));
 }
 
 /* ---- What is made of the input ---------------------------------------------------------------- */

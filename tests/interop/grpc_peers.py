@@ -8,7 +8,7 @@ accepts it appends to the record: four bytes of length, big-endian, then the req
     port=N                              a free one unless given
     cert=FILE key=FILE                  TLS
     ca=FILE                             clients must have a certificate of this CA
-    window=N                            stream window (not grpc-js: its connection's)
+    window=N                            stream window: all but grpc_js
     frame=N                             max frame size: c_core, tonic, strict_h2
     table=N                             header table size: c_core, strict_h2
     age_ms=N                            GOAWAY when a connection is that old: all but strict_h2

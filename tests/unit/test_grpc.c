@@ -438,6 +438,8 @@ static void test_retry_info(void) {
                   "RESOURCE_EXHAUSTED retry 0 ms");
     check_details("OR-08 behind another detail", "1a04 0a02 782f 1a30" RETRY_TYPE "1204 0a02 0802",
                   "RESOURCE_EXHAUSTED retry 2000 ms");
+    check_details("OR-08 beside a field that nobody knows",
+                  "1a32" RETRY_TYPE "1206 1001 0a02 0802", "RESOURCE_EXHAUSTED retry 2000 ms");
     check_details("OR-08 the value before the type", "1a30 1204 0a02 0803" RETRY_TYPE,
                   "RESOURCE_EXHAUSTED retry 3000 ms");
     check_details("OR-05 another type",

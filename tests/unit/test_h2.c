@@ -953,6 +953,12 @@ static void test_streams(void) {
           "quietly 100 | take 70 | cancel | SETTINGS",
           "RESET CANCEL by us: the request was cancelled",
           "HEADERS 1 eh :method=POST a=b | DATA 1 es 100 | RST_STREAM 1 CANCEL | SETTINGS ack");
+    check("OG-09 cancelled: frames for it do not reach a request that waits",
+          BEGIN "cancel | SETTINGS 3=0 | request 1 | RST_STREAM 1 n:7 | HEADERS 1 eh es a=b |"
+                "WINDOW_UPDATE 1 n:0 | SETTINGS 3=1",
+          "OPEN",
+          BEGUN " | RST_STREAM 1 CANCEL | SETTINGS ack | SETTINGS ack"
+                " | HEADERS 3 eh :method=POST a=b | DATA 3 es 1");
     check("OG-09 nothing to cancel", BEGIN "HEADERS 1 eh es :status=200 | cancel", "DONE 200",
           BEGUN);
 }

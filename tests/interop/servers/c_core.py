@@ -36,8 +36,8 @@ def main(given):
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)]
     for name in CHANNEL_OPTIONS.keys() & given.keys():
         options.append((CHANNEL_OPTIONS[name], int(given[name])))
-    if "window" in given:
-        options.append(("grpc.http2.bdp_probe", 0))  # it would widen the window again
+    if "window" in given or "frame" in given:
+        options.append(("grpc.http2.bdp_probe", 0))  # it would widen them again
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(4), options=options)
     handler = grpc.unary_unary_rpc_method_handler(export)  # without serializers: bytes
     server.add_generic_rpc_handlers(

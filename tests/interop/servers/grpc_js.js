@@ -13,7 +13,6 @@ const given = Object.fromEntries(process.argv.slice(2).map((argument) => {
 }));
 
 const options = { "grpc.max_receive_message_length": -1 };
-if (given.window) options["grpc-node.flow_control_window"] = Number(given.window);
 if (given.age_ms) options["grpc.max_connection_age_ms"] = Number(given.age_ms);
 
 const record = fs.openSync(given.record, "a");
