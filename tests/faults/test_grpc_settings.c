@@ -428,6 +428,7 @@ static void test_given_memory(void) {
     }
     config.memory = block;
     config.memory_bytes = sizeof block;
+    (void)hotel_release();
     log_clear();
     is_int(hotel_init(&config), HOTEL_OK, "four destinations in 256 KiB") || (log_show(), 0);
     open_books();
