@@ -14273,7 +14273,7 @@ static void hoteli_plan_destination(hoteli_setup *s, hoteli_plan *p, hoteli_dest
     d->max_response = hoteli_plan_number("max_response_bytes", c->max_response_bytes, 4u << 20,
                                          UINT32_MAX - 1);
     /* Memory that is given has to do for all of them. */
-    if (s->config->memory) arena /= d->max_inflight * (d->gzip ? 2u : 1u);
+    if (s->config->memory) arena /= share * d->max_inflight * (d->gzip ? 2u : 1u);
     bytes = (uint32_t)HOTELI_MAX(HOTELI_MIN(arena / 2, (size_t)512 << 10), (size_t)1024);
     d->max_bytes = hoteli_plan_number("max_request_bytes", c->max_request_bytes, bytes,
                                       d->hatchet ? HOTELI_HATCHET_BYTES : 64u << 20);

@@ -414,6 +414,35 @@ static void test_gzip(void) {
 }
 #endif
 
+/* What is given has to do for all destinations, without a setting for their requests. */
+static void test_given_memory(void) {
+    static char block[256 << 10] __attribute__((aligned(64)));
+    hotel_destination to[4];
+    hotel_config config = test_config(to, 4);
+    char urls[2][64];
+    size_t before = here.http.num_spans + http.num_spans, i;
+    for (i = 0; i < 4; i++) {
+        server *s = i % 2 == 0 ? &here.http : &http;
+        to[i] = destination(server_url(s, "", urls[i % 2], sizeof urls[0]));
+        to[i].protocol = i % 2 == 0 ? HOTEL_PROTOCOL_GRPC : HOTEL_PROTOCOL_HTTP;
+    }
+    config.memory = block;
+    config.memory_bytes = sizeof block;
+    (void)hotel_release();
+    log_clear();
+    is_int(hotel_init(&config), HOTEL_OK, "four destinations in 256 KiB") || (log_show(), 0);
+    open_books();
+    for (i = 0; i < 3; i++) {
+        hotel_span span = hotel_start("given memory");
+        hotel_end(&span);
+    }
+    is_int(hotel_flush(5000), HOTEL_OK, "P5 ... and all of them deliver");
+    (void)hotel_shutdown(1000);
+    is_int(here.http.num_spans + http.num_spans - before, 12, "P5 ... every span");
+    check_books("four destinations in 256 KiB");
+    (void)hotel_release();
+}
+
 int main(void) {
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     if (!grpc_start(&here, NULL, 0) || !server_start(&http, SERVER_IPV4, NULL, 0)) abort();
@@ -431,6 +460,7 @@ int main(void) {
 #else
     skip("no zlib here: OX-08 OG-02 gzip");
 #endif
+    test_given_memory();
     server_stop(&here.http);
     server_stop(&http);
     is_int(here.http.num_bad, 0, "OG-01 every request is right (%s)", here.http.problem);
