@@ -67,8 +67,10 @@ $(B)/%: tests/%.c
 
 TESTS  ?=
 BUILDS ?= plain asan tsan
-asan    = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-tsan    = -O1 -fno-omit-frame-pointer -fsanitize=thread
+# Private copies, as below under MACHINES, with line numbers: warnings are for the plain build.
+asan    = $(watched) -fsanitize=address,undefined -fno-sanitize-recover=all
+tsan    = $(watched) -fsanitize=thread
+watched = -DHATCHET_OTEL_STATIC= -O1 -g1 -w -fno-omit-frame-pointer
 
 coverage    = -O0 --coverage
 coverage_cc = gcc

@@ -769,10 +769,10 @@ typedef enum hotel_tls_strategy {
  * the prefix HATCHET_CLIENT_. Without a token there is no such destination, and that is no error.
  *
  * An engine whose collector is switched off answers UNIMPLEMENTED: the spans of that request and of
- * the next five minutes are lost, counted as failed, and the log says so once. What would make the
- * engine lose a whole request is changed on the way to it, and logged: texts with NUL, and a
- * hatchet.step_run_id or hatchet.workflow_run_id that is not a UUID, are sent as bytes; a span that
- * started more than a day away from now goes in a request of its own.
+ * the next five minutes are lost, counted as failed, and the log says so once each time. What would
+ * make the engine lose a whole request is changed on the way to it, and logged: texts with NUL, and
+ * a hatchet.step_run_id or hatchet.workflow_run_id that is not a UUID, are sent as bytes; a span
+ * that started more than a day away from now goes in a request of its own.
  */
 typedef struct hotel_hatchet {
     const char *token HOTEL_ZERO;     /* TOKEN */
@@ -12473,7 +12473,7 @@ static void hoteli_grpc_begin(hoteli_request *r) {
     parts.data_fn = hoteli_grpc_data;
     parts.user_data = &r->grpc;
     hoteli_grpc_start(&r->grpc, r->reply, sizeof r->reply, d->max_response);
-    (void)hoteli_h2_request(r->h2, &parts);
+    if (!hoteli_h2_request(r->h2, &parts)) hoteli_request_fail(r, "its headers are too large");
 }
 
 static void hoteli_response_too_large(hoteli_request *r) {
@@ -12492,7 +12492,10 @@ static void hoteli_grpc_end(hoteli_request *r) {
     hoteli_verdict v = hoteli_grpc_finish(&r->grpc, r->h2);
     char words[80];
     hoteli_text text;
-    if (v.unprocessed && r->reused) { /* nothing was done: as with a stale connection (OG-07) */
+    /* Nothing was done, or what came had to do with an earlier request: as with a stale connection
+       (OG-07). */
+    if (r->reused &&
+        (v.unprocessed || (r->h2->outcome == HOTELI_H2_BROKEN && !r->h2->any_byte))) {
         hoteli_disconnect(r, false);
         r->state = HOTELI_CONNECTING;
         return;
@@ -12525,6 +12528,8 @@ static void hoteli_grpc_end(hoteli_request *r) {
     hoteli_say(&text, r->h2->outcome == HOTELI_H2_BROKEN ? "no answer over HTTP/2"
                                                          : "gRPC status ");
     if (r->h2->outcome != HOTELI_H2_BROKEN) hoteli_say(&text, hoteli_grpc_code_name(v.code));
+    if (d->hatchet && v.code == HOTELI_GRPC_UNAUTHENTICATED)
+        hoteli_say(&text, " (see HATCHET_CLIENT_TOKEN)");
     hoteli_request_fail(r, words);
 }
 
@@ -13999,7 +14004,8 @@ static bool hoteli_plan_tls(hoteli_setup *s, const hoteli_plan *p, hoteli_destin
 static bool hoteli_header_reserved(const char *name, size_t size) {
     static const char *const reserved[] = {"host", "content-length", "content-type",
                                            "transfer-encoding", "content-encoding",
-                                           "connection", "expect", "upgrade", "te", "trailer"};
+                                           "connection", "expect", "upgrade", "te", "trailer",
+                                           "keep-alive", "proxy-connection"};
     size_t i;
     for (i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         if (hoteli_is_word(name, size, reserved[i])) return true;
