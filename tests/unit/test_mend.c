@@ -257,7 +257,100 @@ static void test_depth(void) {
            "250 arrays in one another");
 }
 
+/* What nobody writes, but may: a tag in two bytes cannot be changed where it stands. */
+static void test_long_tag(void) {
+    static const uint8_t bytes[] = {0x8A, 0x00, 2, 'a', 0};
+    message value, given;
+    memcpy(value.bytes, bytes, sizeof bytes);
+    value.size = sizeof bytes;
+    given = pair("k", 1, &value);
+    given = request_with(0x4A, &given);
+    as_it_is(&given, "a tag of two bytes");
+}
+
+/* ---- spans of another day ---- */
+
+/* A transport without a server: the request stays where it can be looked at. */
+static int connection;
+
+static void *silent_open(const char *host, uint16_t port, void *user_data) {
+    (void)host, (void)port, (void)user_data;
+    return &connection;
+}
+
+static int silent_connect(void *which) {
+    (void)which;
+    return HOTEL_IO_WANT_READ;
+}
+
+static ptrdiff_t silent_send(void *which, const void *bytes, size_t size) {
+    (void)which, (void)bytes, (void)size;
+    return HOTEL_IO_WANT_WRITE;
+}
+
+static ptrdiff_t silent_receive(void *which, void *bytes, size_t size) {
+    (void)which, (void)bytes, (void)size;
+    return HOTEL_IO_WANT_READ;
+}
+
+static int silent_descriptor(void *which) {
+    (void)which;
+    return -1;
+}
+
+static void silent_close(void *which, bool inherited) {
+    (void)which, (void)inherited;
+}
+
+/* Spans with these starts, in hours from now, 0: whenever they start. How many go in the first
+   request? */
+static uint32_t first_batch(const int *hours, size_t count) {
+    const char *token = "eyJhbGciOiJFUzI1NiJ9."
+                        "eyJzdWIiOiI3MDdkMDg1NS04MGFiLTRlMWYtYTE1Ni1mMWM0NTQ2Y2JmNTIifQ.c2ln";
+    hotel_transport transport = {silent_open,    silent_connect,    silent_send,
+                                 silent_receive, silent_descriptor, silent_close, NULL};
+    hotel_config config;
+    uint32_t spans;
+    size_t i;
+    memset(&config, 0, sizeof config);
+    config.ignore_environment = config.no_threads = true;
+    config.hatchet.token = token;
+    config.hatchet.host_port = "localhost:7077";
+    config.hatchet.tls_strategy = HOTEL_TLS_STRATEGY_NONE;
+    config.hatchet.collector.transport = &transport;
+    config.hatchet.collector.schedule_delay_ms = HOTEL_NONE;
+    if (hotel_init(&config) != HOTEL_OK) abort();
+    for (i = 0; i < count; i++) {
+        struct timespec now;
+        hotel_start_options options;
+        hotel_span span;
+        (void)clock_gettime(CLOCK_REALTIME, &now);
+        memset(&options, 0, sizeof options);
+        if (hours[i] != 0)
+            options.start_time_ns =
+                (uint64_t)((int64_t)now.tv_sec + (int64_t)hours[i] * 3600) * 1000000000u;
+        span = hotel_start_with("of some day", &options);
+        hotel_end(&span);
+    }
+    (void)hotel_poll(0);
+    spans = hoteli_g.destinations[0]->requests[0].spans;
+    (void)hotel_shutdown(0);
+    return spans;
+}
+
+static void test_days(void) {
+    static const int near[] = {0, 23, -23, 0}, past[] = {-25, 0, 0}, future[] = {25, 0};
+    static const int behind[] = {0, 1, -100, 0};
+    is_int(first_batch(near, 4), 4, "spans of about now go together");
+    is_int(first_batch(past, 3), 1, "one of the day before yesterday goes alone");
+    is_int(first_batch(future, 2), 1, "one of the day after tomorrow goes alone");
+    is_int(first_batch(behind, 4), 2, "those in front of such a one go without it");
+    (void)hotel_release();
+}
+
 int main(void) {
+    test_long_tag();
+    test_days();
     test_texts();
     test_status();
     test_scope_and_resource();

@@ -184,7 +184,35 @@ static void test_damaged(void) {
            "every cut and every replaced byte gives a result or a reason");
 }
 
+/* host:port, as gRPC names a server. */
+static void test_targets(void) {
+    static const struct {
+        const char *text;
+        bool tls;
+        const char *want; /* host, port, authority; or the reason */
+    } rows[] = {
+        {"collector:4317", false, "collector 4317 collector:4317"},
+        {"collector", false, "collector 80 collector"},
+        {"collector", true, "collector 443 collector"},
+        {"[::1]:4317", true, "::1 4317 [::1]:4317"},
+        {"collector: 4317", false, "it has a space or a control character in it"},
+        {"collector:0", true, "the port is not a number from 1 to 65535"},
+        {"", false, "it has no host"},
+    };
+    size_t i;
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        hoteli_url url;
+        char got[700];
+        const char *reason =
+            hoteli_url_target(rows[i].text, strlen(rows[i].text), rows[i].tls, &url);
+        (void)snprintf(got, sizeof got, "%s %u %s", url.host, (unsigned)url.port, url.authority);
+        is_str(reason != NULL ? reason : got, rows[i].want, "OX-02 \"%s\"", rows[i].text);
+        ok(reason != NULL || url.tls == rows[i].tls, "OX-03 ... with TLS or without");
+    }
+}
+
 int main(void) {
+    test_targets();
     test_accepted();
     test_refused();
     test_lengths();
