@@ -81,7 +81,7 @@ typedef struct env_row {
 } env_row;
 
 static const env_row env_rows[] = {
-    {"OX-10 grpc", "grpc", NULL, "http://127.0.0.1:%u", NULL, NULL, NULL, false},
+    {"EX-05 OX-10 grpc", "grpc", NULL, "http://127.0.0.1:%u", NULL, NULL, NULL, false},
     {"OX-10 GRPC in capitals, with blanks", " GRPC ", NULL, "http://127.0.0.1:%u", NULL, NULL, NULL,
      false},
     {"OX-10 the traces form wins", "http/protobuf", "grpc", "http://127.0.0.1:%u", NULL, NULL, NULL,
