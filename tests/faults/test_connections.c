@@ -131,7 +131,7 @@ static void test_first_request(void) {
            "an endpoint in code without a path: /v1/traces");
     (void)snprintf(length, sizeof length, "%zu", r->body.size);
     is_str(server_header_in(r->head, "Content-Length", 0, value, sizeof value), length,
-           "OT-01 Content-Length is the body's");
+           "EX-06 OT-01 Content-Length is the body's");
     is_str(server_header_in(r->head, "User-Agent", 0, value, sizeof value),
            "HatchetOtel-OTLP-Exporter-C/0.1.0", "EX-17 OT-09 User-Agent");
     (void)snprintf(length, sizeof length, "127.0.0.1:%u", (unsigned)s.port);

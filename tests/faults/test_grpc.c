@@ -97,7 +97,7 @@ static const row success_rows[] = {
      .said = "accepted everything, with a warning: \"hm\""},
     {"EX-18 OR-12 one of three rejected", ANSWER("h; m 0a06080112026e6f; t 0"), SEEN(ONCE, 1),
      .rejected = 1, .warnings = 1, .said = "rejected 1 span: \"no\""},
-    {"EX-18 OR-12 all rejected, no reason", ANSWER("h; m 0a020803; t 0"), SEEN(ONCE, 1), .rejected = 3,
+    {"OR-12 all rejected, no reason", ANSWER("h; m 0a020803; t 0"), SEEN(ONCE, 1), .rejected = 3,
      .warnings = 1, .said = "rejected 3 spans"},
     {"OR-12 more rejected than sent", ANSWER("h; m 0a0308e807; t 0"), SEEN(ONCE, 1), .rejected = 3,
      .warnings = 1},
