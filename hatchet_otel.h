@@ -2824,6 +2824,13 @@ static size_t hoteli_percent_decode(char *out, const char *text, size_t size, bo
     return used;
 }
 
+/* The word at that place of a list, each ending in NUL: a table of pointers would be data, of which
+   small devices have least. */
+static const char *hoteli_nth(const char *words, int place) {
+    while (place-- > 0) words += strlen(words) + 1;
+    return words;
+}
+
 /* ==== [SECTION 20] LISTS OF PAIRS ========================================================== */
 
 typedef struct hoteli_pair {
@@ -4250,12 +4257,12 @@ typedef struct hoteli_h2 {
     hoteli_hpack hpack;
 } hoteli_h2;
 
-static inline const char *hoteli_h2_code_name(uint32_t code) {
-    static const char *const names[] = {
-        "NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT",
-        "STREAM_CLOSED", "FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR",
-        "CONNECT_ERROR", "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED"};
-    return code < sizeof names / sizeof names[0] ? names[code] : "an unknown code";
+static const char *hoteli_h2_code_name(uint32_t code) {
+    static const char names[] =
+        "NO_ERROR\0PROTOCOL_ERROR\0INTERNAL_ERROR\0FLOW_CONTROL_ERROR\0SETTINGS_TIMEOUT\0"
+        "STREAM_CLOSED\0FRAME_SIZE_ERROR\0REFUSED_STREAM\0CANCEL\0COMPRESSION_ERROR\0"
+        "CONNECT_ERROR\0ENHANCE_YOUR_CALM\0INADEQUATE_SECURITY\0HTTP_1_1_REQUIRED";
+    return code <= HOTELI_H2_HTTP_1_1_REQUIRED ? hoteli_nth(names, (int)code) : "an unknown code";
 }
 
 static uint32_t hoteli_h2_get32(const uint8_t *at) {
@@ -5222,13 +5229,13 @@ typedef struct hoteli_verdict {
     size_t message_size;
 } hoteli_verdict;
 
-static inline const char *hoteli_grpc_code_name(int code) {
-    static const char *const names[] = {
-        "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
-        "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
-        "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
-        "UNAUTHENTICATED"};
-    return code >= 0 && code < (int)(sizeof names / sizeof names[0]) ? names[code] : "UNKNOWN";
+static const char *hoteli_grpc_code_name(int code) {
+    static const char names[] =
+        "OK\0CANCELLED\0UNKNOWN\0INVALID_ARGUMENT\0DEADLINE_EXCEEDED\0NOT_FOUND\0"
+        "ALREADY_EXISTS\0PERMISSION_DENIED\0RESOURCE_EXHAUSTED\0FAILED_PRECONDITION\0ABORTED\0"
+        "OUT_OF_RANGE\0UNIMPLEMENTED\0INTERNAL\0UNAVAILABLE\0DATA_LOSS\0UNAUTHENTICATED";
+    bool known = code >= 0 && code <= HOTELI_GRPC_UNAUTHENTICATED;
+    return known ? hoteli_nth(names, code) : "UNKNOWN";
 }
 
 /* `body` takes the first `body_capacity` bytes of the message; it may be NULL when that is 0. */
@@ -7238,7 +7245,7 @@ static struct hoteli_state {
     uint32_t num_scopes;
     uint32_t hatchet_scope;
     char hatchet_namespace[128]; /* lower case, "_" at the end; "": none */
-    char hatchet_tenant[64];     /* "": not known */
+    char hatchet_tenant[40];     /* "": not known */
     uint32_t num_providers;
     uint32_t last_serial; /* of a provider */
     hotel_log_fn log_fn;
@@ -14002,13 +14009,12 @@ static bool hoteli_plan_tls(hoteli_setup *s, const hoteli_plan *p, hoteli_destin
 
 /* Framing is ours: these headers cannot be set (OH-07). */
 static bool hoteli_header_reserved(const char *name, size_t size) {
-    static const char *const reserved[] = {"host", "content-length", "content-type",
-                                           "transfer-encoding", "content-encoding",
-                                           "connection", "expect", "upgrade", "te", "trailer",
-                                           "keep-alive", "proxy-connection"};
-    size_t i;
-    for (i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
-        if (hoteli_is_word(name, size, reserved[i])) return true;
+    static const char reserved[] =
+        "host\0content-length\0content-type\0transfer-encoding\0content-encoding\0connection\0"
+        "expect\0upgrade\0te\0trailer\0keep-alive\0proxy-connection\0";
+    const char *word;
+    for (word = reserved; *word; word = hoteli_nth(word, 1))
+        if (hoteli_is_word(name, size, word)) return true;
     return size > 5 && hoteli_is_word(name, 5, "grpc-");
 }
 
