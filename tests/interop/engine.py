@@ -12,11 +12,13 @@ import hashlib
 import json
 import math
 import os
+import pathlib
 import pwd
 import shutil
 import signal
 import struct
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -37,17 +39,15 @@ BEACON = "beacon"
 
 class Postgres:
     """A database server of its own, made anew and gone with the test. It refuses to be root, so
-    that under root it is nobody, who must be able to reach the build folder."""
+    that under root it is nobody, who may not be able to reach the build folder."""
 
-    def __init__(self, folder):
-        self.folder = folder
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        self.owner = {}
+    def __init__(self):
+        self.folder = folder = pathlib.Path(tempfile.mkdtemp(prefix="hotel-postgres-"))
+        self.owner = {"cwd": folder}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-            self.owner = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            self.owner |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         self.port = harness.free_port()
         data = folder / "data"
         self.run("initdb", "-D", data, "-U", "hatchet", "-A", "trust", "-E", "UTF8", "-N",
@@ -110,7 +110,7 @@ class Hatchet:
             if not (PROGRAMS / f"hatchet-{program}").exists():
                 raise FileNotFoundError(f"no {PROGRAMS}/hatchet-{program}: tests/interop/run.sh")
         self.engines = []
-        self.postgres = Postgres(harness.INTEROP / "postgres")
+        self.postgres = Postgres()
         self.config = harness.OUTPUT / "engine-config"
         shutil.rmtree(self.config, ignore_errors=True)
         self.api_port = harness.free_port()
