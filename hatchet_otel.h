@@ -324,6 +324,7 @@ typedef enum hotel_log_level {
     X(14, REQUEST_TOO_LARGE)  /* a span dropped: it alone is larger than max_request_bytes      */ \
     X(15, COLLECTOR_OFF)      /* Hatchet's collector is not switched on: five minutes of quiet  */ \
     X(16, MENDED_FOR_HATCHET) /* what its engine would lose a whole request for was changed     */ \
+    X(17, BAD_FIELD)          /* a member of a Hatchet operation: which, and what was done      */ \
     X(20, QUEUE_FULL)         /* spans dropped: a destination's queue is full                   */ \
     X(21, ARENA_FULL)         /* spans not recorded: no chunk was free                          */ \
     X(22, SPAN_TOO_LARGE)     /* data dropped: a span reached max_span_bytes                    */ \
@@ -791,6 +792,22 @@ typedef struct hotel_hatchet {
        128 KiB for the time of reading, by allocator or malloc even if it is given memory. NULL, or
        in a program with borrowed rights: none is read. */
     const char *env_folder HOTEL_ZERO;
+    /* Attributes that no span carries, and no span of a task inherits: names out of
+       HOTEL_HATCHET_KEYS with or without "hatchet.", in any case, or the names of the Python SDK's
+       enum (ACTION_PAYLOAD, FILTER_SCOPE), as a JSON array or separated by commas.
+       OPENTELEMETRY_EXCLUDED_ATTRIBUTES. instrumentor and counts (num_..., unique_...) stay. */
+    const char *excluded_attributes HOTEL_ZERO;
+    /* A task's span is called hatchet.start_step_run.<action_name>.
+       OPENTELEMETRY_INCLUDE_TASK_NAME_IN_START_STEP_RUN_SPAN_NAME. Hatchet's dashboard shows it
+       beside the engine's own span then, not as one with it. */
+    bool task_name_in_span_name HOTEL_ZERO;
+    /* Each run of a batch has a span: see hotel_start_run_of.
+       OPENTELEMETRY_INDIVIDUAL_RUN_SPANS_FOR_BULK_RUN. */
+    bool individual_run_spans HOTEL_ZERO;
+    /* The largest hatchet.payload, in bytes, that the spans inside a task carry as well; a larger
+       one stays on the task's own span, because hundreds of copies in a request pass what the
+       engine accepts. 0: 2048; below 0: never. For code alone. */
+    int32_t shared_payload_bytes HOTEL_ZERO;
     /* How spans go there: timeout, delay, batch, queue, compression, transport ... Its endpoint,
        protocol, insecure, headers, tls and exporter are not looked at. */
     hotel_destination collector HOTEL_ZERO;
@@ -1859,9 +1876,72 @@ HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource)
 
 /* ==== [SECTION 14] HATCHET ================================================================= */
 
-/* A task run as a worker receives it: the members are those of Hatchet's AssignedAction. What
-   is NULL or empty is left out of the span; numbers are always sent, zero included. A string
-   without NUL has its size in the member behind it; 0 there means up to the NUL. */
+/*
+ * Each operation of a Hatchet client is a span that a call below starts from a struct with the
+ * members of the message that the client sends or receives. What is NULL or empty, {} or [] is left
+ * out; numbers are always sent, zero included, where NULL stands for "not given". A string without
+ * NUL has its size in the member behind it; 0 there means up to the NUL. What Hatchet could not use
+ * (an ID that is not a UUID, NUL, text that is not UTF-8, a negative count) is reported once for
+ * each member, with its name, and never stops anything.
+ *
+ * End the span with hotel_succeed or hotel_fail when the client's call has returned; hotel_end alone
+ * leaves the status unset, as the Python SDK does. threads: any, for all calls of this section.
+ */
+
+/* Every attribute key: X(NAME, key). See hotel_hatchet_key_name. */
+#define HOTEL_HATCHET_KEYS(X)                                                  \
+    X(INSTRUMENTOR, "instrumentor")                                            \
+    X(NAMESPACE, "hatchet.namespace")                                          \
+    X(ADDITIONAL_METADATA, "hatchet.additional_metadata")                      \
+    X(WORKFLOW_NAME, "hatchet.workflow_name")                                  \
+    X(PRIORITY, "hatchet.priority")                                            \
+    X(PAYLOAD, "hatchet.payload")                                              \
+    X(ACTION_NAME, "hatchet.action_name")                                      \
+    X(STEP_NAME, "hatchet.step_name")                                          \
+    X(CHILD_WORKFLOW_INDEX, "hatchet.child_workflow_index")                    \
+    X(CHILD_WORKFLOW_KEY, "hatchet.child_workflow_key")                        \
+    X(PARENT_WORKFLOW_RUN_ID, "hatchet.parent_workflow_run_id")                \
+    X(RETRY_COUNT, "hatchet.retry_count")                                      \
+    X(STEP_ID, "hatchet.step_id")                                              \
+    X(STEP_RUN_ID, "hatchet.step_run_id")                                      \
+    X(TENANT_ID, "hatchet.tenant_id")                                          \
+    X(WORKER_ID, "hatchet.worker_id")                                          \
+    X(WORKFLOW_ID, "hatchet.workflow_id")                                      \
+    X(WORKFLOW_RUN_ID, "hatchet.workflow_run_id")                              \
+    X(WORKFLOW_VERSION_ID, "hatchet.workflow_version_id")                      \
+    X(TRIGGERING_EVENT_EXTERNAL_ID, "hatchet.triggering_event_external_id")    \
+    X(TRIGGERING_EVENT_KEY, "hatchet.triggering_event_key")                    \
+    X(EVENT_KEY, "hatchet.event_key")                                          \
+    X(SCOPE, "hatchet.scope")                                                  \
+    X(PARENT_ID, "hatchet.parent_id")                                          \
+    X(PARENT_STEP_RUN_ID, "hatchet.parent_step_run_id")                        \
+    X(CHILD_INDEX, "hatchet.child_index")                                      \
+    X(CHILD_KEY, "hatchet.child_key")                                          \
+    X(DESIRED_WORKER_ID, "hatchet.desired_worker_id")                          \
+    X(STICKY, "hatchet.sticky")                                                \
+    X(KEY, "hatchet.key")                                                      \
+    X(RUN_AT_TIMESTAMPS, "hatchet.run_at_timestamps")                          \
+    X(SIGNAL_KEY, "hatchet.signal_key")                                        \
+    X(NUM_CONDITIONS, "hatchet.num_conditions")                                \
+    X(NUM_WORKFLOWS, "hatchet.num_workflows")                                  \
+    X(UNIQUE_WORKFLOW_NAMES, "hatchet.unique_workflow_names")                  \
+    X(NUM_EVENTS, "hatchet.num_events")                                        \
+    X(UNIQUE_EVENT_KEYS, "hatchet.unique_event_keys")
+
+/* HOTEL_HATCHET_PAYLOAD and so on. */
+typedef enum hotel_hatchet_key {
+#define HOTEL_HATCHET_ENUM(name, key) HOTEL_HATCHET_##name,
+    HOTEL_HATCHET_KEYS(HOTEL_HATCHET_ENUM)
+#undef HOTEL_HATCHET_ENUM
+    HOTEL_HATCHET_NUM_KEYS
+} hotel_hatchet_key;
+
+/* "hatchet.payload" for HOTEL_HATCHET_PAYLOAD; "" for what is none of them. */
+HOTEL_API const char *hotel_hatchet_key_name(hotel_hatchet_key key);
+
+/* ---- tasks ---- */
+
+/* A task run as a worker receives it: the members are those of Hatchet's AssignedAction. */
 typedef struct hotel_step_run {
     const char *workflow_name HOTEL_ZERO; /* the workflow's name, not the task's */
     size_t workflow_name_size HOTEL_ZERO;
@@ -1893,7 +1973,7 @@ typedef struct hotel_step_run {
     size_t triggering_event_external_id_size HOTEL_ZERO;
     const char *triggering_event_key HOTEL_ZERO;
     size_t triggering_event_key_size HOTEL_ZERO;
-    const char *payload HOTEL_ZERO; /* JSON; above 2 KiB on the task's own span only */
+    const char *payload HOTEL_ZERO; /* JSON; see hotel_hatchet.shared_payload_bytes */
     size_t payload_size HOTEL_ZERO;
     const char *additional_metadata HOTEL_ZERO; /* JSON object; its traceparent is the parent */
     size_t additional_metadata_size HOTEL_ZERO;
@@ -1909,22 +1989,54 @@ typedef struct hotel_task {
 /* Starts "hatchet.start_step_run" (CONSUMER) under the traceparent in the metadata and makes it
    current on this thread. Until the task ends every span started in its context carries the
    hatchet.* attributes, by reference. Without a traceparent it goes under the current span, with
-   a malformed one it begins a new trace.
-   End it exactly once, with one of the three calls below. threads: any; the task may end on
-   another thread than it started on. */
+   a malformed one it begins a new trace. A retry is the same call with its retry_count.
+   End it exactly once, with one of the calls below; it may end on another thread than it started
+   on. */
 HOTEL_API hotel_task hotel_start_step_run(const hotel_step_run *step_run);
 
+/* The same inside a task whose span somebody else has made, a Python worker for example: the
+   traceparent in the metadata is that of the span to go under. Starts no span; installs the
+   attributes and makes the context current. Any of the calls below leaves it, status and message
+   then go nowhere. */
+HOTEL_API hotel_task hotel_join_step_run(const hotel_step_run *step_run);
+
+/* Why something failed; what is NULL is left out. Sizes as above. */
+typedef struct hotel_failure {
+    const char *type HOTEL_ZERO;
+    size_t type_size HOTEL_ZERO;
+    const char *message HOTEL_ZERO;
+    size_t message_size HOTEL_ZERO;
+    const char *stacktrace HOTEL_ZERO;
+    size_t stacktrace_size HOTEL_ZERO;
+} hotel_failure;
+
 /* Ends the task: status OK; or status ERROR with the message and an exception event (type may
-   be NULL). A second end is ignored. */
+   be NULL); or, for a task that was cancelled, without a status. A second end is ignored. */
 HOTEL_API void hotel_task_succeed(hotel_task *task);
 HOTEL_API void hotel_task_fail(hotel_task *task, const char *message);
 HOTEL_API void hotel_task_fail_as(hotel_task *task, const char *type, const char *message,
                                   const char *stacktrace);
+HOTEL_API void hotel_task_fail_with(hotel_task *task, const hotel_failure *failure);
+HOTEL_API void hotel_task_cancel(hotel_task *task);
 
-/* A workflow run that is about to be triggered: the members of Hatchet's TriggerWorkflowRequest.
-   Presence and sizes as above. */
+/* Starts "hatchet.cancel_step_run" (CONSUMER) with the step_run_id, around what a worker does when
+   it is told to cancel a run. It goes under the traceparent in the metadata; without a good one
+   under the engine's span for workflow_run_id, so that it never is in a trace of its own, which
+   Hatchet's dashboard would show as the run's. */
+HOTEL_API hotel_span hotel_start_cancel_step_run(const hotel_step_run *step_run);
+
+/* Ends a span as hotel_task_succeed and hotel_task_fail end a task. */
+HOTEL_API void hotel_succeed(const hotel_span *span);
+HOTEL_API void hotel_fail(const hotel_span *span, const char *message);
+HOTEL_API void hotel_fail_as(const hotel_span *span, const char *type, const char *message,
+                             const char *stacktrace);
+HOTEL_API void hotel_fail_with(const hotel_span *span, const hotel_failure *failure);
+
+/* ---- runs ---- */
+
+/* A workflow run that is about to be triggered: the members of Hatchet's TriggerWorkflowRequest. */
 typedef struct hotel_trigger {
-    const char *workflow_name HOTEL_ZERO;
+    const char *workflow_name HOTEL_ZERO; /* as the user says it, without the namespace */
     size_t workflow_name_size HOTEL_ZERO;
     const char *payload HOTEL_ZERO; /* JSON input */
     size_t payload_size HOTEL_ZERO;
@@ -1945,23 +2057,131 @@ typedef struct hotel_trigger {
     const bool *sticky HOTEL_ZERO; /* NULL: not given */
     const char *key HOTEL_ZERO;
     size_t key_size HOTEL_ZERO;
+    /* The task that spawns this run as its child, on whatever thread: its span is the parent, and
+       its IDs are the parent_id and parent_step_run_id that are not given. NULL: none. */
+    const hotel_task *task HOTEL_ZERO;
 } hotel_trigger;
 
-/* Starts "hatchet.run_workflow" (PRODUCER), child of the current span. End it with hotel_end
-   when the trigger call has returned; on failure set the status first. */
+/* Starts "hatchet.run_workflow" (PRODUCER), child of the current span or of trigger->task. */
 HOTEL_API hotel_span hotel_start_run_workflow(const hotel_trigger *trigger);
+
+/* Starts "hatchet.run_workflows" (PRODUCER) around a call that triggers many runs, and the part of
+   each in it: a child span "hatchet.run_workflow" with hotel_hatchet.individual_run_spans, else a
+   span that only stands for the batch's. Take the metadata of a run from its part, and end each
+   part and then the batch; the task is that of the first run. */
+HOTEL_API hotel_span hotel_start_run_workflows(const hotel_trigger *runs, size_t num_runs);
+HOTEL_API hotel_span hotel_start_run_of(const hotel_span *batch, const hotel_trigger *run);
+
+/* Runs that are about to be scheduled: the members of Hatchet's ScheduleWorkflowRequest. */
+typedef struct hotel_schedule {
+    const char *workflow_name HOTEL_ZERO;
+    size_t workflow_name_size HOTEL_ZERO;
+    const int64_t *run_at_unix_ns HOTEL_ZERO; /* when: Unix times in nanoseconds */
+    size_t num_run_at HOTEL_ZERO;
+    const char *payload HOTEL_ZERO;
+    size_t payload_size HOTEL_ZERO;
+    const char *parent_id HOTEL_ZERO;
+    size_t parent_id_size HOTEL_ZERO;
+    const char *parent_step_run_id HOTEL_ZERO;
+    size_t parent_step_run_id_size HOTEL_ZERO;
+    const int32_t *child_index HOTEL_ZERO; /* NULL: none */
+    const char *child_key HOTEL_ZERO;
+    size_t child_key_size HOTEL_ZERO;
+    const char *namespace_name HOTEL_ZERO;
+    size_t namespace_name_size HOTEL_ZERO;
+    const char *additional_metadata HOTEL_ZERO;
+    size_t additional_metadata_size HOTEL_ZERO;
+    const int32_t *priority HOTEL_ZERO; /* NULL: not given */
+} hotel_schedule;
+
+/* Starts "hatchet.schedule_workflow" (PRODUCER). The times are a JSON array as Python writes it:
+   ["2030-01-02T03:04:05.000678+00:00"]; what does not fit 4 KiB of it is left out and reported. */
+HOTEL_API hotel_span hotel_start_schedule_workflow(const hotel_schedule *schedule);
+
+/* ---- events and waits ---- */
+
+/* An event that is about to be pushed: the members of Hatchet's PushEventRequest. */
+typedef struct hotel_hatchet_event {
+    const char *event_key HOTEL_ZERO; /* as the user says it, without the namespace */
+    size_t event_key_size HOTEL_ZERO;
+    const char *payload HOTEL_ZERO;
+    size_t payload_size HOTEL_ZERO;
+    const char *additional_metadata HOTEL_ZERO; /* JSON, as the user gave it */
+    size_t additional_metadata_size HOTEL_ZERO;
+    const int32_t *priority HOTEL_ZERO; /* NULL: not given */
+    const char *scope HOTEL_ZERO;
+    size_t scope_size HOTEL_ZERO;
+} hotel_hatchet_event;
+
+/* Starts "hatchet.push_event", or "hatchet.bulk_push_event" for many (PRODUCER). Metadata of
+   events comes from hotel_inject_event_metadata. */
+HOTEL_API hotel_span hotel_start_push_event(const hotel_hatchet_event *event);
+HOTEL_API hotel_span hotel_start_bulk_push_event(const hotel_hatchet_event *events,
+                                                 size_t num_events);
+
+/* A wait of a durable task. */
+typedef struct hotel_wait {
+    const hotel_task *task HOTEL_ZERO; /* NULL: the one that is current */
+    const char *signal_key HOTEL_ZERO;
+    size_t signal_key_size HOTEL_ZERO;
+    const int32_t *num_conditions HOTEL_ZERO; /* NULL: not given */
+    const char *step_run_id HOTEL_ZERO;       /* NULL: the task's */
+    size_t step_run_id_size HOTEL_ZERO;
+} hotel_wait;
+
+/* Starts "hatchet.durable.wait_for" (INTERNAL), child of the task's span or the current one. */
+HOTEL_API hotel_span hotel_start_wait_for(const hotel_wait *wait);
+
+/* ---- metadata ---- */
 
 /* Writes a copy of the metadata (a JSON object; NULL or empty: {}) in which traceparent, and
    tracestate if the span has one, are those of the span; every other byte is kept. snprintf's
    manners: returns the size needed without NUL. 0: not a JSON object, "" is written, it is
-   counted and logged. A span without a valid context changes nothing. threads: any. */
+   counted and logged. A span without a valid context changes nothing. */
 HOTEL_API size_t hotel_inject_metadata(const hotel_span *span, const char *json, char *out,
                                        size_t capacity);
 HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *json,
                                          size_t json_size, char *out, size_t capacity);
 
+/* The same for an event: inside a task hatchet__source_workflow_run_id and
+   hatchet__source_step_run_id name it, whatever stood there, if both are known. */
+HOTEL_API size_t hotel_inject_event_metadata(const hotel_span *span, const char *json, char *out,
+                                             size_t capacity);
+HOTEL_API size_t hotel_inject_event_metadata_n(const hotel_span *span, const char *json,
+                                               size_t json_size, char *out, size_t capacity);
+
 /* The current context with the parent that a run's metadata names, as hotel_extract. */
 HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_size);
+
+/* ---- log lines and the engine's own spans ---- */
+
+typedef enum hotel_log_format {
+    HOTEL_LOG_FORMAT_TEXT = 0, /* " trace_id=... span_id=... step_run_id=..." */
+    HOTEL_LOG_FORMAT_JSON = 1  /* ",\"trace_id\":\"...\",\"span_id\":..."      */
+} hotel_log_format;
+
+/* What ties a line of the program's own log to the trace: trace_id, span_id and, inside a task,
+   step_run_id and workflow_run_id. Each begins with what separates it from the one before, so that
+   the text goes behind a message or member as it is, and may be empty: there is none without a
+   span. context NULL: the current one. snprintf's manners: returns the size needed without NUL. */
+HOTEL_API size_t hotel_log_fields(const hotel_context *context, hotel_log_format format, char *out,
+                                  size_t capacity);
+
+/* The IDs that the engine makes for its own spans, by which a run's trace can be linked to or
+   looked up: "hatchet.engine.workflow_run" with the trace that it has unless its metadata named one,
+   "hatchet.engine.queued" and "hatchet.engine.start_step_run" of one attempt, "hatchet.engine.event"
+   of an event and a run that it triggered. IDs are UUIDs in any form that the engine reads; a
+   size of 0: up to the NUL. False, and zeros: one is not a UUID, or the retry count is negative. */
+HOTEL_API bool hotel_engine_run(const char *workflow_run_id, size_t size, hotel_span_context *out);
+HOTEL_API bool hotel_engine_queued(const char *step_run_id, size_t size, int32_t retry_count,
+                                   uint8_t span_id[8]);
+HOTEL_API bool hotel_engine_step_run(const char *step_run_id, size_t size, int32_t retry_count,
+                                     uint8_t span_id[8]);
+HOTEL_API bool hotel_engine_event(const char *event_id, size_t event_id_size,
+                                  const char *workflow_run_id, size_t workflow_run_id_size,
+                                  uint8_t span_id[8]);
+
+/* ---- settings ---- */
 
 /* By the settings of Hatchet's connection: what the names of workflows and events begin with in
    Hatchet, "shop_" for the namespace Shop, and the ID of the tenant. "" when it is not known.
@@ -2290,11 +2510,46 @@ HOTEL_INLINE void hotel_env_start(hotel_env *env, char **list, size_t capacity, 
 HOTEL_INLINE hotel_task hotel_start_step_run(const hotel_step_run *step_run) {
     return HOTEL_NOTHING(hotel_task);
 }
+HOTEL_INLINE const char *hotel_hatchet_key_name(hotel_hatchet_key key) {
+    return "";
+}
+HOTEL_INLINE hotel_task hotel_join_step_run(const hotel_step_run *step_run) {
+    return HOTEL_NOTHING(hotel_task);
+}
 HOTEL_INLINE void hotel_task_succeed(hotel_task *task) {}
 HOTEL_INLINE void hotel_task_fail(hotel_task *task, const char *message) {}
 HOTEL_INLINE void hotel_task_fail_as(hotel_task *task, const char *type, const char *message,
                                      const char *stacktrace) {}
+HOTEL_INLINE void hotel_task_fail_with(hotel_task *task, const hotel_failure *failure) {}
+HOTEL_INLINE void hotel_task_cancel(hotel_task *task) {}
+HOTEL_INLINE hotel_span hotel_start_cancel_step_run(const hotel_step_run *step_run) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE void hotel_succeed(const hotel_span *span) {}
+HOTEL_INLINE void hotel_fail(const hotel_span *span, const char *message) {}
+HOTEL_INLINE void hotel_fail_as(const hotel_span *span, const char *type, const char *message,
+                                const char *stacktrace) {}
+HOTEL_INLINE void hotel_fail_with(const hotel_span *span, const hotel_failure *failure) {}
 HOTEL_INLINE hotel_span hotel_start_run_workflow(const hotel_trigger *trigger) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE hotel_span hotel_start_run_workflows(const hotel_trigger *runs, size_t num_runs) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE hotel_span hotel_start_run_of(const hotel_span *batch, const hotel_trigger *run) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE hotel_span hotel_start_schedule_workflow(const hotel_schedule *schedule) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE hotel_span hotel_start_push_event(const hotel_hatchet_event *event) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE hotel_span hotel_start_bulk_push_event(const hotel_hatchet_event *events,
+                                                    size_t num_events) {
+    return HOTEL_NOTHING(hotel_span);
+}
+HOTEL_INLINE hotel_span hotel_start_wait_for(const hotel_wait *wait) {
     return HOTEL_NOTHING(hotel_span);
 }
 HOTEL_INLINE size_t hotel_inject_metadata_n(const hotel_span *span, const char *json,
@@ -2306,8 +2561,39 @@ HOTEL_INLINE size_t hotel_inject_metadata(const hotel_span *span, const char *js
                                           size_t capacity) {
     return hotel_inject_metadata_n(span, json, hotel_text_size(json), out, capacity);
 }
+HOTEL_INLINE size_t hotel_inject_event_metadata_n(const hotel_span *span, const char *json,
+                                                  size_t json_size, char *out, size_t capacity) {
+    return hotel_inject_metadata_n(span, json, json_size, out, capacity);
+}
+HOTEL_INLINE size_t hotel_inject_event_metadata(const hotel_span *span, const char *json,
+                                                char *out, size_t capacity) {
+    return hotel_inject_metadata(span, json, out, capacity);
+}
 HOTEL_INLINE hotel_context hotel_extract_metadata(const char *json, size_t json_size) {
     return HOTEL_NOTHING(hotel_context);
+}
+HOTEL_INLINE size_t hotel_log_fields(const hotel_context *context, hotel_log_format format,
+                                     char *out, size_t capacity) {
+    return hotel_pass_on("", 0, out, capacity);
+}
+HOTEL_INLINE bool hotel_engine_run(const char *workflow_run_id, size_t size,
+                                   hotel_span_context *out) {
+    *out = HOTEL_NOTHING(hotel_span_context);
+    return false;
+}
+HOTEL_INLINE bool hotel_engine_queued(const char *step_run_id, size_t size, int32_t retry_count,
+                                      uint8_t span_id[8]) {
+    __builtin_memset(span_id, 0, 8);
+    return false;
+}
+HOTEL_INLINE bool hotel_engine_step_run(const char *step_run_id, size_t size, int32_t retry_count,
+                                        uint8_t span_id[8]) {
+    return hotel_engine_queued(step_run_id, size, retry_count, span_id);
+}
+HOTEL_INLINE bool hotel_engine_event(const char *event_id, size_t event_id_size,
+                                     const char *workflow_run_id, size_t workflow_run_id_size,
+                                     uint8_t span_id[8]) {
+    return hotel_engine_queued(event_id, event_id_size, 0, span_id);
 }
 HOTEL_INLINE size_t hotel_hatchet_namespace(char *out, size_t capacity) {
     return hotel_pass_on("", 0, out, capacity);
@@ -2414,8 +2700,29 @@ inline void hotel_add_link(const hotel_span *span, const hotel_link &link) {
 inline hotel_task hotel_start_step_run(const hotel_step_run &step_run) {
     return hotel_start_step_run(&step_run);
 }
+inline hotel_task hotel_join_step_run(const hotel_step_run &step_run) {
+    return hotel_join_step_run(&step_run);
+}
+inline hotel_span hotel_start_cancel_step_run(const hotel_step_run &step_run) {
+    return hotel_start_cancel_step_run(&step_run);
+}
 inline hotel_span hotel_start_run_workflow(const hotel_trigger &trigger) {
     return hotel_start_run_workflow(&trigger);
+}
+inline hotel_span hotel_start_schedule_workflow(const hotel_schedule &schedule) {
+    return hotel_start_schedule_workflow(&schedule);
+}
+inline hotel_span hotel_start_push_event(const hotel_hatchet_event &event) {
+    return hotel_start_push_event(&event);
+}
+inline hotel_span hotel_start_wait_for(const hotel_wait &wait) {
+    return hotel_start_wait_for(&wait);
+}
+inline void hotel_task_fail_with(hotel_task *task, const hotel_failure &failure) {
+    hotel_task_fail_with(task, &failure);
+}
+inline void hotel_fail_with(const hotel_span *span, const hotel_failure &failure) {
+    hotel_fail_with(span, &failure);
 }
 inline void hotel_inject(const hotel_context *context, const hotel_setter &setter,
                          void *carrier) {
