@@ -181,6 +181,29 @@ same in code; what it leaves out comes from the environment:
 The answer is HOTEL_ERR_TOKEN or HOTEL_ERR_TLS if that cannot be used, for reasons that are in the
 log. env_folder is where .env files are read, as Hatchet's Python SDK reads them.
 
+Each operation of a Hatchet client is a span: a task that runs or is cancelled, a run that is
+triggered or scheduled, an event, a wait. Start it from the message that the client sends or has
+received, send the metadata that carries the trace on, end it:
+
+    --- code: task.c
+    bool send_run(const char *workflow, const char *additional_metadata);
+
+    void run_task(const hotel_step_run *assigned) {
+        hotel_task task = hotel_start_step_run(assigned);
+        hotel_trigger report = {0};
+        char metadata[512];
+        report.workflow_name = "report";
+        hotel_span run = hotel_start_run_workflow(&report);
+        hotel_inject_metadata(&run, "{\"priority\": \"low\"}", metadata, sizeof metadata);
+        if (send_run("report", metadata)) hotel_succeed(&run);
+        else hotel_fail(&run, "Hatchet does not answer");
+        hotel_task_succeed(&task);
+    }
+    ---
+
+Between the two calls every span of the task's thread, and of any thread that attaches task.context,
+hangs under the task's span and carries its hatchet.* attributes.
+
 THREADS, FORK, SIGNALS, EXIT
 
 Every function may be called by any thread, and several threads may use one span. The span calls
