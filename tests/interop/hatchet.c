@@ -7,6 +7,7 @@
  *
  *     hatchet trigger|push NAME=VALUE...   -> {"metadata": {...}}   <- ok
  *     hatchet cancel NAME=VALUE...
+ *     hatchet ids NAME=VALUE...            -> the IDs of the engine's own spans
  *     hatchet task NAME=VALUE...           -> {"run": WORKFLOW, "input": {...}, "metadata": {...}}
  *                                             {"wait": SECONDS} or {"stop": true} <- ok, for each
  *                                          -> {"end": "succeeded"|"failed"|"cancelled"}
@@ -80,6 +81,38 @@ static int cancel(char *const *fields) {
     hotel_step_run run = step_run_of(fields, &child_index);
     hotel_span span = hotel_start_cancel_step_run(&run);
     hotel_end(&span);
+    return 0;
+}
+
+static void print_id(const char *name, const uint8_t *id, size_t size) {
+    size_t i;
+    printf("\"%s\": \"", name);
+    for (i = 0; i < size; i++) printf("%02x", (unsigned)id[i]);
+    printf("\"");
+}
+
+static int ids(char *const *fields) {
+    const char *run_id = field(fields, "workflow_run_id"), *event = field(fields, "event_id");
+    const char *task_id = field(fields, "step_run_id");
+    int32_t retry = 0;
+    hotel_span_context run;
+    uint8_t queued[8], step_run[8], pushed[8];
+    (void)number_field(fields, "retry_count", &retry);
+    if (!hotel_engine_run(run_id, 0, &run) || !hotel_engine_queued(task_id, 0, retry, queued) ||
+        !hotel_engine_step_run(task_id, 0, retry, step_run) ||
+        !hotel_engine_event(event, 0, run_id, 0, pushed))
+        return 3;
+    printf("{");
+    print_id("trace", run.trace_id, sizeof run.trace_id);
+    printf(", ");
+    print_id("hatchet.engine.workflow_run", run.span_id, sizeof run.span_id);
+    printf(", ");
+    print_id("hatchet.engine.queued", queued, sizeof queued);
+    printf(", ");
+    print_id("hatchet.engine.start_step_run", step_run, sizeof step_run);
+    printf(", ");
+    print_id("hatchet.engine.event", pushed, sizeof pushed);
+    printf("}\n");
     return 0;
 }
 
@@ -232,7 +265,8 @@ int main(int argc, char **argv) {
     static const struct {
         const char *name;
         int (*run)(char *const *fields);
-    } commands[] = {{"trigger", trigger}, {"push", push}, {"cancel", cancel}, {"task", run_task}};
+    } commands[] = {
+        {"trigger", trigger}, {"push", push}, {"cancel", cancel}, {"ids", ids}, {"task", run_task}};
     hotel_config config = {.log_fn = hotel_log_to_stderr, .log_level = HOTEL_LOG_WARN};
     size_t i, count = sizeof commands / sizeof commands[0];
     int status = 2;

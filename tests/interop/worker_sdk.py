@@ -36,11 +36,12 @@ RETRIED, STUCK, WAITING, NATIVE = (
 )
 EVENT = "interop:ordered"
 
-# A task's parents, and its spans: those of a list are under the one before it.
+# A task's parents, and its spans: those of a list are under the one before it. One task runs after
+# the other: the engine also tells a task of others that have ended.
 STEPS = {
     "load": ([], ["fetch", "parse"]),
     "check": (["load"], ["validate", "clean"]),
-    "convert": (["load"], ["transform", ["split", "map", "join"]]),
+    "convert": (["load", "check"], ["transform", ["split", "map", "join"]]),
     "store": (["check", "convert"], ["insert", "invalidate", "notify"]),
 }
 
