@@ -17,7 +17,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wu
 B        := build
 HEADER   := hatchet_otel.h
 CXX_HERE := $(shell command -v $(firstword $(CXX)) 2>/dev/null)
-EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c)) \
+EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c)) $(B)/examples/pipeline.so \
             $(if $(CXX_HERE),$(patsubst %.cpp,$(B)/%,$(wildcard examples/*.cpp)))
 
 # Every program is made from one source file by one command; $(1) is what is special about it.
@@ -48,6 +48,10 @@ $(B)/examples/%: examples/%.c
 $(B)/examples/%: examples/%.cpp
 	$(call start,CXX)
 	$(Q)$(call cxx)
+
+$(B)/examples/%.so: examples/python_extension/%.c
+	$(call start,CC)
+	$(Q)$(call cc,-shared -fPIC)
 
 demo: all                               ## two programs, one trace, printed as a tree
 	@tools/demo.sh
