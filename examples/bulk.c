@@ -1,6 +1,6 @@
-/* bulk.c - one call that runs many workflows. There is always a span for the call; with an argument,
-   as in bulk each, every run has a span of its own under it. The metadata of each run goes to
-   standard output, where a real program hands the list to its Hatchet client.
+/* bulk.c - one call that runs many workflows. There is always a span for the call; with an
+   argument, as in bulk each, every run has a span of its own under it. The metadata of each run
+   goes to standard output, where a real program hands the list to its Hatchet client.
 
    cc -I. examples/bulk.c -o build/examples/bulk -pthread &&
        build/examples/bulk && build/examples/bulk each

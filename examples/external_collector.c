@@ -1,6 +1,6 @@
-/* external_collector.c - a service that triggers Hatchet workflows and sends its spans to a collector
-   of its own alone: Hatchet's one gets none, even though HATCHET_CLIENT_TOKEN is in the environment
-   for the service's Hatchet client. The argument is the collector's address.
+/* external_collector.c - a service that triggers Hatchet workflows and sends its spans to a
+   collector of its own alone: Hatchet's gets none, although HATCHET_CLIENT_TOKEN is in the
+   environment, for the service's Hatchet client. The argument is the collector's address.
 
    cc -I. examples/external_collector.c -o build/examples/external_collector -pthread &&
        build/examples/external_collector http://localhost:4318 */
