@@ -18,7 +18,10 @@ typedef struct pipeline_task {
     const char *metadata; // {"traceparent": ...} of the span that is current in Python
     const char *workflow_name, *step_name, *action_name;
     const char *workflow_run_id, *step_run_id, *step_id, *workflow_id, *workflow_version_id;
-    const char *worker_id, *tenant_id;
+    const char *worker_id, *tenant_id, *payload;
+    const char *parent_workflow_run_id, *child_workflow_key;
+    const char *triggering_event_external_id, *triggering_event_key;
+    const int32_t *child_workflow_index; // NULL: not a child
     int32_t retry_count;
 } pipeline_task;
 
@@ -57,6 +60,12 @@ static hotel_task join(const pipeline_task *caller) {
         .workflow_version_id = caller->workflow_version_id,
         .worker_id = caller->worker_id,
         .tenant_id = caller->tenant_id,
+        .payload = caller->payload,
+        .parent_workflow_run_id = caller->parent_workflow_run_id,
+        .child_workflow_key = caller->child_workflow_key,
+        .triggering_event_external_id = caller->triggering_event_external_id,
+        .triggering_event_key = caller->triggering_event_key,
+        .child_workflow_index = caller->child_workflow_index,
         .retry_count = caller->retry_count,
         .additional_metadata = caller->metadata,
     });

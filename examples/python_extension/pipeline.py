@@ -27,19 +27,29 @@ TEXTS = (
     "workflow_version_id",
     "worker_id",
     "tenant_id",
+    "payload",
+    "parent_workflow_run_id",
+    "child_workflow_key",
+    "triggering_event_external_id",
+    "triggering_event_key",
 )
 
 
 class Task(ctypes.Structure):
     """What C has to know of the task that calls it: pipeline_task."""
 
-    _fields_ = [(name, ctypes.c_char_p) for name in TEXTS] + [("retry_count", ctypes.c_int32)]
+    _fields_ = [(name, ctypes.c_char_p) for name in TEXTS] + [
+        ("child_workflow_index", ctypes.POINTER(ctypes.c_int32)),
+        ("retry_count", ctypes.c_int32),
+    ]
 
-    def __init__(self, carrier, retry_count=0, **texts):
+    def __init__(self, carrier, retry_count=0, child_workflow_index=None, **texts):
         """carrier: what OpenTelemetry's propagator has injected, {"traceparent": ...}."""
         texts["metadata"] = json.dumps(carrier)
         known = {name: text.encode() for name, text in texts.items() if text}
         super().__init__(retry_count=retry_count, **known)
+        if child_workflow_index is not None:
+            self.child_workflow_index = ctypes.pointer(ctypes.c_int32(child_workflow_index))
 
 
 class Pipeline:
@@ -83,6 +93,8 @@ def main():
     task = Task(
         {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
         retry_count=1,
+        child_workflow_index=0,
+        payload='{"input": {"values": [3, 1, 4, 1, 5, 9]}}',
         workflow_name="python-extension",
         step_name="python-extension",
         action_name="python-extension:python-extension",

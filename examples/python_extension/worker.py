@@ -8,6 +8,7 @@ the trace of a run the C library's spans hang under the task's span.
     HATCHET_CLIENT_TOKEN=... python3 examples/python_extension/worker.py run     in another terminal
 """
 
+import json
 import sys
 
 from hatchet_sdk import Context, Hatchet
@@ -46,6 +47,12 @@ def task_of(context):
         workflow_version_id=action.workflow_version_id,
         worker_id=action.worker_id,
         tenant_id=action.tenant_id,
+        payload=json.dumps(action.action_payload.model_dump(), default=str),
+        parent_workflow_run_id=action.parent_workflow_run_id,
+        child_workflow_key=action.child_workflow_key,
+        child_workflow_index=action.child_workflow_index,
+        triggering_event_external_id=action.triggering_event_external_id,
+        triggering_event_key=action.triggering_event_key,
     )
 
 

@@ -389,7 +389,9 @@ no median of no values" "python_extension: C worked, and failed"
     for name in pipeline.median pipeline.sort; do
         string_is "$name" hatchet.step_run_id f47ac10b-58cc-4372-a567-0e02b2c3d479
         string_is "$name" hatchet.workflow_name python-extension
+        string_is "$name" hatchet.payload '{\"input\": {\"values\": [3, 1, 4, 1, 5, 9]}}'
         int_is "$name" hatchet.retry_count 1
+        int_is "$name" hatchet.child_workflow_index 0
     done
     status pipeline.median '"message":"no values","code":2'
     python3 - examples/python_extension/worker.py <<'PYTHON'
