@@ -63,6 +63,13 @@ $(B)/%: tests/%.c
 	$(call start,CC)
 	$(Q)$(call cc,-Itests)
 
+# Libraries that programs in other languages load.
+libraries := $(patsubst tests/interop/native/%.c,$(B)/interop/%.so,\
+               $(wildcard tests/interop/native/*.c))
+$(B)/interop/%.so: tests/interop/native/%.c
+	$(call start,CC)
+	$(Q)$(call cc,-Itests -fPIC -shared)
+
 # ---- test --------------------------------------------------------------------------------------
 #
 # A test is a program that speaks TAP: a source file, built plainly and again for each sanitizer
@@ -211,10 +218,10 @@ $(foreach b,$(BUILDS),$(eval $(call test_rules,$(b))))
 lint:                                   ## checks of the header's form
 	@tools/check_header.sh
 
-interop: all $(call programs_of,interop) ## against software that is not ours
+interop: all $(call programs_of,interop) $(libraries) ## against software that is not ours
 	@tests/interop/run.sh
 
-interop-full: all $(call programs_of,interop) ## the same with 100,000 spans to each gRPC server
+interop-full: all $(call programs_of,interop) $(libraries) ## the same with 100,000 spans to each gRPC server
 	@INTEROP_FULL=1 INTEROP_GRPC_SPANS=100000 tests/interop/run.sh
 
 bench: $(call programs_of,bench)        ## measured figures beside their floors (BENCH_ARGS=--quick)

@@ -3,6 +3,7 @@
 #
 # Builds what `make interop` compares the library with, once until versions.txt changes:
 #     prepare.sh python DIR      a virtual environment DIR/venv with the pinned PyPI packages
+#     prepare.sh sdk DIR         the same with Hatchet's Python SDK: DIR/sdk
 #     prepare.sh collector DIR   the OpenTelemetry Collector as DIR/collector/otelcol
 #     prepare.sh engine DIR      Hatchet's engine, API and commands in DIR/engine
 #     prepare.sh node DIR        grpc-js in DIR/node/node_modules
@@ -28,13 +29,21 @@ pin() {
     pins go | grep -E "$1"
 }
 
+# environment KIND FOLDER: a virtual environment with the pins of a kind.
+environment() {
+    rm -rf "$2"
+    python3 -m venv "$2"
+    pins "$1" | sed 's/ /==/' > "$2/requirements.txt"
+    "$2/bin/python" -m pip install --disable-pip-version-check --no-deps -r "$2/requirements.txt"
+    "$2/bin/python" -m pip check
+}
+
 prepare_python() {
-    rm -rf "$dir/venv"
-    python3 -m venv "$dir/venv"
-    pins pypi | sed 's/ /==/' > "$dir/requirements.txt"
-    "$dir/venv/bin/python" -m pip install --disable-pip-version-check --no-deps \
-        -r "$dir/requirements.txt"
-    "$dir/venv/bin/python" -m pip check
+    environment pypi "$dir/venv"
+}
+
+prepare_sdk() {
+    environment sdk "$dir/sdk"
 }
 
 prepare_collector() {
@@ -117,13 +126,14 @@ prepare_tonic() {
 source=
 case $what in
 python) kind=pypi ;;
+sdk) kind=sdk ;;
 collector) kind=go ;;
 engine) kind=engine ;;
 node) kind=npm ;;
 java) kind=maven source=$here/servers/GrpcJava.java ;;
 tonic) kind=cargo source=$here/servers/tonic.rs ;;
 *)
-    echo "usage: prepare.sh python|collector|engine|node|java|tonic DIR" >&2
+    echo "usage: prepare.sh python|sdk|collector|engine|node|java|tonic DIR" >&2
     exit 2
     ;;
 esac

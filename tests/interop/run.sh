@@ -36,6 +36,7 @@ if ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
     exit 0
 fi
 prepare python
+prepare sdk
 
 # prepare_with TOOL... WHAT: sets INTEROP_NO_<WHAT> to the reason if a tool is missing.
 prepare_with() {
