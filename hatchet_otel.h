@@ -77,32 +77,33 @@ CONTENTS
     28  FINISHED SPANS
     29  FIT FOR HATCHET
     30  JSON METADATA
-    31  HATCHET TOKEN
-    32  ENV FILES
-    33  PEM TEXT
-    34  STRUCTURES
-    35  STATE
-    36  LOG
-    37  CLOCK AND RANDOM
-    38  ARENA
-    39  WRITING OTLP VALUES
-    40  INSIDE A SPAN
-    41  SCOPES AND RESOURCE
-    42  RESOURCES AND DETECTORS
-    43  THREADS AND CURRENT CONTEXT
-    44  STARTING SPANS
-    45  OTLP ENCODING
-    46  SOCKETS
-    47  TLS
-    48  DESTINATIONS
-    49  EXPORTER
-    50  CONSOLE AND MEMORY EXPORTERS
-    51  CONFIGURATION
-    52  FORK
-    53  HATCHET
-    54  BAGGAGE AND VALUES OF CONTEXTS
-    55  PROPAGATORS
-    56  PUBLIC FUNCTIONS
+    31  ENGINE IDS
+    32  HATCHET TOKEN
+    33  ENV FILES
+    34  PEM TEXT
+    35  STRUCTURES
+    36  STATE
+    37  LOG
+    38  CLOCK AND RANDOM
+    39  ARENA
+    40  WRITING OTLP VALUES
+    41  INSIDE A SPAN
+    42  SCOPES AND RESOURCE
+    43  RESOURCES AND DETECTORS
+    44  THREADS AND CURRENT CONTEXT
+    45  STARTING SPANS
+    46  OTLP ENCODING
+    47  SOCKETS
+    48  TLS
+    49  DESTINATIONS
+    50  EXPORTER
+    51  CONSOLE AND MEMORY EXPORTERS
+    52  CONFIGURATION
+    53  FORK
+    54  HATCHET
+    55  BAGGAGE AND VALUES OF CONTEXTS
+    56  PROPAGATORS
+    57  PUBLIC FUNCTIONS
 
 CONCEPTS
 
@@ -1884,8 +1885,9 @@ HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource)
  * (an ID that is not a UUID, NUL, text that is not UTF-8, a negative count) is reported once for
  * each member, with its name, and never stops anything.
  *
- * End the span with hotel_succeed or hotel_fail when the client's call has returned; hotel_end alone
- * leaves the status unset, as the Python SDK does. threads: any, for all calls of this section.
+ * End the span with hotel_succeed or hotel_fail when the client's call has returned; hotel_end
+ * alone leaves the status unset, as the Python SDK does. threads: any, for all calls of this
+ * section.
  */
 
 /* Every attribute key: X(NAME, key). See hotel_hatchet_key_name. */
@@ -2155,6 +2157,7 @@ HOTEL_API hotel_context hotel_extract_metadata(const char *json, size_t json_siz
 
 /* ---- log lines and the engine's own spans ---- */
 
+/* How hotel_log_fields writes. */
 typedef enum hotel_log_format {
     HOTEL_LOG_FORMAT_TEXT = 0, /* " trace_id=... span_id=... step_run_id=..." */
     HOTEL_LOG_FORMAT_JSON = 1  /* ",\"trace_id\":\"...\",\"span_id\":..."      */
@@ -2168,10 +2171,11 @@ HOTEL_API size_t hotel_log_fields(const hotel_context *context, hotel_log_format
                                   size_t capacity);
 
 /* The IDs that the engine makes for its own spans, by which a run's trace can be linked to or
-   looked up: "hatchet.engine.workflow_run" with the trace that it has unless its metadata named one,
-   "hatchet.engine.queued" and "hatchet.engine.start_step_run" of one attempt, "hatchet.engine.event"
-   of an event and a run that it triggered. IDs are UUIDs in any form that the engine reads; a
-   size of 0: up to the NUL. False, and zeros: one is not a UUID, or the retry count is negative. */
+   looked up: "hatchet.engine.workflow_run" with the trace that it has unless its metadata named
+   one, "hatchet.engine.queued" and "hatchet.engine.start_step_run" of one attempt,
+   "hatchet.engine.event" of an event and a run that it triggered. IDs are UUIDs in any form that
+   the engine reads; a size of 0: up to the NUL. False, and zeros: one is not a UUID, or the retry
+   count is negative. */
 HOTEL_API bool hotel_engine_run(const char *workflow_run_id, size_t size, hotel_span_context *out);
 HOTEL_API bool hotel_engine_queued(const char *step_run_id, size_t size, int32_t retry_count,
                                    uint8_t span_id[8]);
@@ -6689,7 +6693,111 @@ static size_t hoteli_json_inject(const char *json, size_t size, const hoteli_jso
     return sink.size;
 }
 
-/* ==== [SECTION 31] HATCHET TOKEN =========================================================== */
+/* ==== [SECTION 31] ENGINE IDS ============================================================== */
+
+/* SHA-256 (FIPS 180-4). */
+typedef struct hoteli_sha256 {
+    uint32_t state[8];
+    uint8_t block[64];
+    size_t size; /* bytes so far */
+} hoteli_sha256;
+
+static uint32_t hoteli_rotate32(uint32_t x, unsigned n) {
+    return x >> n | x << (32 - n);
+}
+
+static void hoteli_sha256_block(uint32_t state[8], const uint8_t *block) {
+    static const uint32_t k[64] = {
+        0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
+        0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe,
+        0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f,
+        0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7,
+        0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc,
+        0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
+        0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116,
+        0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+        0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
+        0xc67178f2};
+    uint32_t w[64], v[8];
+    int i;
+    for (i = 0; i < 16; i++)
+        w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
+               (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
+    for (; i < 64; i++) {
+        uint32_t a = w[i - 15], b = w[i - 2];
+        w[i] = w[i - 16] + (hoteli_rotate32(a, 7) ^ hoteli_rotate32(a, 18) ^ a >> 3) + w[i - 7] +
+               (hoteli_rotate32(b, 17) ^ hoteli_rotate32(b, 19) ^ b >> 10);
+    }
+    memcpy(v, state, sizeof v);
+    for (i = 0; i < 64; i++) {
+        uint32_t e = v[4], a = v[0];
+        uint32_t one = hoteli_rotate32(e, 6) ^ hoteli_rotate32(e, 11) ^ hoteli_rotate32(e, 25);
+        uint32_t two = hoteli_rotate32(a, 2) ^ hoteli_rotate32(a, 13) ^ hoteli_rotate32(a, 22);
+        one += v[7] + ((e & v[5]) ^ (~e & v[6])) + k[i] + w[i];
+        two += (a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]);
+        memmove(v + 1, v, 7 * sizeof *v);
+        v[4] += one;
+        v[0] = one + two;
+    }
+    for (i = 0; i < 8; i++) state[i] += v[i];
+}
+
+static void hoteli_sha256_start(hoteli_sha256 *h) {
+    static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    memcpy(h->state, start, sizeof start);
+    h->size = 0;
+}
+
+static void hoteli_sha256_add(hoteli_sha256 *h, const void *bytes, size_t size) {
+    const uint8_t *from = (const uint8_t *)bytes;
+    for (; size; size--) {
+        h->block[h->size++ % 64] = *from++;
+        if (h->size % 64 == 0) hoteli_sha256_block(h->state, h->block);
+    }
+}
+
+/* The first bytes of the digest, up to 32. */
+static void hoteli_sha256_end(hoteli_sha256 *h, uint8_t *out, size_t wanted) {
+    uint64_t bits = (uint64_t)h->size * 8;
+    uint8_t tail[8];
+    size_t i;
+    for (i = 0; i < 8; i++) tail[i] = (uint8_t)(bits >> (56 - 8 * i));
+    hoteli_sha256_add(h, "\x80", 1);
+    while (h->size % 64 != 56) hoteli_sha256_add(h, "", 1);
+    hoteli_sha256_add(h, tail, 8);
+    for (i = 0; i < wanted; i++) out[i] = (uint8_t)(h->state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+/* The bytes of a UUID in any form that the engine reads. */
+static bool hoteli_uuid_read(const char *text, size_t size, uint8_t out[16]) {
+    size_t i = size - 1, n = 32;
+    if (!text) return false;
+    if (!size) i = (size = strlen(text)) - 1;
+    if (!hoteli_is_uuid(text, size)) return false;
+    if (text[i] == '}') i--;
+    for (; n; i--) {
+        int digit = hoteli_hex_digit(text[i]);
+        if (digit < 0) continue; /* a hyphen */
+        n--;
+        if (n & 1) out[n / 2] = (uint8_t)digit;
+        else out[n / 2] = (uint8_t)(out[n / 2] | digit << 4);
+    }
+    return true;
+}
+
+/* What a digest is over: a word, one UUID or two, and what is behind them. */
+static void hoteli_engine_id(const char *word, const uint8_t *ids, size_t num_ids, const void *tail,
+                             size_t tail_size, uint8_t *out, size_t wanted) {
+    hoteli_sha256 h;
+    hoteli_sha256_start(&h);
+    hoteli_sha256_add(&h, word, strlen(word));
+    hoteli_sha256_add(&h, ids, num_ids * 16);
+    hoteli_sha256_add(&h, tail, tail_size);
+    hoteli_sha256_end(&h, out, wanted);
+}
+
+/* ==== [SECTION 32] HATCHET TOKEN =========================================================== */
 
 /* With "Bearer " in front a token still fits the 4096 bytes that decoded headers may have. */
 #define HOTELI_TOKEN_SIZE 4088u
@@ -6792,7 +6900,7 @@ static const char *hoteli_token_parse(const char *text, size_t size, hoteli_clai
     return NULL;
 }
 
-/* ==== [SECTION 32] ENV FILES =============================================================== */
+/* ==== [SECTION 33] ENV FILES =============================================================== */
 
 /* Variables of files, the later ones behind: "NAME\0value\0NAME\0value\0" and so on. */
 typedef struct hoteli_dotenv {
@@ -7021,7 +7129,7 @@ static const char *hoteli_dotenv_read(hoteli_dotenv *v, const char *text, size_t
     return NULL;
 }
 
-/* ==== [SECTION 33] PEM TEXT ================================================================ */
+/* ==== [SECTION 34] PEM TEXT ================================================================ */
 
 /*
  * Whether the text has a whole block of that kind, "CERTIFICATE" or "PRIVATE KEY", as far as can be
@@ -7046,7 +7154,7 @@ static const char *hoteli_pem_check(const char *text, const char *kind) {
     return *kind == 'C' ? "there is no certificate in it" : "there is no private key in it";
 }
 
-/* ==== [SECTION 34] STRUCTURES ============================================================== */
+/* ==== [SECTION 35] STRUCTURES ============================================================== */
 
 /* A state word, {generation, owned, ended, count}. In a span record count is the number of
    threads inside, owned says that one of them has the chain to itself. In a block count is the
@@ -7485,7 +7593,18 @@ enum {
 };
 enum { HOTELI_RUNS = 0, HOTELI_ASKED, HOTELI_OVER };
 
-/* ==== [SECTION 35] STATE =================================================================== */
+/* What can be wrong with a member of a Hatchet operation; the log has a sentence for each. */
+typedef enum hoteli_fault_kind {
+    HOTELI_NOT_UUID,
+    HOTELI_EMPTY_ID,
+    HOTELI_HAS_NUL,
+    HOTELI_NOT_UTF8,
+    HOTELI_NEGATIVE,
+    HOTELI_TOO_LONG,
+    HOTELI_NUM_FAULTS
+} hoteli_fault_kind;
+
+/* ==== [SECTION 36] STATE =================================================================== */
 
 /* The one mutable object of the library beside thread-local memory. */
 static struct hoteli_state {
@@ -7509,6 +7628,8 @@ static struct hoteli_state {
     hoteli_word pending; /* ended spans since the last drain, in steps */
     hoteli_word stream;
     hoteli_word log_bits[2];
+    uint32_t bad_fields[HOTELI_NUM_FAULTS][2]; /* a bit for each hotel_hatchet_key */
+    uint32_t said_fields[HOTELI_NUM_FAULTS][2]; /* ... of which the log has spoken */
     hoteli_word limited;
     hoteli_word stale;
     hoteli_word bad_arguments;
@@ -7553,6 +7674,10 @@ static struct hoteli_state {
     uint32_t hatchet_scope;
     char hatchet_namespace[128]; /* lower case, "_" at the end; "": none */
     char hatchet_tenant[40];     /* "": not known */
+    uint32_t hatchet_excluded[2]; /* a bit for each hotel_hatchet_key */
+    uint32_t hatchet_shared_payload; /* bytes */
+    bool hatchet_task_name;
+    bool hatchet_run_spans;
     uint32_t num_providers;
     uint32_t last_serial; /* of a provider */
     hotel_log_fn log_fn;
@@ -7654,7 +7779,7 @@ static inline uint32_t hoteli_num_destinations(void) {
 }
 
 
-/* ==== [SECTION 36] LOG ===================================================================== */
+/* ==== [SECTION 37] LOG ===================================================================== */
 
 static void hoteli_text_start(hoteli_text *text, char *out, size_t capacity) {
     text->at = out;
@@ -7686,6 +7811,33 @@ static void hoteli_say_uint(hoteli_text *text, uint64_t value) {
         value /= 10;
     } while (value);
     hoteli_say_n(text, digits + n, sizeof digits - n);
+}
+
+/* Date, what goes between, and time, in UTC. */
+static void hoteli_say_date(hoteli_text *text, int64_t unix_s, const char *between) {
+    /* Days are counted in years that begin in March, from the year 0 on; eras of 400 years. */
+    const int64_t era_s = INT64_C(146097) * 86400;
+    int64_t shifted = unix_s + INT64_C(719468) * 86400;
+    int64_t era = shifted / era_s - (shifted % era_s < 0);
+    uint64_t second = (uint64_t)(shifted - era * era_s), day = second / 86400;
+    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365, month;
+    uint64_t fields[6];
+    size_t i;
+    second %= 86400;
+    day -= 365 * year + year / 4 - year / 100;
+    month = (5 * day + 2) / 153;
+    fields[0] = (uint64_t)(era * 400 + (int64_t)year + (month >= 10));
+    fields[1] = month < 10 ? month + 3 : month - 9;
+    fields[2] = day - (153 * month + 2) / 5 + 1;
+    fields[3] = second / 3600;
+    fields[4] = second / 60 % 60;
+    fields[5] = second % 60;
+    for (i = 0; i < 6; i++) {
+        if (i == 3) hoteli_say(text, between);
+        else if (i) hoteli_say_n(text, &"0-- ::"[i], 1);
+        if (i && fields[i] < 10) hoteli_say(text, "0");
+        hoteli_say_uint(text, fields[i]);
+    }
 }
 
 /* What came from outside, in quotes, cut at 80 bytes, control characters as dots. */
@@ -7725,6 +7877,14 @@ static void hoteli_log_later(hotel_log_id id) {
     uintptr_t mask = (uintptr_t)1 << (bit & 31);
     if (!(hoteli_load_relaxed(word) & mask))
         (void)__atomic_fetch_or(&word->bits, mask, __ATOMIC_RELAXED);
+}
+
+/* From a Hatchet operation: remembered, said once by the exporter. */
+static void hoteli_fault(hoteli_fault_kind fault, hotel_hatchet_key key) {
+    uint32_t mask = (uint32_t)1 << (key & 31), *word = &hoteli_g.bad_fields[fault][key >> 5];
+    if (HOTELI_GET(*word) & mask) return;
+    (void)__atomic_fetch_or(word, mask, __ATOMIC_RELAXED);
+    hoteli_log_later(HOTEL_LOG_ID_BAD_FIELD);
 }
 
 static const char *hoteli_log_sentence(int id) {
@@ -7774,6 +7934,47 @@ static const char *hoteli_log_sentence(int id) {
     }
 }
 
+/* The texts of all keys in one piece, and where in it each begins. */
+#define HOTELI_KEY_ROOM(name, key) char name##_text[sizeof(key)];
+#define HOTELI_KEY_TEXT(name, key) key,
+#define HOTELI_KEY_PLACE(name, key) (uint16_t)offsetof(hoteli_key_texts, name##_text),
+typedef struct hoteli_key_texts {
+    HOTEL_HATCHET_KEYS(HOTELI_KEY_ROOM)
+} hoteli_key_texts;
+
+static const char *hoteli_key_text(hotel_hatchet_key key) {
+    static const hoteli_key_texts texts = {HOTEL_HATCHET_KEYS(HOTELI_KEY_TEXT)};
+    static const uint16_t places[] = {HOTEL_HATCHET_KEYS(HOTELI_KEY_PLACE)};
+    return (const char *)&texts + places[key];
+}
+
+/* Each member that a fault was found in is named once. */
+static void hoteli_log_faults(void) {
+    static const char faults[] =
+        "is not a UUID: it is delivered as it is, to Hatchet as bytes, where nothing finds it\0"
+        "is empty: the attribute is left out, and Hatchet cannot tell which run this is\0"
+        "contains NUL: it is delivered as it is, to Hatchet as bytes\0"
+        "is not UTF-8: it is delivered as bytes\0"
+        "is negative: the attribute is left out\0"
+        "is too long: what does not fit is left out\0";
+    int fault, key;
+    for (fault = 0; fault < HOTELI_NUM_FAULTS; fault++) {
+        for (key = 0; key < HOTEL_HATCHET_NUM_KEYS; key++) {
+            uint32_t mask = (uint32_t)1 << (key & 31), *said = hoteli_g.said_fields[fault];
+            char words[256];
+            hoteli_text text;
+            if (!(HOTELI_GET(hoteli_g.bad_fields[fault][key >> 5]) & ~said[key >> 5] & mask))
+                continue;
+            said[key >> 5] |= mask;
+            hoteli_text_start(&text, words, sizeof words);
+            hoteli_say(&text, hoteli_key_text((hotel_hatchet_key)key));
+            hoteli_say(&text, " ");
+            hoteli_say(&text, hoteli_nth(faults, fault));
+            hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_BAD_FIELD, &text);
+        }
+    }
+}
+
 /* Says what spans have asked to be said. */
 static void hoteli_log_pending(int64_t now_ms) {
     int id;
@@ -7782,12 +7983,13 @@ static void hoteli_log_pending(int64_t now_ms) {
         uintptr_t mask = (uintptr_t)1 << (id & 31);
         if (!(hoteli_load_relaxed(word) & mask)) continue;
         (void)__atomic_fetch_and(&word->bits, ~mask, __ATOMIC_RELAXED);
-        if (hoteli_log_due(&hoteli_g.logged_ms[id], now_ms))
+        if (id == HOTEL_LOG_ID_BAD_FIELD) hoteli_log_faults();
+        else if (hoteli_log_due(&hoteli_g.logged_ms[id], now_ms))
             hoteli_log(HOTEL_LOG_WARN, (hotel_log_id)id, hoteli_log_sentence(id));
     }
 }
 
-/* ==== [SECTION 37] CLOCK AND RANDOM ======================================================== */
+/* ==== [SECTION 38] CLOCK AND RANDOM ======================================================== */
 
 static uint64_t hoteli_clock_ns(clockid_t clock) {
     struct timespec t;
@@ -7983,7 +8185,7 @@ static inline uint64_t hoteli_random(hoteli_thread *t) {
     return value;
 }
 
-/* ==== [SECTION 38] ARENA =================================================================== */
+/* ==== [SECTION 39] ARENA =================================================================== */
 
 static inline hoteli_chunk *hoteli_chunk_at(uint32_t index) {
     return (hoteli_chunk *)(void *)(hoteli_g.arena +
@@ -8294,7 +8496,7 @@ static void hoteli_give_back(hotel_block *block) {
     memset(block, 0, sizeof *block);
 }
 
-/* ==== [SECTION 39] WRITING OTLP VALUES ===================================================== */
+/* ==== [SECTION 40] WRITING OTLP VALUES ===================================================== */
 
 /* Payload entries use the tags of the Span message, plus two of our own with wire types that
    never go out. */
@@ -8710,23 +8912,48 @@ static size_t hoteli_write_attrs(hoteli_cursor *out, uint8_t tag, const hotel_at
     return size;
 }
 
-/* A block of up to HOTELI_BLOCK_KEYS attributes, encoded as they stand in a span. */
-static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
+/* The IDs of a task's run, behind the attributes in its block: events and log lines need them,
+   and the attributes may leave them out. */
+#define HOTELI_ID_SIZE 64u
+typedef struct hoteli_run_ids {
+    uint8_t workflow_run_size; /* 0: not known, or longer than anything the engine gives */
+    uint8_t step_run_size;
+    char workflow_run[HOTELI_ID_SIZE];
+    char step_run[HOTELI_ID_SIZE];
+} hoteli_run_ids;
+
+static size_t hoteli_block_measure(const hotel_attr *list, size_t count) {
+    const hotel_limits *l = &hoteli_g.providers[0].limits;
+    uint32_t dropped = 0;
+    return hoteli_write_attrs(NULL, 0, list, count, l, UINT32_MAX, &dropped);
+}
+
+static bool hoteli_block_fits(const hotel_attr *list, size_t count) {
+    return hoteli_block_measure(list, count) + sizeof(hoteli_run_ids) <=
+           HOTELI_GET(hoteli_g.max_span_bytes);
+}
+
+/* A block of up to HOTELI_BLOCK_KEYS attributes, encoded as they stand in a span, and the IDs of
+   the run that they are of. */
+static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count,
+                                         const hoteli_run_ids *ids) {
     uint32_t dropped = 0;
     hoteli_cursor c;
     const hotel_limits *l = &hoteli_g.providers[0].limits;
-    size_t i, size = hoteli_write_attrs(NULL, 0, list, count, l, UINT32_MAX, &dropped);
+    size_t i, size = hoteli_block_measure(list, count);
     hotel_block block = {0, 0};
     hoteli_block_head *head;
     if (!size || count > HOTELI_BLOCK_KEYS) return block;
-    block = hoteli_block_new(size, &c);
+    block = hoteli_block_new(size + sizeof *ids, &c);
     if (!block.index) {
         hoteli_count(&hoteli_g.limited, 1);
         hoteli_log_later(HOTEL_LOG_ID_SPAN_TOO_LARGE);
         return block;
     }
     (void)hoteli_write_attrs(&c, HOTELI_TAG_ATTRIBUTE, list, count, l, UINT32_MAX, &dropped);
+    hoteli_write(&c, ids, sizeof *ids);
     head = hoteli_block_at(block.index);
+    head->size = (uint32_t)size;
     for (i = 0; i < count; i++)
         head->keys[i] = (uint16_t)hoteli_key_hash((const uint8_t *)list[i].key, list[i].key_size);
     head->num_keys = (uint16_t)count;
@@ -8734,7 +8961,21 @@ static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count) {
     return block;
 }
 
-/* ==== [SECTION 40] INSIDE A SPAN =========================================================== */
+/* The IDs in a task's block; none when the task is over. */
+static bool hoteli_block_ids(hotel_block block, hoteli_run_ids *out) {
+    hoteli_cursor c;
+    memset(out, 0, sizeof *out);
+    if (!hoteli_g.arena || !block.index || block.index > hoteli_g.num_chunks ||
+        hoteli_block_finished(block) || !hoteli_block_hold(block))
+        return false;
+    c = hoteli_block_cursor(block.index);
+    hoteli_read(&c, NULL, hoteli_block_at(block.index)->size);
+    hoteli_read(&c, out, sizeof *out);
+    (void)hoteli_block_drop(block);
+    return true;
+}
+
+/* ==== [SECTION 41] INSIDE A SPAN =========================================================== */
 
 static HOTELI_COLD void hoteli_bad_argument(void) {
     hoteli_count(&hoteli_g.bad_arguments, 1);
@@ -9550,7 +9791,7 @@ static void hoteli_end(const hotel_span *span, uint64_t time_ns) {
     hoteli_publish(record, span->record);
 }
 
-/* ==== [SECTION 41] SCOPES AND RESOURCE ===================================================== */
+/* ==== [SECTION 42] SCOPES AND RESOURCE ===================================================== */
 
 /* A text field that is left out when empty; out NULL measures. */
 static size_t hoteli_optional_text(hoteli_cursor *out, uint8_t tag, const char *text) {
@@ -9701,7 +9942,7 @@ static void *hoteli_carve(size_t size) {
     return at;
 }
 
-/* ==== [SECTION 42] RESOURCES AND DETECTORS ================================================= */
+/* ==== [SECTION 43] RESOURCES AND DETECTORS ================================================= */
 
 /* Encoded attributes of Resource (fields 1) from the front of the memory, the schema URL at its
    end, what is between is free. */
@@ -10189,7 +10430,7 @@ HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource)
     return detector;
 }
 
-/* ==== [SECTION 43] THREADS AND CURRENT CONTEXT ============================================= */
+/* ==== [SECTION 44] THREADS AND CURRENT CONTEXT ============================================= */
 
 static bool hoteli_rebuild(void);
 static HOTELI_COLD hotel_block hoteli_extract_state(const char *state, size_t state_size);
@@ -10266,7 +10507,7 @@ static hotel_result hoteli_detach(hotel_token token) {
     return HOTEL_ERR_ORDER;
 }
 
-/* ==== [SECTION 44] STARTING SPANS ========================================================== */
+/* ==== [SECTION 45] STARTING SPANS ========================================================== */
 
 /* A ratio looks at the low-order bits, which are random in every kind of trace ID (SM-08). */
 static bool hoteli_ratio_keeps(uint64_t threshold, const uint8_t trace_id[16]) {
@@ -10701,7 +10942,7 @@ static hotel_span hoteli_start(const char *name, size_t name_size, const hotel_c
     return span;
 }
 
-/* ==== [SECTION 45] OTLP ENCODING =========================================================== */
+/* ==== [SECTION 46] OTLP ENCODING =========================================================== */
 
 /* A payload in one piece: in place where it is one chunk, else copied to a scratch buffer. */
 static const uint8_t *hoteli_flat(hoteli_cursor c, size_t size, const hoteli_scratch *scratch) {
@@ -11097,7 +11338,7 @@ static HOTELI_COLD void hoteli_run_end_hooks(uint32_t provider, hoteli_record *r
     hoteli_hooks_leave(p, cancel);
 }
 
-/* ==== [SECTION 46] SOCKETS ================================================================= */
+/* ==== [SECTION 47] SOCKETS ================================================================= */
 
 /* The one call that cannot be bounded, on a thread of its own. */
 static void *hoteli_lookup_run(void *argument) {
@@ -11360,7 +11601,7 @@ static void hoteli_socket_close(void *connection, bool inherited) {
     s->lookup = NULL;
 }
 
-/* ==== [SECTION 47] TLS ===================================================================== */
+/* ==== [SECTION 48] TLS ===================================================================== */
 
 #if defined(HATCHET_OTEL_OPENSSL)
 
@@ -12041,7 +12282,7 @@ static const char *hoteli_tls_make(hoteli_tls_setup *t, const hoteli_tls_source 
 
 #endif
 
-/* ==== [SECTION 48] DESTINATIONS ============================================================ */
+/* ==== [SECTION 49] DESTINATIONS ============================================================ */
 
 static void hoteli_destination_name(hoteli_text *text, const hoteli_destination *d) {
     if (d->exports) {
@@ -13046,7 +13287,7 @@ static void hoteli_destination_close(hoteli_destination *d, uint32_t timeout_ms)
     hoteli_exporter_shutdown(d, timeout_ms);
 }
 
-/* ==== [SECTION 49] EXPORTER ================================================================ */
+/* ==== [SECTION 50] EXPORTER ================================================================ */
 
 /* A span that is older than the set-up, and whose provider is gone: the one in that place now has
    nothing to do with it. */
@@ -13420,7 +13661,7 @@ static bool hoteli_exporter_start(void) {
     return error == 0;
 }
 
-/* ==== [SECTION 50] CONSOLE AND MEMORY EXPORTERS ============================================ */
+/* ==== [SECTION 51] CONSOLE AND MEMORY EXPORTERS ============================================ */
 
 /* Text on its way to a descriptor, in pieces. */
 typedef struct hoteli_printer {
@@ -13949,7 +14190,7 @@ HOTEL_API void hotel_memory_exporter_reset(hotel_memory_exporter *exporter) {
     hoteli_memory_leave(exporter);
 }
 
-/* ==== [SECTION 51] CONFIGURATION =========================================================== */
+/* ==== [SECTION 52] CONFIGURATION =========================================================== */
 
 /* Where the settings of one destination come from. */
 typedef struct hoteli_plan {
@@ -15590,30 +15831,6 @@ static hoteli_given hoteli_given_find(const hoteli_setup *s, const char *code, c
     return out;
 }
 
-/* "2025-01-31 23:59:59 UTC" */
-static void hoteli_say_time(hoteli_text *text, int64_t unix_s) {
-    /* Days are counted in years that begin in March, from the year 0 on. */
-    uint64_t days = (uint64_t)unix_s / 86400 + 719468, second = (uint64_t)unix_s % 86400;
-    uint64_t era = days / 146097, day = days % 146097;
-    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365, month;
-    uint64_t fields[6];
-    size_t i;
-    day -= 365 * year + year / 4 - year / 100;
-    month = (5 * day + 2) / 153;
-    fields[0] = era * 400 + year + (month >= 10);
-    fields[1] = month < 10 ? month + 3 : month - 9;
-    fields[2] = day - (153 * month + 2) / 5 + 1;
-    fields[3] = second / 3600;
-    fields[4] = second / 60 % 60;
-    fields[5] = second % 60;
-    for (i = 0; i < 6; i++) {
-        if (i) hoteli_say_n(text, &"0-- ::"[i], 1);
-        if (i && fields[i] < 10) hoteli_say(text, "0");
-        hoteli_say_uint(text, fields[i]);
-    }
-    hoteli_say(text, " UTC");
-}
-
 static void hoteli_plan_token(hoteli_setup *s, const hoteli_given *token, const char *problem) {
     hoteli_connection *h = &s->hatchet;
     hoteli_text text;
@@ -15625,7 +15842,8 @@ static void hoteli_plan_token(hoteli_setup *s, const hoteli_given *token, const 
     if (h->claims.expires <= (int64_t)(hoteli_clock_ns(CLOCK_REALTIME) / 1000000000u)) {
         hoteli_text_start(&text, words, sizeof words);
         hoteli_say(&text, "it expired at ");
-        hoteli_say_time(&text, h->claims.expires);
+        hoteli_say_date(&text, h->claims.expires, " ");
+        hoteli_say(&text, " UTC");
         hoteli_bad_hatchet(s, HOTEL_ERR_TOKEN, token, true, words);
     }
     hoteli_text_start(&text, h->bearer, sizeof h->bearer);
@@ -15809,6 +16027,90 @@ static void hoteli_plan_names(hoteli_setup *s) {
     hoteli_say(&text, tenant.value);
 }
 
+/* The words of pydantic's booleans, which the Python SDK reads; -1: none of them. */
+static int hoteli_boolean_word(const char *text, size_t size) {
+    static const char words[] = "0\0false\0no\0off\0f\0n\0001\0true\0yes\0on\0t\0y\0";
+    int i;
+    hoteli_trim(&text, &size);
+    for (i = 0; i < 12 && !hoteli_is_word(text, size, hoteli_nth(words, i)); i++) continue;
+    return i < 12 ? i >= 6 : -1;
+}
+
+static bool hoteli_plan_switch(const hoteli_setup *s, bool code, const char *name) {
+    char variable[96];
+    hoteli_text text;
+    hoteli_given given;
+    int on;
+    if (code) return true;
+    hoteli_text_start(&text, variable, sizeof variable);
+    hoteli_say(&text, "HATCHET_CLIENT_OPENTELEMETRY_");
+    hoteli_say(&text, name);
+    given = hoteli_given_find(s, NULL, NULL, variable);
+    if (!*given.value) return false;
+    on = hoteli_boolean_word(given.value, strlen(given.value));
+    if (on < 0)
+        hoteli_bad_variable(variable, given.value, "is neither true nor false", "false is used");
+    return on > 0;
+}
+
+/* The key that a name of an attribute means; HOTEL_HATCHET_NUM_KEYS: none that can be left out. */
+static int hoteli_key_named(const char *name, size_t size) {
+    const size_t prefix = sizeof "hatchet." - 1;
+    int key;
+    if (size > prefix && hoteli_is_word(name, prefix, "hatchet.")) {
+        name += prefix;
+        size -= prefix;
+    }
+    if (hoteli_is_word(name, size, "action_payload")) return HOTEL_HATCHET_PAYLOAD;
+    if (hoteli_is_word(name, size, "filter_scope")) return HOTEL_HATCHET_SCOPE;
+    for (key = HOTEL_HATCHET_NAMESPACE; key <= HOTEL_HATCHET_NUM_CONDITIONS; key++)
+        if (hoteli_is_word(name, size, hoteli_key_text((hotel_hatchet_key)key) + prefix))
+            return key;
+    return HOTEL_HATCHET_NUM_KEYS;
+}
+
+/* A JSON array of names without escapes or a list with commas: words and what is between them. */
+static void hoteli_plan_excluded(const hoteli_setup *s) {
+    hoteli_given given = hoteli_given_find(s, s->config->hatchet.excluded_attributes,
+                                           "hatchet.excluded_attributes",
+                                           "HATCHET_CLIENT_OPENTELEMETRY_EXCLUDED_ATTRIBUTES");
+    const char *at = given.value, *const between = "[], \t\r\n\"'";
+    uint32_t bits[2] = {0, 0};
+    for (at += strspn(at, between); *at; at += strspn(at, between)) {
+        size_t size = strcspn(at, between);
+        int key = hoteli_key_named(at, size);
+        if (key < HOTEL_HATCHET_NUM_KEYS) bits[key >> 5] |= (uint32_t)1 << (key & 31);
+        else if (!hoteli_is_word(at, size, "memo_fn_name")) { /* known, but on no span */
+            char words[160];
+            hoteli_text text;
+            hoteli_text_start(&text, words, sizeof words);
+            hoteli_say(&text, "names ");
+            hoteli_say_quoted(&text, at, size);
+            hoteli_say(&text, ", which is no attribute that can be left out");
+            hoteli_bad_variable(given.name, given.value, words, "the others are left out");
+        }
+        at += size;
+    }
+    HOTELI_SET(hoteli_g.hatchet_excluded[0], bits[0]);
+    HOTELI_SET(hoteli_g.hatchet_excluded[1], bits[1]);
+}
+
+/* What the spans of Hatchet's operations look like. */
+static void hoteli_plan_operations(const hoteli_setup *s) {
+    const hotel_hatchet *c = &s->config->hatchet;
+    uint32_t shared = 2048;
+    bool named = hoteli_plan_switch(s, c->task_name_in_span_name,
+                                    "INCLUDE_TASK_NAME_IN_START_STEP_RUN_SPAN_NAME");
+    bool runs = hoteli_plan_switch(s, c->individual_run_spans,
+                                   "INDIVIDUAL_RUN_SPANS_FOR_BULK_RUN");
+    named = hoteli_plan_switch(s, named, "INCLUDE_TASK_NAME_IN_SPAN_NAME"); /* TypeScript's */
+    HOTELI_SET(hoteli_g.hatchet_task_name, named);
+    HOTELI_SET(hoteli_g.hatchet_run_spans, runs);
+    if (c->shared_payload_bytes) shared = (uint32_t)HOTELI_MAX(c->shared_payload_bytes, 0);
+    HOTELI_SET(hoteli_g.hatchet_shared_payload, shared);
+    hoteli_plan_excluded(s);
+}
+
 /* A provider beside the first one has a destination at Hatchet only by a token in code. */
 static void hoteli_plan_hatchet(hoteli_setup *s, bool disabled) {
     const hotel_hatchet *c = &s->config->hatchet;
@@ -15820,7 +16122,10 @@ static void hoteli_plan_hatchet(hoteli_setup *s, bool disabled) {
     hoteli_plan_dotenv(s);
     token = hoteli_given_find(s, c->token, member, variable);
     if (*token.value) problem = hoteli_token_parse(token.value, strlen(token.value), &h->claims);
-    if (!s->index) hoteli_plan_names(s);
+    if (!s->index) {
+        hoteli_plan_names(s);
+        hoteli_plan_operations(s);
+    }
     h->wanted = h->valid = *token.value && !c->no_collector && !s->config->no_destinations &&
                            !disabled;
     if (!h->wanted) return;
@@ -15960,7 +16265,7 @@ static void hoteli_announce(const hoteli_destination *d) {
     hoteli_log_text(HOTEL_LOG_INFO, HOTEL_LOG_ID_STARTED, &text);
 }
 
-/* ==== [SECTION 52] FORK ==================================================================== */
+/* ==== [SECTION 53] FORK ==================================================================== */
 
 /* The second end is never 0. */
 static void hoteli_pipe_close(void) {
@@ -16088,6 +16393,8 @@ static void hoteli_books_clear(void) {
 static void hoteli_log_clear(void) {
     hoteli_store(&hoteli_g.log_bits[0], 0);
     hoteli_store(&hoteli_g.log_bits[1], 0);
+    memset(hoteli_g.bad_fields, 0, sizeof hoteli_g.bad_fields);
+    memset(hoteli_g.said_fields, 0, sizeof hoteli_g.said_fields);
     memset(hoteli_g.logged_ms, 0, sizeof hoteli_g.logged_ms);
 }
 
@@ -16158,79 +16465,242 @@ static bool hoteli_here(void) {
     return hoteli_epoch() || hoteli_rebuild();
 }
 
-/* ==== [SECTION 53] HATCHET ================================================================= */
+/* ==== [SECTION 54] HATCHET ================================================================= */
 
-/* Payloads up to this size go to every span of a task; larger ones stay on the task's own span,
-   because a full batch of copies must stay below the 4 MiB that the engine accepts. */
-#define HOTELI_SHARED_PAYLOAD 2048u
+/* Attributes that are being put together: there is room for all that an operation has, and for
+   texts of theirs that are made here. */
+typedef struct hoteli_fields {
+    hotel_attr list[HOTELI_BLOCK_KEYS];
+    size_t count;
+    hoteli_run_ids ids;
+    char text[4096]; /* a JSON array */
+    size_t text_size;
+    bool text_full;
+} hoteli_fields;
 
-/* A string member with its size; kept out when NULL, empty, {} or [] (presence rule). */
-static size_t hoteli_member(hotel_attr *list, size_t n, const char *key, const char *text,
-                            size_t size) {
-    if (!text) return n;
-    if (!size) size = strlen(text);
-    if (!size) return n;
-    if (size == 2 && (memcmp(text, "{}", 2) == 0 || memcmp(text, "[]", 2) == 0)) return n;
-    list[n] = hotel_strn(key, text, size);
-    return n + 1;
+static bool hoteli_excluded(hotel_hatchet_key key) {
+    return (HOTELI_GET(hoteli_g.hatchet_excluded[key >> 5]) >> (key & 31) & 1) != 0;
 }
 
-static size_t hoteli_member_int(hotel_attr *list, size_t n, const char *key, const int32_t *value) {
-    if (!value) return n;
-    list[n] = hotel_int(key, *value);
-    return n + 1;
+static void hoteli_put_field(hoteli_fields *f, hotel_attr field) {
+    if (f->count < HOTELI_BLOCK_KEYS) f->list[f->count++] = field;
+}
+
+/* A string member with its size; kept out when NULL, empty, {} or [] (presence rule). */
+static void hoteli_put_text(hoteli_fields *f, hotel_hatchet_key key, const char *text,
+                            size_t size) {
+    bool names_run = key == HOTEL_HATCHET_STEP_RUN_ID || key == HOTEL_HATCHET_WORKFLOW_RUN_ID;
+    if (!text) return;
+    if (!size) size = strlen(text);
+    if (!size) {
+        if (names_run) hoteli_fault(HOTELI_EMPTY_ID, key);
+        return;
+    }
+    if (memchr(text, 0, size)) hoteli_fault(HOTELI_HAS_NUL, key);
+    else if (names_run && !hoteli_is_uuid(text, size)) hoteli_fault(HOTELI_NOT_UUID, key);
+    if (!hoteli_utf8_valid(text, size)) hoteli_fault(HOTELI_NOT_UTF8, key);
+    if (size == 2 && (memcmp(text, "{}", 2) == 0 || memcmp(text, "[]", 2) == 0)) return;
+    if (!hoteli_excluded(key)) hoteli_put_field(f, hotel_strn(hoteli_key_text(key), text, size));
+}
+
+static void hoteli_put_int(hoteli_fields *f, hotel_hatchet_key key, const int32_t *value) {
+    if (!value) return;
+    if (*value < 0) hoteli_fault(HOTELI_NEGATIVE, key);
+    else if (!hoteli_excluded(key)) hoteli_put_field(f, hotel_int(hoteli_key_text(key), *value));
+}
+
+static void hoteli_fields_start(hoteli_fields *f) {
+    f->count = f->text_size = 0;
+    f->text_full = false;
+    memset(&f->ids, 0, sizeof f->ids);
+    hoteli_put_field(f, hotel_str(hoteli_key_text(HOTEL_HATCHET_INSTRUMENTOR), "hatchet"));
+}
+
+/* An ID that can be kept beside a task's attributes. */
+static uint8_t hoteli_keep_id(char *out, const char *id, size_t size) {
+    if (!id) return 0;
+    if (!size) size = strlen(id);
+    if (size > HOTELI_ID_SIZE || memchr(id, 0, size)) return 0;
+    if (size) memcpy(out, id, size);
+    return (uint8_t)size;
 }
 
 static hotel_tracer hoteli_hatchet_tracer(void) {
     return hoteli_tracer(HOTELI_GET(hoteli_g.hatchet_scope), 0);
 }
 
-/* The attributes of a task, which all its spans share. */
-static size_t hoteli_task_attributes(const hotel_step_run *r, hotel_attr *list) {
-    size_t n = 0;
-    list[n++] = hotel_str("instrumentor", "hatchet");
-    n = hoteli_member(list, n, "hatchet.tenant_id", r->tenant_id, r->tenant_id_size);
-    n = hoteli_member(list, n, "hatchet.worker_id", r->worker_id, r->worker_id_size);
-    n = hoteli_member(list, n, "hatchet.workflow_run_id", r->workflow_run_id,
-                      r->workflow_run_id_size);
-    n = hoteli_member(list, n, "hatchet.step_id", r->step_id, r->step_id_size);
-    n = hoteli_member(list, n, "hatchet.step_run_id", r->step_run_id, r->step_run_id_size);
-    list[n++] = hotel_int("hatchet.retry_count", r->retry_count);
-    n = hoteli_member(list, n, "hatchet.parent_workflow_run_id", r->parent_workflow_run_id,
-                      r->parent_workflow_run_id_size);
-    n = hoteli_member_int(list, n, "hatchet.child_workflow_index", r->child_workflow_index);
-    n = hoteli_member(list, n, "hatchet.child_workflow_key", r->child_workflow_key,
-                      r->child_workflow_key_size);
-    n = hoteli_member(list, n, "hatchet.workflow_name", r->workflow_name, r->workflow_name_size);
-    n = hoteli_member(list, n, "hatchet.action_name", r->action_name, r->action_name_size);
-    n = hoteli_member(list, n, "hatchet.step_name", r->step_name, r->step_name_size);
-    n = hoteli_member(list, n, "hatchet.workflow_id", r->workflow_id, r->workflow_id_size);
-    n = hoteli_member(list, n, "hatchet.workflow_version_id", r->workflow_version_id,
-                      r->workflow_version_id_size);
-    n = hoteli_member(list, n, "hatchet.triggering_event_external_id",
-                      r->triggering_event_external_id, r->triggering_event_external_id_size);
-    return hoteli_member(list, n, "hatchet.triggering_event_key", r->triggering_event_key,
-                         r->triggering_event_key_size);
+#define HOTELI_FIELD(f, from, KEY, member) \
+    hoteli_put_text(f, HOTEL_HATCHET_##KEY, (from)->member, (from)->member##_size)
+
+/* The attributes of a task, which all its spans share, but for the payload. */
+static void hoteli_task_fields(hoteli_fields *f, const hotel_step_run *r) {
+    hoteli_fields_start(f);
+    HOTELI_FIELD(f, r, TENANT_ID, tenant_id);
+    HOTELI_FIELD(f, r, WORKER_ID, worker_id);
+    HOTELI_FIELD(f, r, WORKFLOW_RUN_ID, workflow_run_id);
+    HOTELI_FIELD(f, r, STEP_ID, step_id);
+    HOTELI_FIELD(f, r, STEP_RUN_ID, step_run_id);
+    hoteli_put_int(f, HOTEL_HATCHET_RETRY_COUNT, &r->retry_count);
+    HOTELI_FIELD(f, r, PARENT_WORKFLOW_RUN_ID, parent_workflow_run_id);
+    hoteli_put_int(f, HOTEL_HATCHET_CHILD_WORKFLOW_INDEX, r->child_workflow_index);
+    HOTELI_FIELD(f, r, CHILD_WORKFLOW_KEY, child_workflow_key);
+    HOTELI_FIELD(f, r, WORKFLOW_NAME, workflow_name);
+    HOTELI_FIELD(f, r, ACTION_NAME, action_name);
+    HOTELI_FIELD(f, r, STEP_NAME, step_name);
+    HOTELI_FIELD(f, r, WORKFLOW_ID, workflow_id);
+    HOTELI_FIELD(f, r, WORKFLOW_VERSION_ID, workflow_version_id);
+    HOTELI_FIELD(f, r, TRIGGERING_EVENT_EXTERNAL_ID, triggering_event_external_id);
+    HOTELI_FIELD(f, r, TRIGGERING_EVENT_KEY, triggering_event_key);
 }
 
-static size_t hoteli_trigger_attributes(const hotel_trigger *t, hotel_attr *list) {
-    size_t n = 0;
-    list[n++] = hotel_str("instrumentor", "hatchet");
-    n = hoteli_member(list, n, "hatchet.workflow_name", t->workflow_name, t->workflow_name_size);
-    n = hoteli_member(list, n, "hatchet.payload", t->payload, t->payload_size);
-    n = hoteli_member(list, n, "hatchet.parent_id", t->parent_id, t->parent_id_size);
-    n = hoteli_member(list, n, "hatchet.parent_step_run_id", t->parent_step_run_id,
-                      t->parent_step_run_id_size);
-    n = hoteli_member_int(list, n, "hatchet.child_index", t->child_index);
-    n = hoteli_member(list, n, "hatchet.child_key", t->child_key, t->child_key_size);
-    n = hoteli_member(list, n, "hatchet.namespace", t->namespace_name, t->namespace_name_size);
-    n = hoteli_member(list, n, "hatchet.additional_metadata", t->additional_metadata,
-                      t->additional_metadata_size);
-    n = hoteli_member_int(list, n, "hatchet.priority", t->priority);
-    n = hoteli_member(list, n, "hatchet.desired_worker_id", t->desired_worker_id,
-                      t->desired_worker_id_size);
-    if (t->sticky) list[n++] = hotel_bool("hatchet.sticky", *t->sticky);
-    return hoteli_member(list, n, "hatchet.key", t->key, t->key_size);
+static void hoteli_trigger_fields(hoteli_fields *f, const hotel_trigger *t) {
+    hoteli_run_ids *ids = &f->ids;
+    hoteli_fields_start(f);
+    if (t->task) (void)hoteli_block_ids(t->task->context.values, ids);
+    HOTELI_FIELD(f, t, WORKFLOW_NAME, workflow_name);
+    HOTELI_FIELD(f, t, PAYLOAD, payload);
+    if (t->parent_id) HOTELI_FIELD(f, t, PARENT_ID, parent_id);
+    else if (ids->workflow_run_size)
+        hoteli_put_text(f, HOTEL_HATCHET_PARENT_ID, ids->workflow_run, ids->workflow_run_size);
+    if (t->parent_step_run_id) HOTELI_FIELD(f, t, PARENT_STEP_RUN_ID, parent_step_run_id);
+    else if (ids->step_run_size)
+        hoteli_put_text(f, HOTEL_HATCHET_PARENT_STEP_RUN_ID, ids->step_run, ids->step_run_size);
+    hoteli_put_int(f, HOTEL_HATCHET_CHILD_INDEX, t->child_index);
+    HOTELI_FIELD(f, t, CHILD_KEY, child_key);
+    HOTELI_FIELD(f, t, NAMESPACE, namespace_name);
+    HOTELI_FIELD(f, t, ADDITIONAL_METADATA, additional_metadata);
+    hoteli_put_int(f, HOTEL_HATCHET_PRIORITY, t->priority);
+    HOTELI_FIELD(f, t, DESIRED_WORKER_ID, desired_worker_id);
+    if (t->sticky && !hoteli_excluded(HOTEL_HATCHET_STICKY))
+        hoteli_put_field(f, hotel_bool(hoteli_key_text(HOTEL_HATCHET_STICKY), *t->sticky));
+    HOTELI_FIELD(f, t, KEY, key);
+}
+
+/* Adds a string to the array. */
+static void hoteli_array_add(hoteli_fields *f, const char *item, size_t size) {
+    hoteli_sink sink;
+    size_t between = f->text_size ? 2 : 1;
+    sink.out = NULL;
+    sink.size = 0;
+    hoteli_json_put(&sink, item, size);
+    f->text_full = f->text_full || f->text_size + between + sink.size + 1 > sizeof f->text;
+    if (f->text_full) return;
+    memcpy(f->text + f->text_size, f->text_size ? ", " : "[", between);
+    sink.out = f->text + f->text_size + between;
+    f->text_size += between + sink.size;
+    sink.size = 0;
+    hoteli_json_put(&sink, item, size);
+}
+
+static void hoteli_array_put(hoteli_fields *f, hotel_hatchet_key key) {
+    if (f->text_full) hoteli_fault(HOTELI_TOO_LONG, key);
+    if (!f->text_size) return;
+    f->text[f->text_size++] = ']';
+    hoteli_put_text(f, key, f->text, f->text_size);
+}
+
+/* A name of many, with its size, among the members of structs that stand one behind another. */
+typedef struct hoteli_names {
+    const void *first; /* the member of the first struct; its size is the next member */
+    size_t step;       /* size of a struct */
+    size_t count;
+} hoteli_names;
+
+static hotel_string hoteli_name_at(const hoteli_names *names, size_t i) {
+    struct {
+        const char *text;
+        size_t size;
+    } member;
+    hotel_string name;
+    memcpy(&member, (const char *)names->first + i * names->step, sizeof member);
+    name.text = member.text;
+    name.size = member.text && !member.size ? strlen(member.text) : member.size;
+    if (!name.text) name.size = 0;
+    return name;
+}
+
+/* How many there are, and each name once, in the order of their first appearance. */
+static void hoteli_batch_fields(hoteli_fields *f, const hoteli_names *names,
+                                hotel_hatchet_key number, hotel_hatchet_key unique) {
+    size_t i, k;
+    hoteli_fields_start(f);
+    hoteli_put_field(f, hotel_int(hoteli_key_text(number), (int64_t)names->count));
+    for (i = 0; i < names->count && !f->text_full; i++) {
+        hotel_string name = hoteli_name_at(names, i), other;
+        for (k = 0; name.size && k < i; k++) {
+            other = hoteli_name_at(names, k);
+            if (other.size == name.size && memcmp(other.text, name.text, name.size) == 0) break;
+        }
+        if (name.size && k == i) hoteli_array_add(f, name.text, name.size);
+    }
+    hoteli_array_put(f, unique);
+}
+
+/* A time as Python's isoformat writes it: microseconds, unless there are none. */
+static void hoteli_array_time(hoteli_fields *f, int64_t unix_ns) {
+    char words[48];
+    hoteli_text text;
+    int64_t second = unix_ns / 1000000000, rest = unix_ns % 1000000000;
+    uint64_t micros = (uint64_t)(rest < 0 ? rest + 1000000000 : rest) / 1000, scale;
+    if (rest < 0) second--;
+    hoteli_text_start(&text, words, sizeof words);
+    hoteli_say_date(&text, second, "T");
+    if (micros) {
+        hoteli_say(&text, ".");
+        for (scale = 100000; scale; scale /= 10)
+            hoteli_say_uint(&text, micros / scale % 10);
+    }
+    hoteli_say(&text, "+00:00");
+    hoteli_array_add(f, words, text.size);
+}
+
+static void hoteli_schedule_fields(hoteli_fields *f, const hotel_schedule *s) {
+    size_t i;
+    hoteli_fields_start(f);
+    HOTELI_FIELD(f, s, WORKFLOW_NAME, workflow_name);
+    for (i = 0; s->run_at_unix_ns && i < s->num_run_at && !f->text_full; i++)
+        hoteli_array_time(f, s->run_at_unix_ns[i]);
+    hoteli_array_put(f, HOTEL_HATCHET_RUN_AT_TIMESTAMPS);
+    HOTELI_FIELD(f, s, PAYLOAD, payload);
+    HOTELI_FIELD(f, s, PARENT_ID, parent_id);
+    HOTELI_FIELD(f, s, PARENT_STEP_RUN_ID, parent_step_run_id);
+    hoteli_put_int(f, HOTEL_HATCHET_CHILD_INDEX, s->child_index);
+    HOTELI_FIELD(f, s, CHILD_KEY, child_key);
+    HOTELI_FIELD(f, s, NAMESPACE, namespace_name);
+    HOTELI_FIELD(f, s, ADDITIONAL_METADATA, additional_metadata);
+    hoteli_put_int(f, HOTEL_HATCHET_PRIORITY, s->priority);
+}
+
+static void hoteli_event_fields(hoteli_fields *f, const hotel_hatchet_event *e) {
+    hoteli_fields_start(f);
+    HOTELI_FIELD(f, e, EVENT_KEY, event_key);
+    HOTELI_FIELD(f, e, PAYLOAD, payload);
+    HOTELI_FIELD(f, e, ADDITIONAL_METADATA, additional_metadata);
+    hoteli_put_int(f, HOTEL_HATCHET_PRIORITY, e->priority);
+    HOTELI_FIELD(f, e, SCOPE, scope);
+}
+
+static void hoteli_wait_fields(hoteli_fields *f, const hotel_wait *w) {
+    const hotel_context *context = w->task ? &w->task->context : hoteli_top(&hoteli_t);
+    hoteli_fields_start(f);
+    if (w->step_run_id) HOTELI_FIELD(f, w, STEP_RUN_ID, step_run_id);
+    else if (context && hoteli_block_ids(context->values, &f->ids) && f->ids.step_run_size)
+        hoteli_put_text(f, HOTEL_HATCHET_STEP_RUN_ID, f->ids.step_run, f->ids.step_run_size);
+    HOTELI_FIELD(f, w, SIGNAL_KEY, signal_key);
+    hoteli_put_int(f, HOTEL_HATCHET_NUM_CONDITIONS, w->num_conditions);
+}
+
+/* Starts the span of an operation. parent NULL: the current context. */
+static hotel_span hoteli_start_operation(const char *name, hotel_kind kind,
+                                         const hoteli_fields *f, const hotel_context *parent) {
+    hotel_start_options options;
+    memset((void *)&options, 0, sizeof options);
+    options.kind = kind;
+    options.attributes = f->list;
+    options.num_attributes = f->count;
+    options.tracer = hoteli_hatchet_tracer();
+    options.parent = parent;
+    return hotel_start_with(name, &options);
 }
 
 static HOTELI_COLD void hoteli_rejected(hotel_log_id id) {
@@ -16324,7 +16794,7 @@ static void hoteli_task_end(hotel_task *task) {
     memset(&task->context.entries, 0, sizeof task->context.entries);
 }
 
-/* ==== [SECTION 54] BAGGAGE AND VALUES OF CONTEXTS ========================================== */
+/* ==== [SECTION 55] BAGGAGE AND VALUES OF CONTEXTS ========================================== */
 
 /* An entry, in a working copy as in a block: three sizes, then name, value and metadata, each with
    a NUL behind it. */
@@ -16667,7 +17137,7 @@ static size_t hoteli_entries_read(hotel_block block, hoteli_slot_value *out) {
     return size / sizeof *out;
 }
 
-/* ==== [SECTION 55] PROPAGATORS ============================================================= */
+/* ==== [SECTION 56] PROPAGATORS ============================================================= */
 
 #if defined(__APPLE__)
 #include <crt_externs.h>
@@ -17181,7 +17651,7 @@ static hotel_string hoteli_header_keys(const void *carrier, size_t index) {
     return key;
 }
 
-/* ==== [SECTION 56] PUBLIC FUNCTIONS ======================================================== */
+/* ==== [SECTION 57] PUBLIC FUNCTIONS ======================================================== */
 
 HOTEL_API const char *hotel_result_text(int result) {
     switch (result) {
@@ -18758,40 +19228,125 @@ static void hoteli_task_parent(hotel_task *task, const hotel_step_run *step_run)
         memset(state, 0, sizeof *state);
 }
 
-HOTEL_API hotel_task hotel_start_step_run(const hotel_step_run *step_run) {
+/* The attributes that the spans of a task share; a large payload stays in `own`. */
+static hotel_block hoteli_task_block(const hotel_step_run *r, hoteli_fields *own) {
+    hoteli_fields f;
+    uint32_t most = HOTELI_GET(hoteli_g.hatchet_shared_payload);
+    hoteli_task_fields(&f, r);
+    own->count = 0;
+    HOTELI_FIELD(own, r, PAYLOAD, payload);
+    if (own->count && own->list[0].value.size <= most) {
+        hoteli_put_field(&f, own->list[0]);
+        if (hoteli_block_fits(f.list, f.count)) own->count = 0;
+        else f.count--;
+    }
+    f.ids.workflow_run_size =
+        hoteli_keep_id(f.ids.workflow_run, r->workflow_run_id, r->workflow_run_id_size);
+    f.ids.step_run_size = hoteli_keep_id(f.ids.step_run, r->step_run_id, r->step_run_id_size);
+    return hoteli_block_of_attrs(f.list, f.count, &f.ids);
+}
+
+/* Makes the name of a task's span; one that does not fit stays without the task's name. */
+static const char *hoteli_task_name(const hotel_step_run *r, char *out, size_t capacity) {
+    static const char plain[] = "hatchet.start_step_run";
+    const char *action = r->action_name;
+    size_t size = r->action_name_size ? r->action_name_size : hotel_text_size(action);
+    hoteli_text text;
+    if (!size || !HOTELI_GET(hoteli_g.hatchet_task_name)) return plain;
+    hoteli_text_start(&text, out, capacity);
+    hoteli_say(&text, plain);
+    hoteli_say(&text, ".");
+    hoteli_say_n(&text, action, size);
+    if (text.size < capacity) return out;
+    hoteli_fault(HOTELI_TOO_LONG, HOTEL_HATCHET_ACTION_NAME);
+    return plain;
+}
+
+static hotel_task hoteli_task_start(const hotel_step_run *step_run, bool join) {
     hotel_task task;
-    hotel_attr list[HOTELI_BLOCK_KEYS], payload;
-    hotel_start_options options;
+    hoteli_fields own;
     hotel_block state;
+    char name[512];
     memset(&task, 0, sizeof task);
-    memset((void *)&options, 0, sizeof options);
+    own.count = 0;
     if (!step_run) {
         hoteli_bad_argument();
         return task;
     }
-    if (hoteli_ready(&hoteli_t)) {
-        size_t count = hoteli_task_attributes(step_run, list);
-        if (hoteli_member(&payload, 0, "hatchet.payload", step_run->payload,
-                          step_run->payload_size)) {
-            if (payload.value.size <= HOTELI_SHARED_PAYLOAD) {
-                list[count++] = payload;
-            } else {
-                options.attributes = &payload;
-                options.num_attributes = 1;
-            }
-        }
-        task.context.values = hoteli_block_of_attrs(list, count);
-        options.tracer = hoteli_hatchet_tracer();
-    }
+    if (hoteli_ready(&hoteli_t)) task.context.values = hoteli_task_block(step_run, &own);
     hoteli_task_parent(&task, step_run);
     state = task.context.span.context.trace_state;
-    options.parent = &task.context;
-    options.kind = HOTEL_CONSUMER;
-    task.span = hotel_start_with("hatchet.start_step_run", &options);
+    if (join)
+        task.span = hoteli_carrier(&task.context.span.context);
+    else
+        task.span = hoteli_start_operation(hoteli_task_name(step_run, name, sizeof name),
+                                           HOTEL_CONSUMER, &own, &task.context);
     task.context.span = task.span;
     task.context.span.context.trace_state = state;
     task.token = hoteli_attach(&task.context);
     return task;
+}
+
+HOTEL_API hotel_task hotel_start_step_run(const hotel_step_run *step_run) {
+    return hoteli_task_start(step_run, false);
+}
+
+HOTEL_API hotel_task hotel_join_step_run(const hotel_step_run *step_run) {
+    return hoteli_task_start(step_run, true);
+}
+
+/* Status and exception event of what has failed. */
+static void hoteli_record_failure(const hotel_span *span, const hotel_failure *f) {
+    static const char *const keys[3] = {"exception.type", "exception.message",
+                                        "exception.stacktrace"};
+    const char *texts[3];
+    size_t sizes[3], i;
+    hotel_attr list[3];
+    hotel_event event;
+    memset((void *)&event, 0, sizeof event);
+    texts[0] = f->type, sizes[0] = f->type_size;
+    texts[1] = f->message, sizes[1] = f->message_size;
+    texts[2] = f->stacktrace, sizes[2] = f->stacktrace_size;
+    for (i = 0; i < 3; i++) {
+        if (!texts[i]) continue;
+        if (!sizes[i]) sizes[i] = strlen(texts[i]);
+        list[event.num_attributes++] = hotel_strn(keys[i], texts[i], sizes[i]);
+    }
+    event.name = "exception";
+    event.attributes = list;
+    if (event.num_attributes) hotel_add_event_as(span, &event);
+    hotel_set_status_n(span, HOTEL_STATUS_ERROR, texts[1], texts[1] ? sizes[1] : 0);
+}
+
+static hotel_failure hoteli_failure(const char *type, const char *message,
+                                    const char *stacktrace) {
+    hotel_failure f;
+    memset((void *)&f, 0, sizeof f);
+    f.type = type;
+    f.message = message;
+    f.stacktrace = stacktrace;
+    return f;
+}
+
+HOTEL_API void hotel_succeed(const hotel_span *span) {
+    hotel_set_status(span, HOTEL_STATUS_OK, NULL);
+    hotel_end(span);
+}
+
+HOTEL_API void hotel_fail_with(const hotel_span *span, const hotel_failure *failure) {
+    hotel_failure none = hoteli_failure(NULL, NULL, NULL);
+    hoteli_record_failure(span, failure ? failure : &none);
+    hotel_end(span);
+}
+
+HOTEL_API void hotel_fail_as(const hotel_span *span, const char *type, const char *message,
+                             const char *stacktrace) {
+    hotel_failure f = hoteli_failure(type, message, stacktrace);
+    hotel_fail_with(span, &f);
+}
+
+HOTEL_API void hotel_fail(const hotel_span *span, const char *message) {
+    hotel_fail_as(span, NULL, message, NULL);
 }
 
 HOTEL_API void hotel_task_succeed(hotel_task *task) {
@@ -18800,38 +19355,160 @@ HOTEL_API void hotel_task_succeed(hotel_task *task) {
     hoteli_task_end(task);
 }
 
+HOTEL_API void hotel_task_cancel(hotel_task *task) {
+    if (task) hoteli_task_end(task);
+}
+
+HOTEL_API void hotel_task_fail_with(hotel_task *task, const hotel_failure *failure) {
+    hotel_failure none = hoteli_failure(NULL, NULL, NULL);
+    if (!task) return;
+    hoteli_record_failure(&task->span, failure ? failure : &none);
+    hoteli_task_end(task);
+}
+
 HOTEL_API void hotel_task_fail_as(hotel_task *task, const char *type, const char *message,
                                   const char *stacktrace) {
-    if (!task) return;
-    if (type || message)
-        hotel_record_exception(&task->span, type, message, stacktrace, NULL, 0);
-    hotel_set_status(&task->span, HOTEL_STATUS_ERROR, message);
-    hoteli_task_end(task);
+    hotel_failure f = hoteli_failure(type, message, stacktrace);
+    hotel_task_fail_with(task, &f);
 }
 
 HOTEL_API void hotel_task_fail(hotel_task *task, const char *message) {
     hotel_task_fail_as(task, NULL, message, NULL);
 }
 
-HOTEL_API hotel_span hotel_start_run_workflow(const hotel_trigger *trigger) {
-    hotel_attr list[16];
-    hotel_start_options options;
-    memset((void *)&options, 0, sizeof options);
-    options.kind = HOTEL_PRODUCER;
-    if (!trigger) hoteli_bad_argument();
-    if (trigger && hoteli_ready(&hoteli_t)) {
-        options.num_attributes = hoteli_trigger_attributes(trigger, list);
-        options.attributes = list;
-        options.tracer = hoteli_hatchet_tracer();
+HOTEL_API hotel_span hotel_start_cancel_step_run(const hotel_step_run *step_run) {
+    hotel_context parent;
+    hotel_span_context found;
+    hotel_span span;
+    hoteli_fields f;
+    memset((void *)&parent, 0, sizeof parent);
+    hoteli_fields_start(&f);
+    if (!step_run) hoteli_bad_argument();
+    if (step_run) {
+        const char *json = step_run->additional_metadata;
+        size_t size = step_run->additional_metadata_size;
+        (void)hoteli_extract_json(&parent, json, size ? size : hotel_text_size(json));
+        if (!hoteli_valid_ids(&parent.span.context) &&
+            hotel_engine_run(step_run->workflow_run_id, step_run->workflow_run_id_size,
+                             &found))
+            parent.span = hoteli_carrier(&found);
+        /* In a trace of its own it would lead the dashboard away from the run's. */
+        if (hoteli_valid_ids(&parent.span.context))
+            HOTELI_FIELD(&f, step_run, STEP_RUN_ID, step_run_id);
     }
-    return hotel_start_with("hatchet.run_workflow", &options);
+    span = hoteli_start_operation("hatchet.cancel_step_run", HOTEL_CONSUMER, &f, &parent);
+    (void)hoteli_block_drop(parent.span.context.trace_state);
+    return span;
 }
 
-HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *json,
-                                         size_t json_size, char *out, size_t capacity) {
-    hoteli_json_edit edits[2];
+static const hotel_context *hoteli_spawner(const hotel_trigger *trigger) {
+    return trigger && trigger->task ? &trigger->task->context : NULL;
+}
+
+static hotel_span hoteli_start_run(const hotel_trigger *trigger, const hotel_context *parent) {
+    hoteli_fields f;
+    f.count = 0;
+    if (trigger) hoteli_trigger_fields(&f, trigger);
+    else hoteli_bad_argument();
+    return hoteli_start_operation("hatchet.run_workflow", HOTEL_PRODUCER, &f, parent);
+}
+
+HOTEL_API hotel_span hotel_start_run_workflow(const hotel_trigger *trigger) {
+    return hoteli_start_run(trigger, hoteli_spawner(trigger));
+}
+
+HOTEL_API hotel_span hotel_start_run_workflows(const hotel_trigger *runs, size_t num_runs) {
+    hoteli_names names;
+    hoteli_fields f;
+    if (!runs && num_runs) {
+        hoteli_bad_argument();
+        num_runs = 0;
+    }
+    names.first = runs ? &runs->workflow_name : NULL;
+    names.step = sizeof *runs;
+    names.count = num_runs;
+    hoteli_batch_fields(&f, &names, HOTEL_HATCHET_NUM_WORKFLOWS,
+                        HOTEL_HATCHET_UNIQUE_WORKFLOW_NAMES);
+    return hoteli_start_operation("hatchet.run_workflows", HOTEL_PRODUCER, &f,
+                                  num_runs ? hoteli_spawner(runs) : NULL);
+}
+
+HOTEL_API hotel_span hotel_start_run_of(const hotel_span *batch, const hotel_trigger *run) {
+    const hotel_context *around = hoteli_spawner(run);
+    hotel_context parent;
+    if (!batch) {
+        hoteli_bad_argument();
+        return hoteli_carrier(NULL);
+    }
+    if (!HOTELI_GET(hoteli_g.hatchet_run_spans)) return hoteli_carrier(&batch->context);
+    if (!around) around = hoteli_top(&hoteli_t);
+    memset((void *)&parent, 0, sizeof parent);
+    if (around) parent = *around;
+    parent.span = *batch;
+    return hoteli_start_run(run, &parent);
+}
+
+HOTEL_API hotel_span hotel_start_schedule_workflow(const hotel_schedule *schedule) {
+    hoteli_fields f;
+    f.count = 0;
+    if (schedule) hoteli_schedule_fields(&f, schedule);
+    else hoteli_bad_argument();
+    return hoteli_start_operation("hatchet.schedule_workflow", HOTEL_PRODUCER, &f, NULL);
+}
+
+HOTEL_API hotel_span hotel_start_push_event(const hotel_hatchet_event *event) {
+    hoteli_fields f;
+    f.count = 0;
+    if (event) hoteli_event_fields(&f, event);
+    else hoteli_bad_argument();
+    return hoteli_start_operation("hatchet.push_event", HOTEL_PRODUCER, &f, NULL);
+}
+
+HOTEL_API hotel_span hotel_start_bulk_push_event(const hotel_hatchet_event *events,
+                                                 size_t num_events) {
+    hoteli_names names;
+    hoteli_fields f;
+    if (!events && num_events) {
+        hoteli_bad_argument();
+        num_events = 0;
+    }
+    names.first = events ? &events->event_key : NULL;
+    names.step = sizeof *events;
+    names.count = num_events;
+    hoteli_batch_fields(&f, &names, HOTEL_HATCHET_NUM_EVENTS, HOTEL_HATCHET_UNIQUE_EVENT_KEYS);
+    return hoteli_start_operation("hatchet.bulk_push_event", HOTEL_PRODUCER, &f, NULL);
+}
+
+HOTEL_API hotel_span hotel_start_wait_for(const hotel_wait *wait) {
+    const hotel_context *parent = wait && wait->task ? &wait->task->context : NULL;
+    hoteli_fields f;
+    f.count = 0;
+    if (wait) hoteli_wait_fields(&f, wait);
+    else hoteli_bad_argument();
+    return hoteli_start_operation("hatchet.durable.wait_for", HOTEL_INTERNAL, &f, parent);
+}
+
+/* What an event says about the task that pushes it: both or nothing, as in every SDK. */
+static size_t hoteli_source_edits(hoteli_run_ids *ids, hoteli_json_edit *edits) {
+    const hotel_context *context = hoteli_top(&hoteli_t);
+    if (!context || !hoteli_block_ids(context->values, ids) || !ids->workflow_run_size ||
+        !ids->step_run_size)
+        return 0;
+    edits[0].key = "hatchet__source_workflow_run_id";
+    edits[0].value = ids->workflow_run;
+    edits[0].value_size = ids->workflow_run_size;
+    edits[1].key = "hatchet__source_step_run_id";
+    edits[1].value = ids->step_run;
+    edits[1].value_size = ids->step_run_size;
+    return 2;
+}
+
+static size_t hoteli_inject_json(const hotel_span *span, bool of_event, const char *json,
+                                 size_t json_size, char *out, size_t capacity) {
+    hoteli_json_edit edits[4];
+    hoteli_run_ids ids;
     char parent[HOTEL_TRACEPARENT_SIZE], state[HOTELI_STATE_SIZE + 1];
-    size_t count = 0, size, state_size;
+    size_t count = of_event ? hoteli_source_edits(&ids, edits) : 0, size, state_size;
     int result = 0;
     if (out && capacity) out[0] = 0;
     if (hotel_traceparent(span, parent)) {
@@ -18852,9 +19529,118 @@ HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *jso
     return size;
 }
 
+HOTEL_API size_t hotel_inject_metadata_n(const hotel_span *span, const char *json,
+                                         size_t json_size, char *out, size_t capacity) {
+    return hoteli_inject_json(span, false, json, json_size, out, capacity);
+}
+
 HOTEL_API size_t hotel_inject_metadata(const hotel_span *span, const char *json, char *out,
                                        size_t capacity) {
-    return hotel_inject_metadata_n(span, json, hotel_text_size(json), out, capacity);
+    return hoteli_inject_json(span, false, json, hotel_text_size(json), out, capacity);
+}
+
+HOTEL_API size_t hotel_inject_event_metadata_n(const hotel_span *span, const char *json,
+                                               size_t json_size, char *out, size_t capacity) {
+    return hoteli_inject_json(span, true, json, json_size, out, capacity);
+}
+
+HOTEL_API size_t hotel_inject_event_metadata(const hotel_span *span, const char *json, char *out,
+                                             size_t capacity) {
+    return hoteli_inject_json(span, true, json, hotel_text_size(json), out, capacity);
+}
+
+/* A field of a log line. In text a value that is no plain word has quotes and escapes too, so that
+   it cannot pass for something else. */
+static void hoteli_say_log_field(hoteli_text *text, hotel_log_format format, const char *name,
+                                 const char *value, size_t size) {
+    char quoted[6 * HOTELI_ID_SIZE + 2];
+    hoteli_sink sink;
+    bool is_json = format == HOTEL_LOG_FORMAT_JSON;
+    if (!size) return;
+    hoteli_say(text, is_json ? ",\"" : " ");
+    hoteli_say(text, name);
+    hoteli_say(text, is_json ? "\":" : "=");
+    if (!is_json && hoteli_is_token(value, size)) {
+        hoteli_say_n(text, value, size);
+        return;
+    }
+    sink.out = quoted;
+    sink.size = 0;
+    hoteli_json_put(&sink, value, size);
+    hoteli_say_n(text, quoted, sink.size);
+}
+
+HOTEL_API size_t hotel_log_fields(const hotel_context *context, hotel_log_format format, char *out,
+                                  size_t capacity) {
+    char parent[HOTEL_TRACEPARENT_SIZE];
+    hoteli_run_ids ids;
+    hoteli_text text;
+    hoteli_text_start(&text, out, out ? capacity : 0);
+    if (!context) context = hoteli_top(&hoteli_t);
+    if (!context || !hotel_traceparent(&context->span, parent)) return 0;
+    hoteli_say_log_field(&text, format, "trace_id", parent + 3, 32);
+    hoteli_say_log_field(&text, format, "span_id", parent + 36, 16);
+    (void)hoteli_block_ids(context->values, &ids);
+    hoteli_say_log_field(&text, format, "step_run_id", ids.step_run, ids.step_run_size);
+    hoteli_say_log_field(&text, format, "workflow_run_id", ids.workflow_run,
+                         ids.workflow_run_size);
+    return text.size;
+}
+
+HOTEL_API const char *hotel_hatchet_key_name(hotel_hatchet_key key) {
+    return (unsigned)key < HOTEL_HATCHET_NUM_KEYS ? hoteli_key_text(key) : "";
+}
+
+HOTEL_API bool hotel_engine_run(const char *workflow_run_id, size_t size, hotel_span_context *out) {
+    uint8_t id[16];
+    if (!out) return false;
+    memset((void *)out, 0, sizeof *out);
+    if (!hoteli_uuid_read(workflow_run_id, size, id)) return false;
+    hoteli_engine_id("hatchet-engine-wf-trace:", id, 1, NULL, 0, out->trace_id, 16);
+    hoteli_engine_id("hatchet-engine-wf-span:", id, 1, NULL, 0, out->span_id, 8);
+    out->trace_flags = HOTEL_FLAG_SAMPLED;
+    out->is_remote = true;
+    return true;
+}
+
+static bool hoteli_engine_attempt(const char *step_run_id, size_t size, int32_t retry_count,
+                                  const char *word, uint8_t span_id[8]) {
+    uint8_t id[16], tail[4 + 8];
+    size_t word_size = strlen(word);
+    uint32_t retry = (uint32_t)retry_count;
+    if (!span_id) return false;
+    memset(span_id, 0, 8);
+    if (retry_count < 0 || !hoteli_uuid_read(step_run_id, size, id)) return false;
+    tail[0] = (uint8_t)(retry >> 24);
+    tail[1] = (uint8_t)(retry >> 16);
+    tail[2] = (uint8_t)(retry >> 8);
+    tail[3] = (uint8_t)retry;
+    memcpy(tail + 4, word, word_size);
+    hoteli_engine_id("hatchet-engine-sr-span:", id, 1, tail, 4 + word_size, span_id, 8);
+    return true;
+}
+
+HOTEL_API bool hotel_engine_queued(const char *step_run_id, size_t size, int32_t retry_count,
+                                   uint8_t span_id[8]) {
+    return hoteli_engine_attempt(step_run_id, size, retry_count, "queued", span_id);
+}
+
+HOTEL_API bool hotel_engine_step_run(const char *step_run_id, size_t size, int32_t retry_count,
+                                     uint8_t span_id[8]) {
+    return hoteli_engine_attempt(step_run_id, size, retry_count, "step_run", span_id);
+}
+
+HOTEL_API bool hotel_engine_event(const char *event_id, size_t event_id_size,
+                                  const char *workflow_run_id, size_t workflow_run_id_size,
+                                  uint8_t span_id[8]) {
+    uint8_t ids[32];
+    if (!span_id) return false;
+    memset(span_id, 0, 8);
+    if (!hoteli_uuid_read(event_id, event_id_size, ids) ||
+        !hoteli_uuid_read(workflow_run_id, workflow_run_id_size, ids + 16))
+        return false;
+    hoteli_engine_id("hatchet-engine-evt-span:", ids, 2, NULL, 0, span_id, 8);
+    return true;
 }
 
 #ifdef __cplusplus

@@ -11,6 +11,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
+static const hoteli_run_ids no_ids;
+
 static hotel_span start_from(const hotel_tracer_config *tracer, const char *name) {
     hotel_start_options options;
     memset((void *)&options, 0, sizeof options);
@@ -121,7 +123,7 @@ static void test_references(void) {
     size_t i, size = 99;
     for (i = 0; i < COUNT(attributes); i++) attributes[i] = hotel_int("k", (int64_t)i);
     sink_open(NULL);
-    block = hoteli_block_of_attrs(attributes, HOTELI_BLOCK_KEYS);
+    block = hoteli_block_of_attrs(attributes, HOTELI_BLOCK_KEYS, &no_ids);
     ok(block.index != 0 && hoteli_flat_block(block, &hoteli_g.scratch, 1, &size) != NULL,
        "a block of as many attributes as there is room for");
     is_mem(hoteli_flat_block(block, &hoteli_g.scratch, 1, &size), size,
@@ -138,9 +140,9 @@ static void test_references(void) {
        "a span is no block");
     hotel_end(&span);
     (void)hoteli_block_drop(block);
-    block = hoteli_block_of_attrs(attributes, COUNT(attributes));
+    block = hoteli_block_of_attrs(attributes, COUNT(attributes), &no_ids);
     is_int(block.index, 0, "one attribute more than there is room for: no block");
-    block = hoteli_block_of_attrs(NULL, 0);
+    block = hoteli_block_of_attrs(NULL, 0, &no_ids);
     is_int(block.index, 0, "no attribute: no block");
     sink_close("references");
 }
