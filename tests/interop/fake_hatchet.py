@@ -17,7 +17,13 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 import otlp
 
 RUN_ID = "94a5b6c7-f2a9-43cb-94ed-058a9b0c1d0c"  # of every run that is triggered here
-TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-([0-9a-f]{16})-[0-9a-f]{2}")
+TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-([0-9a-f]{16})-[0-9a-f]{2}")
+SOURCE = re.compile(r"hatchet__source_\w+")
+
+
+def carried(text):
+    """Of what goes over the wire: the span IDs of traceparents, and the names of source runs."""
+    return TRACEPARENT.findall(text), sorted(SOURCE.findall(text))
 
 
 def varint(number):
@@ -89,7 +95,7 @@ class Hatchet:
     def __init__(self, inputs):
         self.inputs = inputs
         self.spans = []
-        self.sent = []  # the span IDs in the traceparents that came, in order
+        self.requests = ""  # the texts of what came that has metadata in it
         self.refusing = False
         self.actions = queue.Queue()  # AssignedAction for the worker that listens
         self.reported = queue.Queue()  # what the worker says of them
@@ -112,10 +118,10 @@ class Hatchet:
         }
 
     def taken(self):
-        """What came since it was last asked: spans, and span IDs of traceparents."""
+        """What came since it was last asked: spans, and requests."""
         spans, self.spans = self.spans, []
-        sent, self.sent = self.sent, []
-        return spans, sent
+        requests, self.requests = self.requests, ""
+        return spans, requests
 
     def stop(self):
         self.actions.put(None)
@@ -206,7 +212,9 @@ class Calls(grpc.GenericRpcHandler):
             return grpc.unary_unary_rpc_method_handler(self.trigger(self.TRIGGERS[method]))
         if method in self.UNARY:
             call = self.UNARY[method]
-            return grpc.unary_unary_rpc_method_handler(lambda content, _: call(self.hatchet, content))
+            return grpc.unary_unary_rpc_method_handler(
+                lambda content, context: call(self.hatchet, content)
+            )
         if method in self.LISTENS:
             return grpc.unary_stream_rpc_method_handler(self.hatchet.listen)
         if method in self.STREAMS:
@@ -224,8 +232,8 @@ class Calls(grpc.GenericRpcHandler):
     def trigger(self, call):
         def answer(content, context):
             if self.hatchet.refusing:
-                context.abort(grpc.StatusCode.INVALID_ARGUMENT, "workflow names not found: shop")
-            self.hatchet.sent += [found.decode() for found in TRACEPARENT.findall(content)]
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, self.hatchet.inputs["refusal"])
+            self.hatchet.requests += content.decode(errors="replace")
             return call(self.hatchet, content)
 
         return answer
@@ -257,15 +265,16 @@ class RestHandler(http.server.BaseHTTPRequestHandler):
             self.answer({}, 404)
             return
         hatchet = self.server.hatchet
-        hatchet.sent += [found.decode() for found in TRACEPARENT.findall(body)]
+        hatchet.requests += body.decode(errors="replace")
+        run_at = hatchet.inputs["run_at"]
         self.answer(
             {
-                "metadata": {"id": RUN_ID, "createdAt": hatchet.inputs["run_at"], "updatedAt": hatchet.inputs["run_at"]},
+                "metadata": {"id": RUN_ID, "createdAt": run_at, "updatedAt": run_at},
                 "tenantId": hatchet.inputs["tenant_id"],
                 "workflowVersionId": hatchet.inputs["workflow_version_id"],
                 "workflowId": hatchet.inputs["workflow_id"],
                 "workflowName": hatchet.inputs["workflow_name"],
-                "triggerAt": hatchet.inputs["run_at"],
+                "triggerAt": run_at,
                 "method": "API",
             }
         )
