@@ -181,6 +181,29 @@ same in code; what it leaves out comes from the environment:
 The answer is HOTEL_ERR_TOKEN or HOTEL_ERR_TLS if that cannot be used, for reasons that are in the
 log. env_folder is where .env files are read, as Hatchet's Python SDK reads them.
 
+Each operation of a Hatchet client is a span: a task that runs or is cancelled, a run that is
+triggered or scheduled, an event, a wait. Start it from the message that the client sends or has
+received, send the metadata that carries the trace on, end it:
+
+    --- code: task.c
+    bool send_run(const char *workflow, const char *additional_metadata);
+
+    void run_task(const hotel_step_run *assigned) {
+        hotel_task task = hotel_start_step_run(assigned);
+        hotel_trigger report = {0};
+        char metadata[512];
+        report.workflow_name = "report";
+        hotel_span run = hotel_start_run_workflow(&report);
+        hotel_inject_metadata(&run, "{\"priority\": \"low\"}", metadata, sizeof metadata);
+        if (send_run("report", metadata)) hotel_succeed(&run);
+        else hotel_fail(&run, "Hatchet does not answer");
+        hotel_task_succeed(&task);
+    }
+    ---
+
+Between the two calls every span of the task's thread, and of any thread that attaches task.context,
+hangs under the task's span and carries its hatchet.* attributes.
+
 THREADS, FORK, SIGNALS, EXIT
 
 Every function may be called by any thread, and several threads may use one span. The span calls
@@ -16467,15 +16490,11 @@ static bool hoteli_here(void) {
 
 /* ==== [SECTION 54] HATCHET ================================================================= */
 
-/* Attributes that are being put together: there is room for all that an operation has, and for
-   texts of theirs that are made here. */
+/* Attributes that are being put together: there is room for all that an operation has. */
 typedef struct hoteli_fields {
     hotel_attr list[HOTELI_BLOCK_KEYS];
     size_t count;
-    hoteli_run_ids ids;
-    char text[4096]; /* a JSON array */
-    size_t text_size;
-    bool text_full;
+    hoteli_run_ids ids; /* of the task around */
 } hoteli_fields;
 
 static bool hoteli_excluded(hotel_hatchet_key key) {
@@ -16510,8 +16529,7 @@ static void hoteli_put_int(hoteli_fields *f, hotel_hatchet_key key, const int32_
 }
 
 static void hoteli_fields_start(hoteli_fields *f) {
-    f->count = f->text_size = 0;
-    f->text_full = false;
+    f->count = 0;
     memset(&f->ids, 0, sizeof f->ids);
     hoteli_put_field(f, hotel_str(hoteli_key_text(HOTEL_HATCHET_INSTRUMENTOR), "hatchet"));
 }
@@ -16576,27 +16594,33 @@ static void hoteli_trigger_fields(hoteli_fields *f, const hotel_trigger *t) {
     HOTELI_FIELD(f, t, KEY, key);
 }
 
-/* Adds a string to the array. */
-static void hoteli_array_add(hoteli_fields *f, const char *item, size_t size) {
+/* A JSON array of strings, the value of an attribute. */
+typedef struct hoteli_array {
+    char text[4096];
+    size_t size;
+    bool full;
+} hoteli_array;
+
+static void hoteli_array_add(hoteli_array *a, const char *item, size_t size) {
     hoteli_sink sink;
-    size_t between = f->text_size ? 2 : 1;
+    size_t between = a->size ? 2 : 1;
     sink.out = NULL;
     sink.size = 0;
     hoteli_json_put(&sink, item, size);
-    f->text_full = f->text_full || f->text_size + between + sink.size + 1 > sizeof f->text;
-    if (f->text_full) return;
-    memcpy(f->text + f->text_size, f->text_size ? ", " : "[", between);
-    sink.out = f->text + f->text_size + between;
-    f->text_size += between + sink.size;
+    a->full = a->full || a->size + between + sink.size + 1 > sizeof a->text;
+    if (a->full) return;
+    memcpy(a->text + a->size, a->size ? ", " : "[", between);
+    sink.out = a->text + a->size + between;
+    a->size += between + sink.size;
     sink.size = 0;
     hoteli_json_put(&sink, item, size);
 }
 
-static void hoteli_array_put(hoteli_fields *f, hotel_hatchet_key key) {
-    if (f->text_full) hoteli_fault(HOTELI_TOO_LONG, key);
-    if (!f->text_size) return;
-    f->text[f->text_size++] = ']';
-    hoteli_put_text(f, key, f->text, f->text_size);
+static void hoteli_array_put(hoteli_array *a, hoteli_fields *f, hotel_hatchet_key key) {
+    if (a->full) hoteli_fault(HOTELI_TOO_LONG, key);
+    if (!a->size) return;
+    a->text[a->size++] = ']';
+    hoteli_put_text(f, key, a->text, a->size);
 }
 
 /* A name of many, with its size, among the members of structs that stand one behind another. */
@@ -16619,25 +16643,21 @@ static hotel_string hoteli_name_at(const hoteli_names *names, size_t i) {
     return name;
 }
 
-/* How many there are, and each name once, in the order of their first appearance. */
-static void hoteli_batch_fields(hoteli_fields *f, const hoteli_names *names,
-                                hotel_hatchet_key number, hotel_hatchet_key unique) {
+/* Each name once, in the order of their first appearance. */
+static void hoteli_array_names(hoteli_array *a, const hoteli_names *names) {
     size_t i, k;
-    hoteli_fields_start(f);
-    hoteli_put_field(f, hotel_int(hoteli_key_text(number), (int64_t)names->count));
-    for (i = 0; i < names->count && !f->text_full; i++) {
+    for (i = 0; i < names->count && !a->full; i++) {
         hotel_string name = hoteli_name_at(names, i), other;
         for (k = 0; name.size && k < i; k++) {
             other = hoteli_name_at(names, k);
             if (other.size == name.size && memcmp(other.text, name.text, name.size) == 0) break;
         }
-        if (name.size && k == i) hoteli_array_add(f, name.text, name.size);
+        if (name.size && k == i) hoteli_array_add(a, name.text, name.size);
     }
-    hoteli_array_put(f, unique);
 }
 
 /* A time as Python's isoformat writes it: microseconds, unless there are none. */
-static void hoteli_array_time(hoteli_fields *f, int64_t unix_ns) {
+static void hoteli_array_time(hoteli_array *a, int64_t unix_ns) {
     char words[48];
     hoteli_text text;
     int64_t second = unix_ns / 1000000000, rest = unix_ns % 1000000000;
@@ -16651,16 +16671,16 @@ static void hoteli_array_time(hoteli_fields *f, int64_t unix_ns) {
             hoteli_say_uint(&text, micros / scale % 10);
     }
     hoteli_say(&text, "+00:00");
-    hoteli_array_add(f, words, text.size);
+    hoteli_array_add(a, words, text.size);
 }
 
-static void hoteli_schedule_fields(hoteli_fields *f, const hotel_schedule *s) {
+static void hoteli_schedule_fields(hoteli_fields *f, const hotel_schedule *s, hoteli_array *a) {
     size_t i;
     hoteli_fields_start(f);
     HOTELI_FIELD(f, s, WORKFLOW_NAME, workflow_name);
-    for (i = 0; s->run_at_unix_ns && i < s->num_run_at && !f->text_full; i++)
-        hoteli_array_time(f, s->run_at_unix_ns[i]);
-    hoteli_array_put(f, HOTEL_HATCHET_RUN_AT_TIMESTAMPS);
+    for (i = 0; s->run_at_unix_ns && i < s->num_run_at && !a->full; i++)
+        hoteli_array_time(a, s->run_at_unix_ns[i]);
+    hoteli_array_put(a, f, HOTEL_HATCHET_RUN_AT_TIMESTAMPS);
     HOTELI_FIELD(f, s, PAYLOAD, payload);
     HOTELI_FIELD(f, s, PARENT_ID, parent_id);
     HOTELI_FIELD(f, s, PARENT_STEP_RUN_ID, parent_step_run_id);
@@ -16692,12 +16712,13 @@ static void hoteli_wait_fields(hoteli_fields *f, const hotel_wait *w) {
 
 /* Starts the span of an operation. parent NULL: the current context. */
 static hotel_span hoteli_start_operation(const char *name, hotel_kind kind,
-                                         const hoteli_fields *f, const hotel_context *parent) {
+                                         const hotel_attr *list, size_t count,
+                                         const hotel_context *parent) {
     hotel_start_options options;
     memset((void *)&options, 0, sizeof options);
     options.kind = kind;
-    options.attributes = f->list;
-    options.num_attributes = f->count;
+    options.attributes = list;
+    options.num_attributes = count;
     options.tracer = hoteli_hatchet_tracer();
     options.parent = parent;
     return hotel_start_with(name, &options);
@@ -19228,17 +19249,20 @@ static void hoteli_task_parent(hotel_task *task, const hotel_step_run *step_run)
         memset(state, 0, sizeof *state);
 }
 
-/* The attributes that the spans of a task share; a large payload stays in `own`. */
-static hotel_block hoteli_task_block(const hotel_step_run *r, hoteli_fields *own) {
+/* The attributes that the spans of a task share; a large payload becomes the one of *num_own
+   attributes of the task's own span. */
+static hotel_block hoteli_task_block(const hotel_step_run *r, hotel_attr *own, size_t *num_own) {
     hoteli_fields f;
     uint32_t most = HOTELI_GET(hoteli_g.hatchet_shared_payload);
+    size_t before;
     hoteli_task_fields(&f, r);
-    own->count = 0;
-    HOTELI_FIELD(own, r, PAYLOAD, payload);
-    if (own->count && own->list[0].value.size <= most) {
-        hoteli_put_field(&f, own->list[0]);
-        if (hoteli_block_fits(f.list, f.count)) own->count = 0;
-        else f.count--;
+    before = f.count;
+    HOTELI_FIELD(&f, r, PAYLOAD, payload);
+    if (f.count > before &&
+        (f.list[before].value.size > most || !hoteli_block_fits(f.list, f.count))) {
+        *own = f.list[before];
+        *num_own = 1;
+        f.count = before;
     }
     f.ids.workflow_run_size =
         hoteli_keep_id(f.ids.workflow_run, r->workflow_run_id, r->workflow_run_id_size);
@@ -19264,23 +19288,23 @@ static const char *hoteli_task_name(const hotel_step_run *r, char *out, size_t c
 
 static hotel_task hoteli_task_start(const hotel_step_run *step_run, bool join) {
     hotel_task task;
-    hoteli_fields own;
+    hotel_attr own;
+    size_t num_own = 0;
     hotel_block state;
     char name[512];
     memset(&task, 0, sizeof task);
-    own.count = 0;
     if (!step_run) {
         hoteli_bad_argument();
         return task;
     }
-    if (hoteli_ready(&hoteli_t)) task.context.values = hoteli_task_block(step_run, &own);
+    if (hoteli_ready(&hoteli_t)) task.context.values = hoteli_task_block(step_run, &own, &num_own);
     hoteli_task_parent(&task, step_run);
     state = task.context.span.context.trace_state;
     if (join)
         task.span = hoteli_carrier(&task.context.span.context);
     else
         task.span = hoteli_start_operation(hoteli_task_name(step_run, name, sizeof name),
-                                           HOTEL_CONSUMER, &own, &task.context);
+                                           HOTEL_CONSUMER, &own, num_own, &task.context);
     task.context.span = task.span;
     task.context.span.context.trace_state = state;
     task.token = hoteli_attach(&task.context);
@@ -19396,7 +19420,8 @@ HOTEL_API hotel_span hotel_start_cancel_step_run(const hotel_step_run *step_run)
         if (hoteli_valid_ids(&parent.span.context))
             HOTELI_FIELD(&f, step_run, STEP_RUN_ID, step_run_id);
     }
-    span = hoteli_start_operation("hatchet.cancel_step_run", HOTEL_CONSUMER, &f, &parent);
+    span = hoteli_start_operation("hatchet.cancel_step_run", HOTEL_CONSUMER, f.list, f.count,
+                                  &parent);
     (void)hoteli_block_drop(parent.span.context.trace_state);
     return span;
 }
@@ -19410,27 +19435,37 @@ static hotel_span hoteli_start_run(const hotel_trigger *trigger, const hotel_con
     f.count = 0;
     if (trigger) hoteli_trigger_fields(&f, trigger);
     else hoteli_bad_argument();
-    return hoteli_start_operation("hatchet.run_workflow", HOTEL_PRODUCER, &f, parent);
+    return hoteli_start_operation("hatchet.run_workflow", HOTEL_PRODUCER, f.list, f.count, parent);
 }
 
 HOTEL_API hotel_span hotel_start_run_workflow(const hotel_trigger *trigger) {
     return hoteli_start_run(trigger, hoteli_spawner(trigger));
 }
 
+/* The span of many at once: how many, and their names. */
+static hotel_span hoteli_start_batch(const char *name, const hoteli_names *names,
+                                     hotel_hatchet_key number, hotel_hatchet_key unique,
+                                     const hotel_context *parent) {
+    hoteli_fields f;
+    hoteli_array a;
+    a.size = 0;
+    a.full = false;
+    hoteli_fields_start(&f);
+    hoteli_put_field(&f, hotel_int(hoteli_key_text(number), (int64_t)names->count));
+    hoteli_array_names(&a, names);
+    hoteli_array_put(&a, &f, unique);
+    return hoteli_start_operation(name, HOTEL_PRODUCER, f.list, f.count, parent);
+}
+
 HOTEL_API hotel_span hotel_start_run_workflows(const hotel_trigger *runs, size_t num_runs) {
     hoteli_names names;
-    hoteli_fields f;
-    if (!runs && num_runs) {
-        hoteli_bad_argument();
-        num_runs = 0;
-    }
+    if (!runs && num_runs) hoteli_bad_argument();
     names.first = runs ? &runs->workflow_name : NULL;
     names.step = sizeof *runs;
-    names.count = num_runs;
-    hoteli_batch_fields(&f, &names, HOTEL_HATCHET_NUM_WORKFLOWS,
-                        HOTEL_HATCHET_UNIQUE_WORKFLOW_NAMES);
-    return hoteli_start_operation("hatchet.run_workflows", HOTEL_PRODUCER, &f,
-                                  num_runs ? hoteli_spawner(runs) : NULL);
+    names.count = runs ? num_runs : 0;
+    return hoteli_start_batch("hatchet.run_workflows", &names, HOTEL_HATCHET_NUM_WORKFLOWS,
+                              HOTEL_HATCHET_UNIQUE_WORKFLOW_NAMES,
+                              names.count ? hoteli_spawner(runs) : NULL);
 }
 
 HOTEL_API hotel_span hotel_start_run_of(const hotel_span *batch, const hotel_trigger *run) {
@@ -19450,10 +19485,13 @@ HOTEL_API hotel_span hotel_start_run_of(const hotel_span *batch, const hotel_tri
 
 HOTEL_API hotel_span hotel_start_schedule_workflow(const hotel_schedule *schedule) {
     hoteli_fields f;
-    f.count = 0;
-    if (schedule) hoteli_schedule_fields(&f, schedule);
+    hoteli_array a;
+    f.count = a.size = 0;
+    a.full = false;
+    if (schedule) hoteli_schedule_fields(&f, schedule, &a);
     else hoteli_bad_argument();
-    return hoteli_start_operation("hatchet.schedule_workflow", HOTEL_PRODUCER, &f, NULL);
+    return hoteli_start_operation("hatchet.schedule_workflow", HOTEL_PRODUCER, f.list, f.count,
+                                  NULL);
 }
 
 HOTEL_API hotel_span hotel_start_push_event(const hotel_hatchet_event *event) {
@@ -19461,22 +19499,18 @@ HOTEL_API hotel_span hotel_start_push_event(const hotel_hatchet_event *event) {
     f.count = 0;
     if (event) hoteli_event_fields(&f, event);
     else hoteli_bad_argument();
-    return hoteli_start_operation("hatchet.push_event", HOTEL_PRODUCER, &f, NULL);
+    return hoteli_start_operation("hatchet.push_event", HOTEL_PRODUCER, f.list, f.count, NULL);
 }
 
 HOTEL_API hotel_span hotel_start_bulk_push_event(const hotel_hatchet_event *events,
                                                  size_t num_events) {
     hoteli_names names;
-    hoteli_fields f;
-    if (!events && num_events) {
-        hoteli_bad_argument();
-        num_events = 0;
-    }
+    if (!events && num_events) hoteli_bad_argument();
     names.first = events ? &events->event_key : NULL;
     names.step = sizeof *events;
-    names.count = num_events;
-    hoteli_batch_fields(&f, &names, HOTEL_HATCHET_NUM_EVENTS, HOTEL_HATCHET_UNIQUE_EVENT_KEYS);
-    return hoteli_start_operation("hatchet.bulk_push_event", HOTEL_PRODUCER, &f, NULL);
+    names.count = events ? num_events : 0;
+    return hoteli_start_batch("hatchet.bulk_push_event", &names, HOTEL_HATCHET_NUM_EVENTS,
+                              HOTEL_HATCHET_UNIQUE_EVENT_KEYS, NULL);
 }
 
 HOTEL_API hotel_span hotel_start_wait_for(const hotel_wait *wait) {
@@ -19485,7 +19519,8 @@ HOTEL_API hotel_span hotel_start_wait_for(const hotel_wait *wait) {
     f.count = 0;
     if (wait) hoteli_wait_fields(&f, wait);
     else hoteli_bad_argument();
-    return hoteli_start_operation("hatchet.durable.wait_for", HOTEL_INTERNAL, &f, parent);
+    return hoteli_start_operation("hatchet.durable.wait_for", HOTEL_INTERNAL, f.list, f.count,
+                                  parent);
 }
 
 /* What an event says about the task that pushes it: both or nothing, as in every SDK. */
