@@ -17,7 +17,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wu
 B        := build
 HEADER   := hatchet_otel.h
 CXX_HERE := $(shell command -v $(firstword $(CXX)) 2>/dev/null)
-EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c)) \
+EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c)) $(B)/examples/pipeline.so \
             $(if $(CXX_HERE),$(patsubst %.cpp,$(B)/%,$(wildcard examples/*.cpp)))
 
 # Every program is made from one source file by one command; $(1) is what is special about it.
@@ -31,7 +31,7 @@ cxx    = $(CXX) -std=c++11 $(common) $(CXXFLAGS) $(1) $(output)
 
 .DELETE_ON_ERROR:
 .PHONY: all tools examples demo test programs machines coverage conformance lint interop bench
-.PHONY: interop-full soak fuzz install clean help
+.PHONY: interop-full comparison soak fuzz install clean help
 
 all: tools examples                     ## the command and the examples (default)
 tools: $(B)/hatchet-otel                ## build/hatchet-otel
@@ -48,6 +48,10 @@ $(B)/examples/%: examples/%.c
 $(B)/examples/%: examples/%.cpp
 	$(call start,CXX)
 	$(Q)$(call cxx)
+
+$(B)/examples/%.so: examples/python_extension/%.c
+	$(call start,CC)
+	$(Q)$(call cc,-shared -fPIC)
 
 demo: all                               ## two programs, one trace, printed as a tree
 	@tools/demo.sh
@@ -189,7 +193,7 @@ $(foreach b,$(builds),$(foreach t,$(filter $(call packed,$(b)),$(programs)),\
     $(call use,$(b),zlib,$(t))))
 $(foreach b,$(builds),$(foreach t,$(filter $(B)/$(b)/faults/test_tls,$(programs)),\
     $(call use,$(b),openssl,$(t))))
-$(if $(filter interop%,$(MAKECMDGOALS)),$(call use,plain,zlib,$(B)/interop/deliver)\
+$(if $(filter interop% comparison,$(MAKECMDGOALS)),$(call use,plain,zlib,$(B)/interop/deliver)\
     $(call use,plain,openssl,$(B)/interop/deliver $(B)/interop/random_spans))
 $(if $(filter bench,$(MAKECMDGOALS)),$(call use,plain,openssl,$(B)/bench/bench))
 
@@ -219,6 +223,9 @@ interop: all $(call programs_of,interop) $(libraries) ## against software that i
 
 interop-full: all $(call programs_of,interop) $(libraries) ## the same with 100,000 spans to each gRPC server
 	@INTEROP_FULL=1 INTEROP_GRPC_SPANS=100000 tests/interop/run.sh
+
+comparison: all $(call programs_of,interop) ## docs/hatchet-comparison.md: beside Hatchet's SDKs
+	@INTEROP_RENEW=1 tests/interop/run.sh sdks
 
 bench: $(call programs_of,bench)        ## measured figures beside their floors (BENCH_ARGS=--quick)
 	@tests/bench/run.sh $(BENCH_ARGS)

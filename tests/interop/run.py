@@ -16,6 +16,7 @@ import check_propagation
 import check_random
 import check_receiver
 import check_recovery
+import check_sdks
 import check_tls
 import harness
 
@@ -32,6 +33,7 @@ PARTS = {
     "hpack": check_hpack,
     "grpc": check_grpc,
     "tls": check_tls,
+    "sdks": check_sdks,
 }
 
 
