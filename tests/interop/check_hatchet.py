@@ -21,11 +21,12 @@ PROGRAM = harness.INTEROP / "hatchet"
 EXTENSION = harness.INTEROP / "extension.so"
 
 SIMPLE, DAG, PARENT = "interop-simple", "interop-dag", "interop-parent"
-RETRIED, STUCK, WAITING, NATIVE = (
+RETRIED, STUCK, WAITING, NATIVE, PUSHING = (
     "interop-retried",
     "interop-stuck",
     "interop-waiting",
     "interop-native",
+    "interop-pushing",
 )
 EVENT = "interop:ordered"
 METADATA = {"requested_by": "interop", "unicode": "ünï"}
@@ -39,11 +40,11 @@ RUNS = {
     PARENT: ({"message": "hello"}, 12),
     RETRIED: ({}, 10),
     WAITING: ({}, 6),
+    PUSHING: ({"message": "hello"}, 12),
 }
 STEPS = ("load", "check", "convert", "store")
-ACTIONS = {f"{name}:{name}": name for name in (SIMPLE, PARENT, RETRIED, STUCK, WAITING)} | {
-    f"{DAG}:{step}": DAG for step in STEPS
-}
+ALONE = (SIMPLE, PARENT, RETRIED, STUCK, WAITING, PUSHING)
+ACTIONS = {f"{name}:{name}": name for name in ALONE} | {f"{DAG}:{step}": DAG for step in STEPS}
 
 
 class Live:
@@ -347,6 +348,30 @@ def check_sets(tap, who, traces):
         tap.none(trace.whole(), f"{name}, {who}: one trace, each span once, under one root")
 
 
+def check_source(tap, live, who, run_id, trace):
+    """The event that a task pushed names the task to the run that it triggered."""
+    triggered = {
+        row["spanAttributes"]["hatchet.workflow_run_id"]
+        for row in trace.rows
+        if row["spanName"] == "custom.child.span"
+    }
+    got = [
+        live.hatchet.get(f"stable/workflow-runs/{run}")["run"]["additionalMetadata"]
+        for run in triggered
+    ]
+    source = {
+        "hatchet__source_workflow_run_id": run_id,
+        "hatchet__source_step_run_id": run_id,
+        "inside": "a task",
+    }
+    tap.ok(
+        len(got) == 1 and got[0].items() >= source.items(),
+        f"{who} says which task pushed an event",
+        got,
+        source,
+    )
+
+
 def check_native(tap, trace):
     """Spans of a C library that the Python task calls."""
     tap.none(trace.whole(), "Python's task calls C: one trace")
@@ -410,6 +435,7 @@ def check_sdk(tap, live):
         problems, _ = differences(traces[name], traces[f"C {name}"])
         tap.none(problems, f"{name}: C triggers, Python runs: as if the SDK had triggered")
         tap.none(traces[f"C {name}"].whole(), f"{name}: C triggers, Python runs: one trace")
+    check_source(tap, live, "the SDK", wanted[PUSHING][0], traces[PUSHING])
     check_native(tap, traces["native"])
     # Which of the two the lookup finds depends on what the SDK exports first.
     found = {row["spanName"] for row in captured} & {CANCEL, TASK}
@@ -461,6 +487,7 @@ def check_c(tap, live, theirs):
     traces = {name: Trace(rows) for name, rows in live.traces(wanted).items()}
 
     check_sets(tap, "C", traces)
+    check_source(tap, live, "C", wanted[PUSHING][0], traces[PUSHING])
     seen = set()
     for name in RUNS:
         problems, choices = differences(theirs[name], traces[name])
