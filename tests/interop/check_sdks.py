@@ -185,6 +185,7 @@ class Sdk:
     command: list
     settings: dict = dataclasses.field(default_factory=dict)
     missing: str = ""  # why it cannot run here
+    works: bool = False  # its tasks run in a worker, to which they are assigned
 
 
 def pinned(kind, package):
@@ -201,6 +202,16 @@ def sdks():
     given = [f"{name}={value}" for name, value in INPUTS.items()]
     return [
         Sdk(PYTHON, pinned("sdk", "hatchet-sdk"), python, {"PYTHONHASHSEED": "0"}),
+        Sdk(
+            "TypeScript",
+            pinned("npm", "@hatchet-dev/typescript-sdk"),
+            ["node", SDKS / "typescript.js", inputs],
+            {
+                "NODE_PATH": str(harness.INTEROP / "node" / "node_modules"),
+                "HATCHET_CLIENT_RETRIER_MAX_ATTEMPTS": "1",  # it tries again what is refused
+            },
+            os.environ.get("INTEROP_NO_NODE", ""),
+        ),
         Sdk(OURS, "", [harness.INTEROP / "operations", *given]),
     ]
 
@@ -223,13 +234,36 @@ def perform(sdk, names, **settings):
     came = {}
     for name in names:
         hatchet.refusing = name in REFUSED
-        answer = program.ask(name)
+        program.say(name)
+        if sdk.works:
+            assign(hatchet, name)
+        answer = program.hear()
         came[name] = (answer, *hatchet.taken())
     code = program.end()
     hatchet.stop()
     if code != 0:
         raise RuntimeError(f"{sdk.name}: exit code {code}, see {log}")
     return came
+
+
+TASKS = {  # what is special about the action that is assigned
+    "task": {},
+    "task that fails": {},
+    "task tried again": {"retry_count": 1, "child_index": 3},
+    "task that is cancelled": {},
+    "wait": {"name": "approve"},
+    "child": {},
+    "event in a task": {},
+}
+
+
+def assign(hatchet, name):
+    if name not in TASKS:
+        return
+    hatchet.assign(**TASKS[name])
+    if name == "task that is cancelled":
+        hatchet.reported.get(timeout=10)  # it has started
+        hatchet.assign(cancel=True)
 
 
 def capture(sdk):
