@@ -99,7 +99,6 @@ class Hatchet:
         self.requests = ""  # the texts of what came that has metadata in it
         self.refusing = False
         self.actions = queue.Queue()  # AssignedAction for the worker that listens
-        self.reported = queue.Queue()  # what the worker says of them
         self.server = grpc.server(concurrent.futures.ThreadPoolExecutor(32))
         self.server.add_generic_rpc_handlers([Calls(self)])
         self.port = self.server.add_insecure_port("127.0.0.1:0")
@@ -162,7 +161,6 @@ class Hatchet:
         return message((1, tenant), (2, worker), (3, "worker"))
 
     def step_event(self, content):
-        self.reported.put(content)
         return message((1, self.inputs["tenant_id"]), (2, self.inputs["worker_id"]))
 
     def version(self, content):

@@ -5,8 +5,8 @@
 //
 //	golang INPUTS.json
 //
-// Tasks run in a worker of the SDK, to which the server assigns them. prepare.sh builds this as a
-// command of the SDK's own module, whose versions of everything are then those that it is used with.
+// Tasks run in a worker of the SDK, to which the server assigns them. prepare.sh builds this with
+// the go.mod of the SDK, whose versions of everything are then those that it is made with.
 package main
 
 import (
@@ -32,6 +32,7 @@ import (
 type operation func(ctx context.Context) error
 
 type program struct {
+	answers  *os.File
 	inputs   map[string]string
 	metadata map[string]string
 	payload  map[string]any
@@ -178,6 +179,7 @@ func (p *program) operations() map[string]operation {
 		}),
 		"task tried again": p.task(func(hatchet.Context) error { return nil }),
 		"task that is cancelled": p.task(func(ctx hatchet.Context) error {
+			fmt.Fprintln(p.answers, "started")
 			<-ctx.Done()
 			return ctx.Err()
 		}),
@@ -202,10 +204,9 @@ func (p *program) operations() map[string]operation {
 func main() {
 	content, err := os.ReadFile(os.Args[1])
 	must(err)
-	answers := os.Stdout
-	os.Stdout = os.Stderr // for what the SDK says
 	inputs := object[string](string(content))
 	p := &program{
+		answers:  os.Stdout,
 		inputs:   inputs,
 		metadata: object[string](inputs["metadata"]),
 		payload:  object[any](inputs["payload"]),
@@ -213,6 +214,7 @@ func main() {
 		waits:    make(chan func(ctx hatchet.DurableContext) error),
 		ended:    make(chan bool),
 	}
+	os.Stdout = os.Stderr // for what the SDK says
 	p.client, err = hatchet.NewClient()
 	must(err)
 	instrumentor, err := hatchetotel.NewInstrumentor()
@@ -224,7 +226,7 @@ func main() {
 	for lines.Scan() {
 		must(operations[lines.Text()](context.Background()))
 		must(provider.ForceFlush(context.Background()))
-		fmt.Fprintln(answers, "done")
+		fmt.Fprintln(p.answers, "done")
 	}
 	os.Exit(0)
 }

@@ -89,8 +89,8 @@ function action(special) {
 }
 
 /**
- * In an asynchronous context of its own: the instrumentor leaves the attributes of a task in the one
- * in which it gets it.
+ * In an asynchronous context of its own: the instrumentor leaves the attributes of a task in the
+ * one in which it gets it.
  */
 function aside(body) {
     return new AsyncResource('operation').runInAsyncScope(body);
