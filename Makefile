@@ -17,7 +17,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wu
 B        := build
 HEADER   := hatchet_otel.h
 CXX_HERE := $(shell command -v $(firstword $(CXX)) 2>/dev/null)
-EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c)) \
+EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c)) $(B)/examples/pipeline.so \
             $(if $(CXX_HERE),$(patsubst %.cpp,$(B)/%,$(wildcard examples/*.cpp)))
 
 # Every program is made from one source file by one command; $(1) is what is special about it.
@@ -49,6 +49,10 @@ $(B)/examples/%: examples/%.cpp
 	$(call start,CXX)
 	$(Q)$(call cxx)
 
+$(B)/examples/%.so: examples/python_extension/%.c
+	$(call start,CC)
+	$(Q)$(call cc,-shared -fPIC)
+
 demo: all                               ## two programs, one trace, printed as a tree
 	@tools/demo.sh
 
@@ -58,6 +62,13 @@ programs_of = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/$(1)/*.c))
 $(B)/%: tests/%.c
 	$(call start,CC)
 	$(Q)$(call cc,-Itests)
+
+# Libraries that programs in other languages load.
+libraries := $(patsubst tests/interop/native/%.c,$(B)/interop/%.so,\
+               $(wildcard tests/interop/native/*.c))
+$(B)/interop/%.so: tests/interop/native/%.c
+	$(call start,CC)
+	$(Q)$(call cc,-Itests -fPIC -shared)
 
 # ---- test --------------------------------------------------------------------------------------
 #
@@ -207,10 +218,10 @@ $(foreach b,$(BUILDS),$(eval $(call test_rules,$(b))))
 lint:                                   ## checks of the header's form
 	@tools/check_header.sh
 
-interop: all $(call programs_of,interop) ## against software that is not ours
+interop: all $(call programs_of,interop) $(libraries) ## against software that is not ours
 	@tests/interop/run.sh
 
-interop-full: all $(call programs_of,interop) ## the same with 100,000 spans to each gRPC server
+interop-full: all $(call programs_of,interop) $(libraries) ## the same with 100,000 spans to each gRPC server
 	@INTEROP_FULL=1 INTEROP_GRPC_SPANS=100000 tests/interop/run.sh
 
 comparison: all $(call programs_of,interop) ## docs/hatchet-comparison.md: beside Hatchet's SDKs

@@ -7401,7 +7401,6 @@ typedef struct hoteli_books {
     hoteli_word dropped_queue_full;
     hoteli_word dropped_too_large;
     hoteli_word dropped_shutdown;
-    hoteli_word queued;
     hoteli_word requests;
     hoteli_word retries;
     hoteli_word connections;
@@ -7658,6 +7657,7 @@ static struct hoteli_state {
     hoteli_word bad_arguments;
     hoteli_word rejected_parents;
     hoteli_word collected; /* ended spans taken from the shards */
+    hoteli_word moves;     /* beginnings and ends of such taking: odd while one is under way */
     hoteli_word record_only; /* ended spans that no destination sees */
     hoteli_word repaired;
     uint8_t pad[HOTELI_LINE];
@@ -12346,18 +12346,17 @@ static void hoteli_queue_pop(hoteli_destination *d, uint32_t count) {
     }
 }
 
-/* Spans are settled: they count under one reason and no longer as queued. */
-static void hoteli_settle(hoteli_destination *d, hoteli_word *reason, uint32_t count) {
-    hoteli_count(reason, count);
-    (void)hoteli_sub(&d->books.queued, count);
+/* Spans are settled: they count under one reason. What was offered and is not settled is queued.
+   Whoever reads that a span is settled reads after it that it was offered. */
+static void hoteli_settle(hoteli_word *reason, uint32_t count) {
+    (void)__atomic_fetch_add(&reason->bits, count, __ATOMIC_RELEASE);
 }
 
 static void hoteli_enqueue(hoteli_destination *d, uint32_t index) {
     uint32_t chunks = hoteli_record_chunks(hoteli_record_at(index));
     hoteli_count(&d->books.offered, 1);
-    hoteli_count(&d->books.queued, 1);
     if (d->count >= d->max_queue || d->chunks + chunks > d->max_chunks) {
-        hoteli_settle(d, &d->books.dropped_queue_full, 1);
+        hoteli_settle(&d->books.dropped_queue_full, 1);
         hoteli_log_later(HOTEL_LOG_ID_QUEUE_FULL);
         hoteli_release_span(index);
         return;
@@ -12564,7 +12563,7 @@ static void hoteli_mend(hoteli_destination *d, uint8_t *request, size_t size, in
 /* A batch that is due in that time. */
 static void hoteli_quiet_drop(hoteli_destination *d, int64_t now_ms) {
     uint32_t count = HOTELI_MIN(d->count, d->max_batch);
-    hoteli_settle(d, &d->books.failed, count);
+    hoteli_settle(&d->books.failed, count);
     hoteli_queue_pop(d, count);
     d->due_ms = now_ms + d->delay_ms;
 }
@@ -12599,7 +12598,7 @@ static void hoteli_write_prefix(hoteli_request *r, uint8_t *buffer, size_t packe
 /* One span alone is more than a request may be (OX-11). */
 static void hoteli_span_too_large(hoteli_destination *d) {
     uint32_t size = hoteli_record_at(hoteli_queue_at(d, 0))->wire_size;
-    hoteli_settle(d, &d->books.dropped_too_large, 1);
+    hoteli_settle(&d->books.dropped_too_large, 1);
     hoteli_queue_pop(d, 1);
     if (hoteli_log_due(&d->logged_large_ms, hoteli_now_ms())) {
         char words[512];
@@ -12670,7 +12669,7 @@ static bool hoteli_request_due(const hoteli_destination *d, int64_t now_ms) {
 
 /* The request is over; its spans count under that reason. */
 static void hoteli_request_end(hoteli_request *r, hoteli_word *reason) {
-    hoteli_settle(r->to, reason, r->spans);
+    hoteli_settle(reason, r->spans);
     r->spans = 0;
     r->state = HOTELI_IDLE;
 }
@@ -12898,7 +12897,7 @@ static void hoteli_request_success(hoteli_request *r, size_t kept, uint64_t size
         hoteli_reply_log(d, &reply);
     }
     if (rejected) {
-        hoteli_settle(d, &d->books.rejected, rejected);
+        hoteli_settle(&d->books.rejected, rejected);
         r->spans -= rejected;
     }
     hoteli_request_end(r, &d->books.accepted);
@@ -13301,7 +13300,7 @@ static int64_t hoteli_destination_step(hoteli_destination *d, int64_t now_ms, ho
 static void hoteli_destination_close(hoteli_destination *d, uint32_t timeout_ms) {
     uint32_t i, left = d->count;
     hoteli_queue_pop(d, left);
-    if (left) hoteli_settle(d, &d->books.dropped_shutdown, left);
+    if (left) hoteli_settle(&d->books.dropped_shutdown, left);
     for (i = 0; i < hoteli_num_requests(d); i++) {
         if (d->requests[i].state != HOTELI_IDLE)
             hoteli_request_fail(&d->requests[i], "shutdown's time was over");
@@ -13324,7 +13323,7 @@ static void hoteli_drop_late(const hoteli_provider *p, uint32_t index) {
     for (i = 0; i < p->num_destinations; i++) {
         hoteli_books *books = &hoteli_g.destinations[p->first + i]->books;
         hoteli_count(&books->offered, 1);
-        hoteli_count(&books->dropped_shutdown, 1);
+        hoteli_settle(&books->dropped_shutdown, 1);
     }
     hoteli_record_free(index);
 }
@@ -13349,8 +13348,14 @@ static void hoteli_distribute(uint32_t index) {
 /* The ended spans of a shard, oldest first. */
 static uint32_t hoteli_take_ended(hoteli_shard *shard) {
     uint32_t index, ordered = 0;
+    uintptr_t head;
     if (!(hoteli_load_relaxed(&shard->ended) & HOTELI_INDEX_MASK)) return 0;
-    index = (uint32_t)(hoteli_swap(&shard->ended, 0) & HOTELI_INDEX_MASK);
+    /* For those who read the books the spans are in one place or the other, never in both. */
+    (void)__atomic_fetch_add(&hoteli_g.moves.bits, 1, __ATOMIC_ACQ_REL);
+    head = hoteli_swap(&shard->ended, 0);
+    (void)__atomic_fetch_add(&hoteli_g.collected.bits, head >> HOTELI_INDEX_BITS, __ATOMIC_ACQ_REL);
+    (void)__atomic_fetch_add(&hoteli_g.moves.bits, 1, __ATOMIC_RELEASE);
+    index = (uint32_t)(head & HOTELI_INDEX_MASK);
     while (index) {
         hoteli_chunk *chunk = hoteli_chunk_at(index);
         uint32_t next = hoteli_link_get(&chunk->next);
@@ -13367,15 +13372,12 @@ static void hoteli_drain(int64_t now_ms) {
     (void)__atomic_exchange_n(&hoteli_g.pending.bits, 0, __ATOMIC_RELAXED);
     for (i = 0; i <= hoteli_g.shard_mask; i++) {
         uint32_t index = hoteli_take_ended(&hoteli_g.shards[i]);
-        uintptr_t taken = 0;
         hoteli_store(&hoteli_g.shards[i].pops, hoteli_pops(&hoteli_g.shards[i]));
         while (index) {
             uint32_t next = hoteli_link_get(&hoteli_chunk_at(index)->next);
             hoteli_distribute(index);
-            taken++;
             index = next;
         }
-        if (taken) hoteli_count(&hoteli_g.collected, taken);
     }
     hoteli_g.drained_ms = now_ms;
 }
@@ -13387,7 +13389,6 @@ static void hoteli_drop_ended(void) {
         uint32_t index = hoteli_take_ended(&hoteli_g.shards[i]);
         while (index) {
             uint32_t next = hoteli_link_get(&hoteli_chunk_at(index)->next);
-            hoteli_count(&hoteli_g.collected, 1);
             if (hoteli_orphan(hoteli_record_at(index))) hoteli_record_free(index);
             else hoteli_drop_late(hoteli_provider_of(hoteli_record_at(index)), index);
             index = next;
@@ -16408,7 +16409,7 @@ static void hoteli_books_clear(void) {
         hoteli_word *const words[] = {&hoteli_g.record_only, &hoteli_g.pending, &hoteli_g.limited,
                                       &hoteli_g.stale, &hoteli_g.bad_arguments,
                                       &hoteli_g.rejected_parents, &hoteli_g.collected,
-                                      &hoteli_g.repaired};
+                                      &hoteli_g.moves, &hoteli_g.repaired};
         for (i = 0; i < sizeof words / sizeof words[0]; i++) hoteli_store(words[i], 0);
     }
 }
@@ -18416,8 +18417,24 @@ HOTEL_API const char *hotel_version(void) { return HOTEL_VERSION_STRING; }
 
 /* ---- statistics ---- */
 
+/* Spans that ended, wherever they are. While the exporter takes some in, which is a matter of a few
+   instructions, this looks again: until it does not, or for a while if that thread does not come
+   to run. */
+static uint64_t hoteli_num_ended(void) {
+    uint32_t tries, i;
+    uint64_t sum = 0;
+    for (tries = 0; tries < 1100; tries++) {
+        uintptr_t moves = hoteli_load(&hoteli_g.moves);
+        sum = hoteli_load(&hoteli_g.collected);
+        for (i = 0; i <= hoteli_g.shard_mask; i++)
+            sum += hoteli_load(&hoteli_g.shards[i].ended) >> HOTELI_INDEX_BITS;
+        if (!(moves & 1) && hoteli_load(&hoteli_g.moves) == moves) break;
+        if (tries >= 100) hoteli_nap(1);
+    }
+    return sum;
+}
+
 static void hoteli_read_stats(hotel_stats *out) {
-    uint64_t waiting = 0;
     uint32_t i;
     if (hoteli_flag_load(&hoteli_g.closed)) hoteli_drop_ended();
     for (i = 0; i <= hoteli_g.shard_mask; i++) {
@@ -18425,7 +18442,6 @@ static void hoteli_read_stats(hotel_stats *out) {
         out->started += hoteli_pops(shard) - hoteli_load(&shard->extra);
         out->unsampled += hoteli_load(&shard->unsampled);
         out->not_admitted += hoteli_load(&shard->not_admitted);
-        waiting += hoteli_load(&shard->ended) >> HOTELI_INDEX_BITS;
     }
     out->started += out->unsampled + out->not_admitted;
     for (i = 1; i <= hoteli_g.num_chunks; i++) {
@@ -18434,7 +18450,7 @@ static void hoteli_read_stats(hotel_stats *out) {
         if (__atomic_load_n(&chunk->kind, __ATOMIC_RELAXED) == HOTELI_FREE) out->chunks_free++;
     }
     out->record_only = hoteli_load(&hoteli_g.record_only);
-    out->ended = hoteli_load(&hoteli_g.collected) + waiting;
+    out->ended = hoteli_num_ended();
     out->limited = hoteli_load(&hoteli_g.limited);
     out->repaired = hoteli_load(&hoteli_g.repaired);
     out->stale_references = hoteli_load(&hoteli_g.stale);
@@ -18454,20 +18470,24 @@ HOTEL_API void hotel_get_stats(hotel_stats *out) {
 
 static hotel_result hoteli_read_destination(size_t index, hotel_destination_stats *out) {
     const hoteli_books *b;
+    uintptr_t offered;
     uint32_t i = 0;
     if (index >= hoteli_g.num_configured) return HOTEL_ERR_ARGUMENT;
     if (hoteli_flag_load(&hoteli_g.closed)) hoteli_drop_ended();
     while (i < hoteli_g.num_destinations && hoteli_g.destinations[i]->position != index) i++;
     if (i == hoteli_g.num_destinations) return HOTEL_ERR_ENDPOINT;
     b = &hoteli_g.destinations[i]->books;
-    out->offered = hoteli_load(&b->offered);
     out->accepted = hoteli_load(&b->accepted);
     out->rejected = hoteli_load(&b->rejected);
     out->failed = hoteli_load(&b->failed);
     out->dropped_queue_full = hoteli_load(&b->dropped_queue_full);
     out->dropped_too_large = hoteli_load(&b->dropped_too_large);
     out->dropped_shutdown = hoteli_load(&b->dropped_shutdown);
-    out->queued = hoteli_load(&b->queued);
+    offered = hoteli_load(&b->offered); /* after all of them */
+    out->offered = offered;
+    out->queued = (uintptr_t)(offered - out->accepted - out->rejected - out->failed -
+                              out->dropped_queue_full - out->dropped_too_large -
+                              out->dropped_shutdown);
     out->requests = hoteli_load(&b->requests);
     out->retries = hoteli_load(&b->retries);
     out->connections = hoteli_load(&b->connections);

@@ -1,5 +1,6 @@
 /* cpp.cpp - the same interface from C++11 and later: a scope is an object, attributes are a
-   parameter pack, structs go by reference.
+   parameter pack, structs go by reference. A Hatchet task becomes an object too, and what its code
+   throws fails it.
 
    c++ -I. examples/cpp.cpp -o build/examples/cpp -pthread && build/examples/cpp */
 #define HATCHET_OTEL_IMPLEMENTATION
@@ -46,19 +47,49 @@ void write_receipt(const hotel_context &order) {
     hotel_set(&span, hotel_str("format", "pdf"), hotel_double("vat", 0.19));
 }
 
-bool checkout(inventory &stock, const char *item) {
-    HOTEL_SCOPE(span, hotel_start_as("checkout", HOTEL_SERVER));
-    try {
-        stock.reserve(item, 2);
-    } catch (const std::exception &error) {
-        hotel_record_exception(&span, "std::out_of_range", error.what(), nullptr, nullptr, 0);
-        hotel_set_status(&span, HOTEL_STATUS_ERROR, error.what());
-        return false;
-    }
+void checkout(inventory &stock, const char *item) {
+    HOTEL_SCOPE(span, hotel_start("checkout"));
+    stock.reserve(item, 2);
     hotel_context order = hotel_context_hold(nullptr);
     std::thread writer(write_receipt, order);
     writer.join();
     hotel_context_release(&order);
+}
+
+/* A run of a Hatchet task. Left without an outcome, it was cancelled. */
+class task_run {
+public:
+    explicit task_run(const hotel_step_run &run) : task(hotel_start_step_run(run)) {}
+    ~task_run() { hotel_task_cancel(&task); } // ignored if the task has ended
+    task_run(const task_run &) = delete;
+    task_run &operator=(const task_run &) = delete;
+
+    void succeed() { hotel_task_succeed(&task); }
+    void fail(const char *type, const std::exception &error) {
+        hotel_task_fail_as(&task, type, error.what(), nullptr);
+    }
+
+private:
+    hotel_task task;
+};
+
+bool run_task(inventory &stock, const char *item, const char *run_id) {
+    hotel_step_run action = hotel_step_run(); // in C++20: {.workflow_name = "Shop", ...}
+    action.workflow_name = "Shop";
+    action.step_name = "checkout";
+    action.step_run_id = run_id;
+    action.workflow_run_id = run_id;
+    task_run task(action);
+    try {
+        checkout(stock, item);
+    } catch (const std::out_of_range &error) {
+        task.fail("std::out_of_range", error);
+        return false;
+    } catch (const std::exception &error) {
+        task.fail("std::exception", error);
+        return false;
+    }
+    task.succeed();
     return true;
 }
 
@@ -72,8 +103,8 @@ int main() {
     hotel_init(config);
 
     inventory stock;
-    bool sold = checkout(stock, "lamp");
-    bool refused = !checkout(stock, "unicorn"); // its trace shows why
+    bool sold = run_task(stock, "lamp", "6f1d0c0a-3c55-4b0e-8f0d-1c7c8e4f2a01");
+    bool refused = !run_task(stock, "unicorn", "6f1d0c0a-3c55-4b0e-8f0d-1c7c8e4f2a02");
 
     hotel_result result = hotel_shutdown(5000);
     if (result) std::fprintf(stderr, "cpp: spans not delivered: %s\n", hotel_result_text(result));

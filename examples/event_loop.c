@@ -1,7 +1,7 @@
 /* event_loop.c - tracing in a program that is one poll(2) loop: no thread is made, the loop waits
-   for the library's descriptors beside its own and gives it its turns, and a request's span lives from its first callback to its last. The
-   program is its own client: it sends an echo server three requests, and each takes its trace
-   along in a header.
+   for the library's descriptors beside its own and gives it its turns, and a request's span lives
+   from its first callback to its last. The program is its own client: it sends an echo server three
+   requests, and each takes its trace along in a header.
 
    cc -I. examples/event_loop.c -o build/examples/event_loop -pthread &&
        build/examples/event_loop */

@@ -1,6 +1,7 @@
 /* trigger.c - what a service does around a call that runs a Hatchet workflow: a span for the call,
    and the trace's context in the metadata that travels with the run. The metadata goes to standard
-   output, where a real program hands it to its Hatchet client.
+   output, where a real program hands it to its Hatchet client. Without HATCHET_CLIENT_TOKEN in the
+   environment spans go to a collector at localhost:4318, with it to Hatchet.
 
    cc -I. examples/trigger.c -o build/examples/trigger -pthread && build/examples/trigger */
 #define HATCHET_OTEL_IMPLEMENTATION
@@ -9,24 +10,28 @@
 #include <stdio.h>
 
 /* Stands for the call of a Hatchet client. */
-static bool run_workflow(const char *additional_metadata) {
+static bool run_workflow(const char *name, const char *input, const char *additional_metadata) {
+    (void)name;
+    (void)input;
     return puts(additional_metadata) >= 0 && fflush(stdout) == 0;
 }
 
 static bool trigger_otel_data_pipeline(void) {
     HOTEL_SCOPE(trigger, hotel_start("trigger_otel_data_pipeline"));
 
+    const char *input = "{\"since\": \"2026-01-01\"}";
     const char *user_metadata = "{\"requested_by\": \"examples/trigger.c\"}";
     hotel_span run = hotel_start_run_workflow(&(hotel_trigger){
         .workflow_name = "OTelDataPipeline",
+        .payload = input,
         .additional_metadata = user_metadata,
+        .priority = &(int32_t){2},
     });
 
     char metadata[512];
     size_t size = hotel_inject_metadata(&run, user_metadata, metadata, sizeof metadata);
-    bool ok = size < sizeof metadata && run_workflow(metadata);
-    if (!ok) hotel_set_status(&run, HOTEL_STATUS_ERROR, "the run was not triggered");
-    hotel_end(&run);
+    bool ok = size < sizeof metadata && run_workflow("OTelDataPipeline", input, metadata);
+    ok ? hotel_succeed(&run) : hotel_fail(&run, "the run was not triggered");
     return ok;
 }
 

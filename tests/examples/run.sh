@@ -63,9 +63,17 @@ attribute() { has "$(named "$1")" "{\"key\":\"$2\",\"value\":{\"$3\":$4}}" "$1: 
 string_is() { attribute "$1" "$2" stringValue "\"$3\""; }
 int_is() { attribute "$1" "$2" intValue "\"$3\""; }
 
+# children NAME PARENT: each span NAME is under a span PARENT, and each of these has one at least
+children() {
+    parents=$(named "$2" | text spanId | sort)
+    is "$(named "$1" | text parentSpanId | sort -u)" "${parents:-spans $2}" "each $1 is under a $2"
+}
+status() { has "$(named "$1")" "\"status\":{$2}" "$1: its status is $2"; }
+
 INTERNAL=1 SERVER=2 CLIENT=3 PRODUCER=4 CONSUMER=5
 
-for program in hello trigger worker event_loop fork_server embedded; do
+for program in hello trigger worker event_loop fork_server embedded events durable_wait bulk \
+    threads external_collector both_destinations pipeline.so; do
     [ -x "$bin/$program" ] || { ok 1 "$bin/$program was built"; done_testing; }
 done
 
@@ -105,9 +113,18 @@ child json.parse hatchet.start_step_run
 kind trigger_otel_data_pipeline $INTERNAL
 kind hatchet.run_workflow $PRODUCER
 kind hatchet.start_step_run $CONSUMER
-kind http.request $INTERNAL
+kind http.request $CLIENT
 kind json.parse $INTERNAL
 string_is hatchet.run_workflow hatchet.workflow_name OTelDataPipeline
+string_is hatchet.run_workflow hatchet.payload '{\"since\": \"2026-01-01\"}'
+int_is hatchet.run_workflow hatchet.priority 2
+status hatchet.run_workflow '"code":1'
+int_is hatchet.start_step_run hatchet.retry_count 0
+string_is hatchet.start_step_run hatchet.payload '{\"input\": {\"since\": \"2026-01-01\"}}'
+has "$(named hatchet.start_step_run)" '"name":"records.fetched"' "the task has its event"
+ids="trace_id=$(named json.parse | text traceId)"
+ids="$ids span_id=$(named hatchet.start_step_run | text spanId) step_run_id="
+has "$(cat "$work/worker.err")" "fetch_data is done $ids" "worker: its log leads to the trace"
 string_is hatchet.start_step_run hatchet.workflow_name OTelDataPipeline
 string_is http.request http.method GET
 string_is http.request http.url https://api.example.com/data
@@ -135,6 +152,27 @@ is "$(run_ids | grep -c "$run_id")" 0 "trigger | worker: another run has other i
 is $? 2 "worker: exit code 2 without input"
 has "$(cat "$work/worker.err")" "no metadata on standard input" "worker: and says what is missing"
 
+# retries FAILED SPANS: a run whose first attempts fail
+retries() {
+    receive "retries$1" "$2"
+    "$bin/worker" "$1" <"$work/metadata" 2>"$work/worker.err"
+    ok $? "worker $1: exit code 0" || show "$work/worker.err"
+    received "retries$1" "$2"
+    is "$(traces)" 1 "worker $1: one trace"
+    is "$(run_ids | sort -u | grep -c .)" 1 "worker $1: one run"
+    children http.request hatchet.start_step_run
+    failed='"status":{"message":"upstream timed out","code":2}'
+    is "$(named hatchet.start_step_run | grep -c "$failed")" "$1" "worker $1: attempts failed"
+    is "$(named hatchet.start_step_run | grep -c '{"stringValue":"TimeoutError"}')" "$1" \
+        "worker $1: and say why"
+    is "$(named http.request | grep -c '"code":2')" "$1" "worker $1: so did their requests"
+}
+retries 1 5
+for i in 0 1; do int_is hatchet.start_step_run hatchet.retry_count "$i"; done
+is "$(named hatchet.start_step_run | grep -c '"status":{"code":1}')" 1 "worker 1: one did not"
+retries 3 6
+int_is hatchet.start_step_run hatchet.retry_count 2
+
 receive rootless 3
 echo '{"traceparent": "of no use"}' | "$bin/worker" 2>"$work/worker.err"
 ok $? "worker: runs with a traceparent of no use" || show "$work/worker.err"
@@ -144,17 +182,21 @@ root hatchet.start_step_run
 # ---- the others ----------------------------------------------------------------------------------
 
 if [ -x "$bin/cpp" ]; then
-    receive cpp 5
+    receive cpp 7
     "$bin/cpp" 2>"$work/cpp.err"
     ok $? "cpp: exit code 0" || show "$work/cpp.err"
-    received cpp 5
+    received cpp 7
     is "$(traces)" 2 "cpp: two traces"
-    kind checkout $SERVER
+    kind hatchet.start_step_run $CONSUMER
     kind inventory.reserve $CLIENT
+    children checkout hatchet.start_step_run
+    children inventory.reserve checkout
     bought=$(named receipt.write | text parentSpanId)
     has "$(named checkout | text spanId)" "${bought:-none}" "cpp: the thread carried the trace on"
-    is "$(named checkout | grep -c '"status":{[^}]*"code":2')" 1 "cpp: one of the two failed"
-    has "$(named checkout)" "no such item: unicorn" "cpp: and tells why"
+    is "$(grep -c '"key":"hatchet.step_run_id"' "$work/spans")" 7 "cpp: every span names its task"
+    status hatchet.start_step_run '"code":1'
+    status hatchet.start_step_run '"message":"no such item: unicorn","code":2'
+    has "$(named hatchet.start_step_run)" '{"stringValue":"std::out_of_range"}' "cpp: and by what"
     is "$(named inventory.reserve | grep -c '"name":"reserved"')" 1 "cpp: the other has its event"
 else
     skip "cpp: no C++ compiler when the examples were built"
@@ -200,13 +242,175 @@ else
     skip "embedded: no size(1) here to measure its memory"
 fi
 
+# ---- operations of Hatchet -----------------------------------------------------------------------
+
+receive events 3
+"$bin/events" >"$work/events.out" 2>"$work/events.err"
+ok $? "events: exit code 0" || show "$work/events.err"
+received events 3
+root hatchet.push_event
+child hatchet.start_step_run hatchet.push_event
+child hatchet.bulk_push_event hatchet.start_step_run
+kind hatchet.push_event $PRODUCER
+kind hatchet.bulk_push_event $PRODUCER
+string_is hatchet.push_event hatchet.event_key order:created
+string_is hatchet.push_event hatchet.payload '{\"items\": 2}'
+string_is hatchet.push_event hatchet.additional_metadata '{\"customer\": \"acme\"}'
+string_is hatchet.push_event hatchet.scope eu
+int_is hatchet.push_event hatchet.priority 3
+int_is hatchet.bulk_push_event hatchet.num_events 2
+string_is hatchet.bulk_push_event hatchet.unique_event_keys '[\"item:reserved\"]'
+string_is hatchet.start_step_run hatchet.triggering_event_key order:created
+for name in hatchet.push_event hatchet.bulk_push_event hatchet.start_step_run; do
+    status "$name" '"code":1'
+done
+order=$(grep '^order:created ' "$work/events.out")
+has "$order" '{"customer": "acme"' "events: the user's metadata is kept"
+has "$order" "-$(named hatchet.push_event | text spanId)-" "events: and names the span"
+is "$(echo "$order" | grep -c hatchet__source)" 0 "events: outside of a task there is no source"
+items=$(grep '^item:reserved ' "$work/events.out")
+id='"0b5f1d9e-36c9-4c5d-8b0a-6d1d2f6f2f11"'
+for key in workflow_run step_run; do
+    is "$(echo "$items" | grep -c "\"hatchet__source_${key}_id\":$id")" 2 "events: source $key"
+done
+is "$(echo "$items" | grep -c -e "-$(named hatchet.bulk_push_event | text spanId)-")" 2 \
+    "events: each of many names their span"
+
+receive durable_wait 3
+"$bin/durable_wait" 2>"$work/durable_wait.err"
+ok $? "durable_wait: exit code 0" || show "$work/durable_wait.err"
+received durable_wait 3
+root hatchet.start_step_run
+child hatchet.durable.wait_for hatchet.start_step_run
+child parcel.ship hatchet.start_step_run
+kind hatchet.durable.wait_for $INTERNAL
+string_is hatchet.durable.wait_for hatchet.signal_key approval
+string_is hatchet.durable.wait_for approval.outcome approved
+int_is hatchet.durable.wait_for hatchet.num_conditions 2
+string_is hatchet.durable.wait_for hatchet.step_run_id 8d9e2a1b-52d6-4f3c-b7de-0d9f0a0c4e55
+status hatchet.durable.wait_for '"code":1'
+
+# leads_to: where each line that bulk printed leads to
+leads_to() { sed 's/.*"00-[0-9a-f]*-\([0-9a-f]*\)-.*/\1/' "$work/bulk.out" | sort "$@"; }
+
+receive bulk 1
+"$bin/bulk" >"$work/bulk.out" 2>"$work/bulk.err"
+ok $? "bulk: exit code 0" || show "$work/bulk.err"
+received bulk 1
+kind hatchet.run_workflows $PRODUCER
+int_is hatchet.run_workflows hatchet.num_workflows 3
+string_is hatchet.run_workflows hatchet.unique_workflow_names '[\"Resize\", \"Index\"]'
+is "$(leads_to -u)" "$(named hatchet.run_workflows | text spanId)" "bulk: all runs go under it"
+
+receive bulk_each 4
+"$bin/bulk" each >"$work/bulk.out" 2>"$work/bulk.err"
+ok $? "bulk each: exit code 0" || show "$work/bulk.err"
+received bulk_each 4
+children hatchet.run_workflow hatchet.run_workflows
+kind hatchet.run_workflow $PRODUCER
+is "$(leads_to)" "$(named hatchet.run_workflow | text spanId | sort)" \
+    "bulk each: each run goes under its own span"
+string_is hatchet.run_workflow hatchet.payload '{\"width\": 1280}'
+string_is hatchet.run_workflow hatchet.key large
+is "$(named hatchet.run_workflow | grep -c '"status":{"code":1}')" 3 "bulk each: all succeeded"
+
+receive threads 10
+"$bin/threads" >"$work/threads.out" 2>"$work/threads.err"
+ok $? "threads: exit code 0" || show "$work/threads.err"
+received threads 10
+is "$(traces)" 1 "threads: one trace"
+root hatchet.start_step_run
+children scan hatchet.start_step_run
+children scan.page scan
+is "$(named scan | grep -c .) $(named scan.page | grep -c .)" "3 6" "threads: three of two pages"
+is "$(grep -c '"key":"hatchet.step_run_id"' "$work/spans")" 10 "threads: every span names the task"
+ids=',"step_run_id":"3b7d6f52-0c52-4c7e-9a3e-7a0a0f7e6d21"'
+ids=$ids',"workflow_run_id":"f2f0c0de-9a57-4b5c-8f0b-6d9d2f1f4b10"}'
+trace=$(named hatchet.start_step_run | text traceId)
+lines=$(named scan.page | text spanId | sort |
+    sed 's/.*/{"message":"scanned","page":N,"trace_id":"'"$trace"'","span_id":"&"'"$ids"'/')
+is "$(sed 's/"page":[0-9]*/"page":N/' "$work/threads.out" | sort)" "$lines" \
+    "threads: each line of the log leads to its span"
+
+# ---- where spans go ------------------------------------------------------------------------------
+
+# Of tenant 707d0855-80ab-4e1f-a156-f1c4546cbf52, valid until 2100; nobody listens there.
+token=eyJhbGciOiJub25lIn0
+token=$token.eyJzdWIiOiI3MDdkMDg1NS04MGFiLTRlMWYtYTE1Ni1mMWM0NTQ2Y2JmNTIiLCJleHAiOjQxMDI0NDQ4MDB9.c2lnbmF0dXJl
+to_nobody() {
+    HATCHET_CLIENT_TOKEN=$token HATCHET_CLIENT_HOST_PORT=127.0.0.1:1 \
+        HATCHET_CLIENT_TLS_STRATEGY=none "$@"
+}
+
+receive external_collector 2
+endpoint=$OTEL_EXPORTER_OTLP_ENDPOINT
+OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1 to_nobody "$bin/external_collector" "$endpoint" \
+    >"$work/external_collector.out" 2>"$work/external_collector.err"
+ok $? "external_collector: exit code 0, a token in the environment" ||
+    show "$work/external_collector.err"
+received external_collector 2
+is "$(cat "$work/external_collector.err")" "" "external_collector: Hatchet was not tried"
+root "POST /reports"
+child hatchet.run_workflow "POST /reports"
+has "$(cat "$work/external_collector.out")" "-$(named hatchet.run_workflow | text spanId)-" \
+    "external_collector: the metadata names the span"
+
+receive both_destinations 2
+"$bin/both_destinations" "$OTEL_EXPORTER_OTLP_ENDPOINT" >"$work/both.out" 2>"$work/both.err"
+ok $? "both_destinations: exit code 0 without a token" || show "$work/both.err"
+received both_destinations 2
+is "$(cat "$work/both.out")" "collector: 2 of 2 spans accepted" "both_destinations: one destination"
+
+receive both_refused 2
+to_nobody "$bin/both_destinations" "$OTEL_EXPORTER_OTLP_ENDPOINT" >"$work/both.out" \
+    2>"$work/both.err"
+is $? 1 "both_destinations: exit code 1 when one of two does not answer"
+received both_refused 2
+child render.page hatchet.start_step_run
+is "$(cat "$work/both.out")" "collector: 2 of 2 spans accepted
+hatchet: 0 of 2 spans accepted" "both_destinations: the other has got everything"
+
+# ---- a C library in a Python task ----------------------------------------------------------------
+
+if command -v python3 >/dev/null && python3 -c 'import ctypes' 2>/dev/null; then
+    receive python 3
+    PYTHONDONTWRITEBYTECODE=1 python3 examples/python_extension/pipeline.py >"$work/python.out" \
+        2>"$work/python.err"
+    ok $? "python_extension: exit code 0" || show "$work/python.err"
+    received python 3
+    is "$(cat "$work/python.out")" "3.5
+no median of no values" "python_extension: C worked, and failed"
+    is "$(text traceId <"$work/spans" | sort -u)" 0af7651916cd43dd8448eb211c80319c \
+        "python_extension: Python's trace"
+    is "$(named pipeline.median | text parentSpanId | sort -u)" b7ad6b7169203331 \
+        "python_extension: under Python's span"
+    parent=$(named pipeline.sort | text parentSpanId)
+    has "$(named pipeline.median | text spanId)" "${parent:-none}" "python_extension: C's own"
+    for name in pipeline.median pipeline.sort; do
+        string_is "$name" hatchet.step_run_id f47ac10b-58cc-4372-a567-0e02b2c3d479
+        string_is "$name" hatchet.workflow_name python-extension
+        string_is "$name" hatchet.payload '{\"input\": {\"values\": [3, 1, 4, 1, 5, 9]}}'
+        int_is "$name" hatchet.retry_count 1
+        int_is "$name" hatchet.child_workflow_index 0
+    done
+    status pipeline.median '"message":"no values","code":2'
+    python3 - examples/python_extension/worker.py <<'PYTHON'
+import ast, sys
+tree = ast.parse(open(sys.argv[1], encoding="utf-8").read())
+sys.exit(not any(isinstance(node, ast.FunctionDef) and node.name == "make" for node in tree.body))
+PYTHON
+    ok $? "python_extension: worker.py is Python, with make(hatchet)"
+else
+    skip "python_extension: no python3 with ctypes"
+fi
+
 # ---- nobody listens ------------------------------------------------------------------------------
 
 # Port 1 of the loopback interface refuses; a short timeout saves the retries.
 OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1
 OTEL_EXPORTER_OTLP_TIMEOUT=300
 export OTEL_EXPORTER_OTLP_ENDPOINT OTEL_EXPORTER_OTLP_TIMEOUT
-for program in hello trigger event_loop fork_server cpp; do
+for program in hello trigger event_loop fork_server cpp events durable_wait bulk threads; do
     [ -x "$bin/$program" ] || continue
     "$bin/$program" >"$work/refused.out" 2>"$work/refused.err"
     is $? 1 "$program: exit code 1 when nobody listens"

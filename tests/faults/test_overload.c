@@ -584,6 +584,44 @@ static void test_no_valid_destination(void) {
     check_books("no valid destination");
 }
 
+/* ---- Books that are read while the exporter works -------------------------------------------- */
+
+static hotel_result accept_batch(const hotel_batch *batch, void *user_data) {
+    (void)batch;
+    (void)user_data;
+    return HOTEL_OK;
+}
+
+/* No call is in progress, but the exporter takes in what ended and settles it: the books say of
+   each span one thing, not two and not none. */
+static void test_books_meanwhile(void) {
+    hotel_destination to;
+    hotel_config config = test_config(&to, 1);
+    hotel_exporter exporter;
+    unsigned rounds = UNDER_TSAN ? 1000 : UNDER_ASAN ? 5000 : 20000, bad[2] = {0, 0}, i, k;
+    memset(&to, 0, sizeof to);
+    memset((void *)&exporter, 0, sizeof exporter);
+    exporter.export_fn = accept_batch;
+    to.exporter = &exporter;
+    to.max_export_batch_size = 1; /* each span is a reason to wake up */
+    begin(&config);
+    for (i = 0; i < rounds; i++) {
+        hotel_span span = hotel_start("read meanwhile");
+        hotel_end(&span);
+        for (k = 0; k < 20; k++) {
+            books now = read_books();
+            const hotel_stats *s = &now.process;
+            const hotel_destination_stats *d = &now.to[0];
+            bad[0] += s->started != i + 1 || s->live + s->ended + s->not_admitted != s->started;
+            bad[1] += d->offered != d->queued + sum_of(d);
+        }
+    }
+    is_int(bad[0], 0, "P5 the books add up at any time, those of the process");
+    is_int(bad[1], 0, "P5 ... and those of a destination");
+    is_int(hotel_shutdown(5000), HOTEL_OK, "shutdown");
+    check_books("books that are read meanwhile");
+}
+
 int main(void) {
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     test_queue_overflow();
@@ -597,5 +635,6 @@ int main(void) {
     test_dead_under_load();
     test_no_valid_destination();
     test_dead_costs_nothing();
+    test_books_meanwhile();
     return done_testing();
 }

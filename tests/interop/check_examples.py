@@ -11,7 +11,7 @@ NEEDS_COLLECTOR = True
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-INTERNAL, PRODUCER, CONSUMER = 1, 4, 5
+INTERNAL, CLIENT, PRODUCER, CONSUMER = 1, 3, 4, 5
 
 
 def a_uuid(value):
@@ -30,6 +30,7 @@ TASK = {
     "hatchet.step_name": text("fetch_data"),
     "hatchet.action_name": text("oteldatapipeline:fetch_data"),
     "hatchet.retry_count": ("int", 0),
+    "hatchet.payload": text('{"input": {"since": "2026-01-01"}}'),
     "hatchet.step_run_id": a_uuid,
     "hatchet.workflow_run_id": a_uuid,
     "hatchet.step_id": a_uuid,
@@ -47,17 +48,19 @@ SPANS = {
         PRODUCER,
         "trigger_otel_data_pipeline",
         False,
-        0,
+        1,
         {
             "instrumentor": text("hatchet"),
             "hatchet.workflow_name": text("OTelDataPipeline"),
+            "hatchet.payload": text('{"since": "2026-01-01"}'),
             "hatchet.additional_metadata": text('{"requested_by": "examples/trigger.c"}'),
+            "hatchet.priority": ("int", 2),
         },
     ),
     "hatchet.start_step_run": ("worker", CONSUMER, "hatchet.run_workflow", True, 1, TASK),
     "http.request": (
         "worker",
-        INTERNAL,
+        CLIENT,
         "hatchet.start_step_run",
         False,
         0,

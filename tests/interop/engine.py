@@ -115,11 +115,14 @@ class Hatchet:
         shutil.rmtree(self.config, ignore_errors=True)
         self.api_port = harness.free_port()
         self.url = f"http://localhost:{self.api_port}"
+        # That of the engine by which the API triggers and cancels, if a test starts one.
+        self.engine_port = harness.free_port()
         self.run("migrate")
         self.run("admin", "quickstart", "--skip", "certs", "--generated-config-dir", self.config)
         self.api = harness.Process(
             [PROGRAMS / "hatchet-api", "--config", self.config],
             harness.OUTPUT / "engine-api.log",
+            SERVER_INTERNAL_CLIENT_INTERNAL_GRPC_BROADCAST_ADDRESS=f"localhost:{self.engine_port}",
             **self.settings(),
         )
         self.reader = self.run("admin", "token", "create", "--tenant-id", TENANT).strip()
@@ -161,9 +164,16 @@ class Hatchet:
 
     def get(self, path, **parameters):
         """What the API answers; None for what it does not know."""
+        return self.ask(f"{path}?{urllib.parse.urlencode(parameters)}")
+
+    def post(self, path, content):
+        return self.ask(path, json.dumps(content).encode())
+
+    def ask(self, path, content=None):
         request = urllib.request.Request(
-            f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}",
-            headers={"Authorization": f"Bearer {self.reader}"},
+            f"{self.url}/api/v1/{path}",
+            content,
+            {"Authorization": f"Bearer {self.reader}", "Content-Type": "application/json"},
         )
         try:
             with urllib.request.urlopen(request, timeout=20) as response:
@@ -202,11 +212,12 @@ class Hatchet:
 
 
 class Engine:
-    """An engine that runs. tls: grpc_peers.Certificates; with mtls the client must have one too."""
+    """An engine that runs. tls: grpc_peers.Certificates; with mtls the client must have one too.
+    port: the API's engine has hatchet.engine_port."""
 
-    def __init__(self, hatchet, name, collector=True, tls=None, mtls=False):
+    def __init__(self, hatchet, name, collector=True, tls=None, mtls=False, port=None):
         self.hatchet = hatchet
-        self.port = harness.free_port()
+        self.port = port or harness.free_port()
         self.tls = tls
         self.log = harness.OUTPUT / f"engine-{name}.log"
         self.settings = {

@@ -9,6 +9,7 @@ import check_engine
 import check_examples
 import check_grpc
 import check_gzip
+import check_hatchet
 import check_hpack
 import check_model
 import check_propagation
@@ -27,6 +28,7 @@ PARTS = {
     "recovery": check_recovery,
     "gzip": check_gzip,
     "engine": check_engine,
+    "hatchet": check_hatchet,
     "receiver": check_receiver,
     "hpack": check_hpack,
     "grpc": check_grpc,
