@@ -589,7 +589,7 @@ static void test_join(void) {
     sink_close("join");
 }
 
-/* Before hotel_init there are no IDs at all; after the shutdown spans have some, which go nowhere. */
+/* Before hotel_init there are no IDs at all; after the shutdown there are, for nothing. */
 static void test_not_running(bool ids) {
     hotel_step_run r = run_with_ids();
     hotel_task task = hotel_start_step_run(&r);
@@ -942,6 +942,206 @@ static void test_shared(void) {
     }
 }
 
+/* ---- Metadata of events and log lines ------------------------------------------------------- */
+
+#define SRC "\"hatchet__source_workflow_run_id\":\"" RUN_ID \
+    "\",\"hatchet__source_step_run_id\":\"" STEP_ID "\""
+
+/* What stays of the object when its own keys are taken out. */
+typedef struct kept_row {
+    const char *json, *kept; /* kept NULL: refused */
+} kept_row;
+
+static const kept_row kept_rows[] = {
+    {NULL, ""},
+    {"", ""},
+    {" {} ", ""},
+    {" ", ""},
+    {"null", ""},
+    {"{\"a\":\"\\\"\\u00e9\\\\\",\"a\":[1,{\"b\":null}]}",
+     "\"a\":\"\\\"\\u00e9\\\\\",\"a\":[1,{\"b\":null}]"},
+    {"{\"\xc3\xa9\":1.50e-07,\"n\":-0}", "\"\xc3\xa9\":1.50e-07,\"n\":-0"},
+    {"{\"hatchet__source_step_run_id\":\"old\",\"k\":2}", "\"k\":2"},
+    {"{\"k\":2,\"hatchet__source_workflow_run_id\":{\"x\":[]}}", "\"k\":2"},
+    {"{\"hatchet__source_step_\\u0072un_id\":1,\"tr\\u0061ceparent\":2,\"k\":3}", "\"k\":3"},
+    {"[]", NULL},
+    {"true", NULL},
+    {"{\"a\":}", NULL},
+    {"{\"a\":1", NULL},
+    {"{\"a\":\"\\x\"}", NULL},
+    {"{} {}", NULL},
+};
+
+/* Does it stand there, and only once? An escaped key stays as it is spelled. */
+static bool once(const char *json, const char *key) {
+    const char *at = strstr(json, key);
+    return at != NULL && strstr(at + 1, key) == NULL;
+}
+
+static void test_event_metadata(void) {
+    hotel_step_run r = run_with_ids();
+    hotel_task task;
+    hotel_span span;
+    char json[1024], cut[64], *whole;
+    size_t i, size, need;
+    sink_open(NULL);
+    r.additional_metadata = "{\"traceparent\":\"" T "\",\"tracestate\":\"a=1\"}";
+    task = hotel_start_step_run(&r);
+    for (i = 0; i < COUNT(kept_rows); i++) {
+        const kept_row *row = &kept_rows[i];
+        const char *given = row->json != NULL ? row->json : "nothing";
+        size = row->json != NULL ? strlen(row->json) : 0;
+        need = hotel_inject_event_metadata_n(&task.span,
+                                             size > 0 ? guard_copy(0, row->json, size) : NULL, size,
+                                             json, sizeof json);
+        is_int(need, row->kept != NULL ? strlen(json) : 0, "%s: size", given);
+        if (row->kept == NULL) {
+            is_str(json, "", "%s: refused", given);
+            continue;
+        }
+        ok(once(json, ":\"" RUN_ID "\"") && once(json, ":\"" STEP_ID "\"") &&
+               once(json, "aceparent\":\"00-0af7651916cd43dd8448eb211c80319c-") &&
+               once(json, "\"tracestate\":\"a=1\"") && strstr(json, "old") == NULL,
+           "%s: all four are there once (%s)", given, json);
+        ok(strstr(json, row->kept) != NULL, "%s: the rest is kept (%s)", given, json);
+        is_int(hotel_inject_event_metadata(&task.span, row->json, NULL, 0), need,
+               "%s: the size without room", given);
+        is_int(hotel_inject_event_metadata(&task.span, row->json, cut, sizeof cut), need,
+               "%s: the size with too little", given);
+        ok(memchr(cut, 0, sizeof cut) != NULL, "%s: ends in NUL", given);
+        is_int(hotel_inject_event_metadata(&task.span, row->json, guard_room(1, need + 1),
+                                           need + 1), need, "%s: room for just that", given);
+    }
+    whole = (char *)malloc(10500000);
+    if (whole == NULL) abort();
+    memcpy(whole, "{\"a\":\"", 6);
+    memset(whole + 6, 'x', 10000000);
+    memcpy(whole + 10000006, "\"}", 3);
+    {
+        char *out = (char *)malloc(10500000);
+        if (out == NULL) abort();
+        need = hotel_inject_event_metadata(&task.span, whole, out, 10500000);
+        ok(need > 10000008 && need == strlen(out) && strstr(out, SRC) != NULL,
+           "10 MB of metadata");
+        free(out);
+    }
+    memset(whole, '[', 5000);
+    memcpy(whole, "{\"a\":", 5);
+    whole[5000] = 0;
+    is_int(hotel_inject_event_metadata(&task.span, whole, json, sizeof json), 0,
+           "nested thousands deep and never closed");
+    free(whole);
+    hotel_task_succeed(&task);
+    r.step_run_id = NULL;
+    task = hotel_start_step_run(&r);
+    (void)hotel_inject_event_metadata(&task.span, "{\"hatchet__source_step_run_id\":\"mine\"}",
+                                      json, sizeof json);
+    ok(strstr(json, "\"mine\"") != NULL && strstr(json, "workflow_run_id") == NULL,
+       "one ID alone is not said (%s)", json);
+    hotel_task_succeed(&task);
+    span = hotel_start("no task");
+    (void)hotel_inject_event_metadata(&span, NULL, json, sizeof json);
+    ok(strstr(json, "hatchet__") == NULL && once(json, "traceparent"), "outside a task (%s)", json);
+    hotel_end(&span);
+    sink_close("metadata of events");
+}
+
+/* One JSON string that begins here; its end, NULL when it is none. */
+static const char *json_string(const char *p) {
+    if (*p++ != '"') return NULL;
+    for (; *p != '"'; p++) {
+        if ((unsigned char)*p < 0x20) return NULL;
+        if (*p != '\\') continue;
+        p++;
+        if (*p == 'u' && strspn(p + 1, "0123456789abcdefABCDEF") >= 4) p += 4;
+        else if (*p == 0 || strchr("\"\\/bfnrt", *p) == NULL) return NULL;
+    }
+    return p + 1;
+}
+
+/* Members behind commas, each a string: the number of them, or -1. */
+static int json_members(const char *p) {
+    int count = 0;
+    for (; *p != 0; count++) {
+        if (*p != ',' || (p = json_string(p + 1)) == NULL || *p != ':' ||
+            (p = json_string(p + 1)) == NULL)
+            return -1;
+    }
+    return count;
+}
+
+static void test_log_fields(void) {
+    static const char *const hostile[] = {"a b", "a\"b", "a=b", "a\nb", "a\\", "\xff", "\xc3\xa9",
+                                          "\x7f", ",", "{", "x\ty"};
+    hotel_step_run r = run_with_ids();
+    hotel_task task;
+    hotel_span span;
+    hotel_context context;
+    char out[512], want[512], trace[33], id[17];
+    size_t i, size;
+    sink_open(NULL);
+    is_int(hotel_log_fields(NULL, HOTEL_LOG_FORMAT_TEXT, out, sizeof out), 0,
+           "without a span: none");
+    is_str(out, "", "which is the empty text");
+    is_int(hotel_log_fields(NULL, HOTEL_LOG_FORMAT_JSON, NULL, 0), 0, "none without room");
+    task = hotel_start_step_run(&r);
+    hotel_trace_id_hex(&task.span.context, trace);
+    hotel_span_id_hex(&task.span.context, id);
+    (void)snprintf(want, sizeof want,
+                   " trace_id=%s span_id=%s step_run_id=" STEP_ID " workflow_run_id=" RUN_ID, trace,
+                   id);
+    size = hotel_log_fields(NULL, HOTEL_LOG_FORMAT_TEXT, out, sizeof out);
+    is_str(out, want, "fields as text");
+    is_int(size, strlen(want), "their size");
+    is_int(hotel_log_fields(NULL, HOTEL_LOG_FORMAT_TEXT, guard_room(0, size + 1), size + 1), size,
+           "room for just that");
+    is_int(hotel_log_fields(NULL, HOTEL_LOG_FORMAT_TEXT, guard_room(0, 11), 11), size,
+           "too little room");
+    is_int(hotel_log_fields(NULL, HOTEL_LOG_FORMAT_TEXT, NULL, 9), size, "no room");
+    (void)snprintf(want, sizeof want,
+                   ",\"trace_id\":\"%s\",\"span_id\":\"%s\",\"step_run_id\":\"" STEP_ID
+                   "\",\"workflow_run_id\":\"" RUN_ID "\"", trace, id);
+    (void)hotel_log_fields(NULL, HOTEL_LOG_FORMAT_JSON, out, sizeof out);
+    is_str(out, want, "fields as JSON");
+    is_int(json_members(out), 4, "which is JSON");
+    span = hotel_start("inside");
+    context = only(&span);
+    (void)hotel_log_fields(&context, HOTEL_LOG_FORMAT_JSON, out, sizeof out);
+    is_int(json_members(out), 2, "another context has its own fields");
+    hotel_end(&span);
+    hotel_task_succeed(&task);
+    for (i = 0; i < COUNT(hostile); i++) {
+        char folded[512];
+        r.step_run_id = hostile[i];
+        task = hotel_start_step_run(&r);
+        (void)hotel_log_fields(NULL, HOTEL_LOG_FORMAT_JSON, out, sizeof out);
+        is_int(json_members(out), 4, "hostile ID %u: still JSON (%s)", (unsigned)i, out);
+        ok(hoteli_utf8_valid(out, strlen(out)), "hostile ID %u: and UTF-8", (unsigned)i);
+        (void)hotel_log_fields(NULL, HOTEL_LOG_FORMAT_TEXT, folded, sizeof folded);
+        ok(strchr(folded, '\n') == NULL && strstr(folded, " workflow_run_id=" RUN_ID) != NULL,
+           "hostile ID %u: one line (%s)", (unsigned)i, folded);
+        hotel_task_succeed(&task);
+    }
+    sink_close("log lines");
+}
+
+/* Every key has a name of its own. */
+static void test_key_names(void) {
+    int a, b;
+    is_str(hotel_hatchet_key_name(HOTEL_HATCHET_PAYLOAD), "hatchet.payload", "a key's name");
+    is_str(hotel_hatchet_key_name(HOTEL_HATCHET_INSTRUMENTOR), "instrumentor", "the first one");
+    is_str(hotel_hatchet_key_name(HOTEL_HATCHET_UNIQUE_EVENT_KEYS), "hatchet.unique_event_keys",
+           "the last one");
+    is_str(hotel_hatchet_key_name(HOTEL_HATCHET_NUM_KEYS), "", "none of them");
+    for (a = 0; a < HOTEL_HATCHET_NUM_KEYS; a++) {
+        const char *name = hotel_hatchet_key_name((hotel_hatchet_key)a);
+        bool alone = true;
+        for (b = 0; b < a; b++)
+            alone = alone && strcmp(name, hotel_hatchet_key_name((hotel_hatchet_key)b)) != 0;
+        ok(alone && (a == 0) == (strncmp(name, "hatchet.", 8) != 0), "%s is there once", name);
+    }
+}
+
 int main(void) {
     int which;
     test_not_running(false);
@@ -972,5 +1172,8 @@ int main(void) {
     test_words(E "INDIVIDUAL_RUN_SPANS_FOR_BULK_RUN", false);
     test_task_name();
     test_shared();
+    test_event_metadata();
+    test_log_fields();
+    test_key_names();
     return done_testing();
 }
