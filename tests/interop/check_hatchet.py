@@ -21,11 +21,12 @@ PROGRAM = harness.INTEROP / "hatchet"
 EXTENSION = harness.INTEROP / "extension.so"
 
 SIMPLE, DAG, PARENT = "interop-simple", "interop-dag", "interop-parent"
-RETRIED, STUCK, WAITING, NATIVE = (
+RETRIED, STUCK, WAITING, NATIVE, PUSHING = (
     "interop-retried",
     "interop-stuck",
     "interop-waiting",
     "interop-native",
+    "interop-pushing",
 )
 EVENT = "interop:ordered"
 METADATA = {"requested_by": "interop", "unicode": "ünï"}
@@ -39,11 +40,11 @@ RUNS = {
     PARENT: ({"message": "hello"}, 12),
     RETRIED: ({}, 10),
     WAITING: ({}, 6),
+    PUSHING: ({"message": "hello"}, 12),
 }
 STEPS = ("load", "check", "convert", "store")
-ACTIONS = {f"{name}:{name}": name for name in (SIMPLE, PARENT, RETRIED, STUCK, WAITING)} | {
-    f"{DAG}:{step}": DAG for step in STEPS
-}
+ALONE = (SIMPLE, PARENT, RETRIED, STUCK, WAITING, PUSHING)
+ACTIONS = {f"{name}:{name}": name for name in ALONE} | {f"{DAG}:{step}": DAG for step in STEPS}
 
 
 class Live:
@@ -181,18 +182,22 @@ class Live:
         harness.wait_until(there, SECONDS, "the run of an event")
         return found[0]["taskExternalId"]
 
+    @staticmethod
+    def patience(there):
+        """Waits for spans. The checks say which are missing; what is too many has a second more."""
+        try:
+            harness.wait_until(there, SECONDS, "spans")
+        except TimeoutError:
+            pass
+        time.sleep(1)
+
     def traces(self, wanted):
-        """The rows of some runs, each of which wants a number of them. More that are to come have
-        a second's time."""
+        """The rows of some runs, each of which wants a number of them."""
 
         def there():
             return all(len(self.hatchet.trace_of(run)) >= count for run, count in wanted.values())
 
-        try:
-            harness.wait_until(there, SECONDS, "all spans of the runs")
-        except TimeoutError:
-            pass  # the checks say what is missing
-        time.sleep(1)
+        self.patience(there)
         return {name: self.hatchet.trace_of(run) for name, (run, _) in wanted.items()}
 
 
@@ -343,6 +348,30 @@ def check_sets(tap, who, traces):
         tap.none(trace.whole(), f"{name}, {who}: one trace, each span once, under one root")
 
 
+def check_source(tap, live, who, run_id, trace):
+    """The event that a task pushed names the task to the run that it triggered."""
+    triggered = {
+        row["spanAttributes"]["hatchet.workflow_run_id"]
+        for row in trace.rows
+        if row["spanName"] == "custom.child.span"
+    }
+    got = [
+        live.hatchet.get(f"stable/workflow-runs/{run}")["run"]["additionalMetadata"]
+        for run in triggered
+    ]
+    source = {
+        "hatchet__source_workflow_run_id": run_id,
+        "hatchet__source_step_run_id": run_id,
+        "inside": "a task",
+    }
+    tap.ok(
+        len(got) == 1 and got[0].items() >= source.items(),
+        f"{who} says which task pushed an event",
+        got,
+        source,
+    )
+
+
 def check_native(tap, trace):
     """Spans of a C library that the Python task calls."""
     tap.none(trace.whole(), "Python's task calls C: one trace")
@@ -367,9 +396,9 @@ def check_native(tap, trace):
 CANCEL, TASK = "hatchet.cancel_step_run", "hatchet.start_step_run"
 
 
-def cancel(live, run_id):
-    """Waits until the task runs, and cancels it. Returns the rows of the run when the cancel's or
-    the task's span is there."""
+def cancel(live, run_id, wanted):
+    """Waits until the task runs, and cancels it. Returns the rows of the run when so many of the
+    spans of cancel and task are there."""
 
     def started():
         details = live.hatchet.get(f"stable/workflow-runs/{run_id}")
@@ -379,10 +408,10 @@ def cancel(live, run_id):
     live.hatchet.post(f"stable/tenants/{engine.TENANT}/tasks/cancel", {"externalIds": [run_id]})
 
     def there():
-        return any(row["spanName"] in (CANCEL, TASK) for row in live.hatchet.trace_of(run_id))
+        found = {row["spanName"] for row in live.hatchet.trace_of(run_id)}
+        return len(found & {CANCEL, TASK}) >= wanted
 
-    harness.wait_until(there, SECONDS, "the spans of a cancel")
-    time.sleep(1)
+    live.patience(there)
     return live.hatchet.trace_of(run_id)
 
 
@@ -397,7 +426,7 @@ def check_sdk(tap, live):
     wanted["native"] = live.run(NATIVE, {"message": "hello"}), 8
     stuck = live.run(STUCK, {})
     wanted["C event"] = live.run_of(event), RUNS["event"][1]
-    captured = cancel(live, stuck)
+    captured = cancel(live, stuck, 1)
     traces = {name: Trace(rows) for name, rows in live.traces(wanted).items()}
     live.worker.stop(seconds=SECONDS)  # it tells the engine, which then looks for another
 
@@ -406,6 +435,7 @@ def check_sdk(tap, live):
         problems, _ = differences(traces[name], traces[f"C {name}"])
         tap.none(problems, f"{name}: C triggers, Python runs: as if the SDK had triggered")
         tap.none(traces[f"C {name}"].whole(), f"{name}: C triggers, Python runs: one trace")
+    check_source(tap, live, "the SDK", wanted[PUSHING][0], traces[PUSHING])
     check_native(tap, traces["native"])
     # Which of the two the lookup finds depends on what the SDK exports first.
     found = {row["spanName"] for row in captured} & {CANCEL, TASK}
@@ -453,10 +483,11 @@ def check_c(tap, live, theirs):
     wanted |= {f"SDK {name}": (live.run(name, RUNS[name][0]), RUNS[name][1]) for name in mixed}
     wanted["alone"] = live.post_run(SIMPLE, RUNS[SIMPLE][0], METADATA), RUNS[SIMPLE][1] - 1
     stuck = live.c_run(STUCK, {})
-    cancelled = Trace(cancel(live, stuck))
+    cancelled = Trace(cancel(live, stuck, 2))
     traces = {name: Trace(rows) for name, rows in live.traces(wanted).items()}
 
     check_sets(tap, "C", traces)
+    check_source(tap, live, "C", wanted[PUSHING][0], traces[PUSHING])
     seen = set()
     for name in RUNS:
         problems, choices = differences(theirs[name], traces[name])

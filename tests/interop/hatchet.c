@@ -9,6 +9,7 @@
  *     hatchet cancel NAME=VALUE...
  *     hatchet ids NAME=VALUE...            -> the IDs of the engine's own spans
  *     hatchet task NAME=VALUE...           -> {"run": WORKFLOW, "input": {...}, "metadata": {...}}
+ *                                             {"push": EVENT, "payload": {...}, "metadata": {...}}
  *                                             {"wait": SECONDS} or {"stop": true} <- ok, for each
  *                                          -> {"end": "succeeded"|"failed"|"cancelled"}
  *
@@ -149,6 +150,27 @@ static bool parent(const hotel_step_run *run, char *const *fields) {
     return ok;
 }
 
+/* An event from inside a task: its metadata names the task. */
+static bool pushing(const hotel_step_run *run, char *const *fields) {
+    static char metadata[MAX_METADATA], payload[MAX_METADATA];
+    hotel_hatchet_event event;
+    hotel_span span;
+    bool ok;
+    (void)run;
+    (void)snprintf(payload, sizeof payload, "{\"message\": \"%s\"}", field(fields, "message"));
+    memset(&event, 0, sizeof event);
+    event.event_key = "interop:ordered";
+    event.payload = payload;
+    event.additional_metadata = "{\"inside\": \"a task\"}";
+    span = hotel_start_push_event(&event);
+    (void)hotel_inject_event_metadata(&span, event.additional_metadata, metadata, sizeof metadata);
+    printf("{\"push\": \"%s\", \"payload\": %s, \"metadata\": %s}\n", event.event_key,
+           event.payload, metadata);
+    ok = answered();
+    finish(&span, ok);
+    return ok;
+}
+
 static bool retried(const hotel_step_run *run, char *const *fields) {
     hotel_span span = hotel_start("attempt");
     bool ok = run->retry_count > 0;
@@ -223,6 +245,7 @@ static const struct {
 } tasks[] = {
     {"interop-simple", simple},
     {"interop-parent", parent},
+    {"interop-pushing", pushing},
     {"interop-retried", retried},
     {"interop-waiting", waiting},
     {"load", load},

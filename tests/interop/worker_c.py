@@ -17,7 +17,13 @@ import time
 from hatchet_sdk import ClientConfig
 from hatchet_sdk.clients.events import proto_timestamp_now
 from hatchet_sdk.connection import new_conn
-from hatchet_sdk.contracts import dispatcher_pb2, dispatcher_pb2_grpc, workflows_pb2_grpc
+from hatchet_sdk.contracts import (
+    dispatcher_pb2,
+    dispatcher_pb2_grpc,
+    events_pb2,
+    events_pb2_grpc,
+    workflows_pb2_grpc,
+)
 from hatchet_sdk.contracts.v1.shared.trigger_pb2 import TriggerWorkflowRequest
 
 HEARTBEAT_SECONDS = 3
@@ -50,6 +56,7 @@ class Worker:
         self.credentials = [("authorization", f"bearer {config.token}")]
         self.dispatcher = dispatcher_pb2_grpc.DispatcherStub(channel)
         self.runs = workflows_pb2_grpc.WorkflowServiceStub(channel)
+        self.events = events_pb2_grpc.EventsServiceStub(channel)
         self.program = program
         self.workflows = workflows
         self.cancelled = {}  # an event for each task run that can be cancelled
@@ -115,6 +122,17 @@ class Worker:
             metadata=self.credentials,
         )
 
+    def push(self, said):
+        self.events.Push(
+            events_pb2.PushEventRequest(
+                key=said["push"],
+                payload=json.dumps(said["payload"]),
+                event_timestamp=proto_timestamp_now(),
+                additional_metadata=json.dumps(said["metadata"]),
+            ),
+            metadata=self.credentials,
+        )
+
     def run(self, action):
         stop = self.cancelled.setdefault(action.task_run_external_id, threading.Event())
         self.tell(action, "STARTED")
@@ -125,6 +143,8 @@ class Worker:
                 break
             if "run" in said:
                 self.run_child(action, said)
+            elif "push" in said:
+                self.push(said)
             elif "wait" in said:
                 time.sleep(said["wait"])
             elif "stop" in said:

@@ -28,11 +28,12 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from pydantic import BaseModel
 
 SIMPLE, DAG, PARENT = "interop-simple", "interop-dag", "interop-parent"
-RETRIED, STUCK, WAITING, NATIVE = (
+RETRIED, STUCK, WAITING, NATIVE, PUSHING = (
     "interop-retried",
     "interop-stuck",
     "interop-waiting",
     "interop-native",
+    "interop-pushing",
 )
 EVENT = "interop:ordered"
 
@@ -148,7 +149,14 @@ def workflows(hatchet):
             await made[SIMPLE].aio_run(task_input)
         return {"status": "ok"}
 
-    return made | {PARENT: parent}
+    @hatchet.task(name=PUSHING, input_validator=Message)
+    def pushing(task_input: Message, _: Context) -> dict[str, str]:
+        hatchet.event.push(
+            EVENT, {"message": task_input.message}, additional_metadata={"inside": "a task"}
+        )
+        return {"status": "ok"}
+
+    return made | {PARENT: parent, PUSHING: pushing}
 
 
 def work(hatchet):
