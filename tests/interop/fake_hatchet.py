@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 import otlp
 
+VERSION = "v0.79.0"  # the last before durable tasks had a stream of their own
 RUN_ID = "94a5b6c7-f2a9-43cb-94ed-058a9b0c1d0c"  # of every run that is triggered here
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-([0-9a-f]{16})-[0-9a-f]{2}")
 SOURCE = re.compile(r"hatchet__source_\w+")
@@ -98,7 +99,6 @@ class Hatchet:
         self.requests = ""  # the texts of what came that has metadata in it
         self.refusing = False
         self.actions = queue.Queue()  # AssignedAction for the worker that listens
-        self.reported = queue.Queue()  # what the worker says of them
         self.server = grpc.server(concurrent.futures.ThreadPoolExecutor(32))
         self.server.add_generic_rpc_handlers([Calls(self)])
         self.port = self.server.add_insecure_port("127.0.0.1:0")
@@ -129,6 +129,18 @@ class Hatchet:
         self.rest.shutdown()
         self.rest.server_close()
 
+    def assign(self, cancel=False, **special):
+        """Gives a worker that listens a task, or the cancellation of one."""
+        given = dict(self.inputs, name="charge", retry_count=0, child_index=0) | special
+        fields = [(1, "tenant_id"), (2, "workflow_run_id"), (4, "workflow_id"), (5, "step_name")]
+        fields += [(6, "workflow_run_id"), (7, "step_id"), (8, "step_run_id"), (12, "name")]
+        fields += [(11, "task_payload"), (13, "retry_count"), (14, "task_metadata")]
+        fields += [(15, "child_index"), (16, "child_key"), (17, "parent_workflow_run_id")]
+        fields += [(19, "workflow_id"), (20, "workflow_version_id"), (22, "event_id")]
+        action = [(number, given[name]) for number, name in [*fields, (23, "event_key")]]
+        action += [(9, f"{given['workflow_name']}:{given['name']}"), (10, int(cancel)), (18, 1)]
+        self.actions.put(message(*action))
+
     # ---- calls, each with the message that came
 
     def trigger(self, content):
@@ -149,8 +161,10 @@ class Hatchet:
         return message((1, tenant), (2, worker), (3, "worker"))
 
     def step_event(self, content):
-        self.reported.put(content)
         return message((1, self.inputs["tenant_id"]), (2, self.inputs["worker_id"]))
+
+    def version(self, content):
+        return message((1, VERSION))
 
     def put_workflow(self, content):
         return message((1, RUN_ID), (2, self.inputs["workflow_id"]))
@@ -187,6 +201,7 @@ class Calls(grpc.GenericRpcHandler):
     }
     UNARY = {
         "/Dispatcher/Register": Hatchet.register,
+        "/Dispatcher/GetVersion": Hatchet.version,
         "/Dispatcher/Heartbeat": Hatchet.nothing,
         "/Dispatcher/Unsubscribe": Hatchet.nothing,
         "/Dispatcher/UpsertWorkerLabels": Hatchet.register,

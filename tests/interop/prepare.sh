@@ -6,7 +6,8 @@
 #     prepare.sh sdk DIR         the same with Hatchet's Python SDK: DIR/sdk
 #     prepare.sh collector DIR   the OpenTelemetry Collector as DIR/collector/otelcol
 #     prepare.sh engine DIR      Hatchet's engine, API and commands in DIR/engine
-#     prepare.sh node DIR        grpc-js in DIR/node/node_modules
+#     prepare.sh gosdk DIR       sdks/golang.go with Hatchet's Go SDK as DIR/gosdk/operations
+#     prepare.sh node DIR        grpc-js and the TypeScript SDK in DIR/node/node_modules
 #     prepare.sh java DIR        grpc-java's jars and servers/GrpcJava.java, compiled, in DIR/java
 #     prepare.sh tonic DIR       servers/tonic.rs as DIR/tonic/debug/server
 # The log of the last build is DIR/<what>.log. Exit code 0: it is there.
@@ -70,15 +71,35 @@ EOT
     "$GOBIN/builder" --config "$dir/collector.yaml"
 }
 
+# The folder of Hatchet's Go module.
+hatchet_folder() {
+    module=$(pins engine | tr ' ' '@')
+    go mod download -json "$module" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)",$/\1/p'
+}
+
 # In the module's own folder, with its go.sum: `go install MODULE@VERSION` also asks the proxy for a
 # list of all versions, which not every proxy has.
 prepare_engine() {
     mkdir -p "$dir/engine"
-    module=$(pins engine | tr ' ' '@')
-    folder=$(go mod download -json "$module" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)",$/\1/p')
+    folder=$(hatchet_folder)
     cd "$folder"
     CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$dir/engine/" \
         ./cmd/hatchet-engine ./cmd/hatchet-api ./cmd/hatchet-admin ./cmd/hatchet-migrate
+}
+
+# With the go.mod and go.sum of the SDK itself: nothing has to be resolved.
+prepare_gosdk() {
+    mkdir -p "$dir/gosdk"
+    folder=$(hatchet_folder)
+    {
+        sed 's/^module .*/module operations/' "$folder/go.mod"
+        echo "require $(pins engine)"
+        echo "replace $(pins engine | cut -d ' ' -f 1) => $folder"
+    } > "$dir/gosdk/go.mod"
+    cp "$folder/go.sum" "$here/sdks/golang.go" "$dir/gosdk/"
+    chmod u+w "$dir/gosdk/go.sum"
+    cd "$dir/gosdk"
+    CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o operations .
 }
 
 prepare_node() {
@@ -129,11 +150,12 @@ python) kind=pypi ;;
 sdk) kind=sdk ;;
 collector) kind=go ;;
 engine) kind=engine ;;
+gosdk) kind=engine source=$here/sdks/golang.go ;;
 node) kind=npm ;;
 java) kind=maven source=$here/servers/GrpcJava.java ;;
 tonic) kind=cargo source=$here/servers/tonic.rs ;;
 *)
-    echo "usage: prepare.sh python|sdk|collector|engine|node|java|tonic DIR" >&2
+    echo "usage: prepare.sh python|sdk|collector|engine|gosdk|node|java|tonic DIR" >&2
     exit 2
     ;;
 esac

@@ -59,6 +59,7 @@ for folder in /usr/lib/postgresql/*/bin; do
 done
 prepare_with go collector
 prepare_with go postgres initdb psql engine
+prepare_with go gosdk
 prepare_with node npm node
 prepare_with java javac mvn java
 prepare_with cargo tonic

@@ -174,7 +174,7 @@ async def cancelled():
     await asyncio.gather(*runner.running_tasks, return_exceptions=True)
 
 
-# ---- operations -----------------------------------------------------------------------------------
+# ---- operations --------------------------------------------------------------------------------
 
 
 def called(call):
