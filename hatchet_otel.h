@@ -19296,7 +19296,7 @@ static const char *hoteli_task_name(const hotel_step_run *r, char *out, size_t c
     const char *action = r->action_name;
     size_t size = r->action_name_size ? r->action_name_size : hotel_text_size(action);
     hoteli_text text;
-    if (!size || !HOTELI_GET(hoteli_g.hatchet_task_name)) return plain;
+    if (!action || !size || !HOTELI_GET(hoteli_g.hatchet_task_name)) return plain;
     hoteli_text_start(&text, out, capacity);
     hoteli_say(&text, plain);
     hoteli_say(&text, ".");
