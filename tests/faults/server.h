@@ -30,6 +30,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(TESTS_HAVE_ZLIB)
@@ -169,6 +170,39 @@ SERVER_FN void server_sleep_ms(int ms) {
     left.tv_nsec = (long)(ms % 1000) * 1000000;
     while (nanosleep(&left, &left) != 0 && errno == EINTR) {
     }
+}
+
+/* Within which something happens that waits for nothing, or is over at its deadline, on a machine
+   that is busy with other things. What is wrong waits longer. */
+enum { SERVER_SOON_MS = 2000 };
+
+/* Waits for a child: its exit code, 1000 and more for a signal, -1 when it did not end and was
+   killed. The limit is counted in naps: they take longer on a busy machine, as the child does, and
+   one that stood still for a while does not count as time that the child had. */
+SERVER_FN int server_wait_child(pid_t pid, int max_naps_ms) {
+    int status = 0, naps;
+    pid_t ended = 0;
+    for (naps = 0; naps < max_naps_ms; naps++) {
+        ended = waitpid(pid, &status, WNOHANG);
+        if (ended != 0 && !(ended < 0 && errno == EINTR)) break;
+        server_sleep_ms(1);
+    }
+    if (naps == max_naps_ms) {
+        (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, &status, 0);
+        return -1;
+    }
+    if (ended < 0) return 2000 + errno; /* no such child */
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+/* What that means. */
+SERVER_FN const char *server_child_words(int code, char *out, size_t capacity) {
+    if (code < 0) (void)snprintf(out, capacity, "did not end in time");
+    else if (code >= 2000) (void)snprintf(out, capacity, "waitpid failed, errno %d", code - 2000);
+    else if (code >= 1000) (void)snprintf(out, capacity, "signal %d", code - 1000);
+    else (void)snprintf(out, capacity, "exit code %d", code);
+    return out;
 }
 
 /* ---- Records -------------------------------------------------------------------------------- */

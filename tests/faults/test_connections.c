@@ -192,7 +192,8 @@ static void test_stale_connection(void) {
         server_sleep_ms(cases[i].pause_ms);
         began = server_now_ms();
         ok(flush_one(), "%s: the next export succeeds (T-10)", cases[i].name);
-        ok(server_now_ms() - began < 400, "%s: at once, %lld ms", cases[i].name,
+        is_int(log_count(HOTEL_LOG_ID_EXPORT_RETRY), 0, "%s: without a back-off", cases[i].name);
+        ok(server_now_ms() - began < SERVER_SOON_MS, "%s: at once, %lld ms", cases[i].name,
            server_now_ms() - began);
         is_int(since_opened(0).failed, 0, "%s: nothing is lost", cases[i].name);
         is_int(since_opened(0).connections, 2, "%s: over a second connection", cases[i].name);
@@ -441,7 +442,7 @@ static void test_shutdown_is_bounded(void) {
     result = hotel_shutdown(300);
     took = server_now_ms() - took;
     is_int(result, HOTEL_ERR_TIMEOUT, "T-03 shutdown(300) is out of time");
-    ok(took >= 250 && took < 600, "T-03 and returns after %lld ms", took);
+    ok(took >= 250 && took < 300 + SERVER_SOON_MS, "T-03 and returns after %lld ms", took);
     for (i = 0; i < 4; i++) {
         hotel_destination_stats d = since_opened(i);
         is_int(d.dropped_shutdown + d.failed, NUM_SPANS, "%s: three spans are accounted for",
@@ -456,7 +457,7 @@ static void test_shutdown_is_bounded(void) {
     result = hotel_shutdown(100);
     took = server_now_ms() - took;
     is_int(result, HOTEL_ERR_TIMEOUT, "T-03 shutdown(100) during a back-off is out of time");
-    ok(took < 400, "BSP-21 and returns after %lld ms", took);
+    ok(took < 100 + SERVER_SOON_MS, "BSP-21 and returns after %lld ms", took);
     is_int(since_opened(0).dropped_shutdown + since_opened(0).failed, NUM_SPANS,
            "three spans are accounted for");
     is_int(hotel_shutdown(100), HOTEL_OK, "BSP-19 a second shutdown is fine");
@@ -506,21 +507,21 @@ static void test_names(void) {
     check_log(HOTEL_LOG_ID_EXPORT_FAILED, 1, "OR-17 a name that does not exist");
     end_single(&s, "a name that does not exist");
 
-    set_resolver("127.0.0.1", 700);
+    set_resolver("127.0.0.1", 3000);
     begin_named(&s, 0, false);
     end_spans(1);
     took = server_now_ms();
     is_int(hotel_flush(100), HOTEL_ERR_TIMEOUT, "T-05 a slow resolver: flush is out of time");
-    ok(server_now_ms() - took < 300, "T-05 and returns: %lld ms", server_now_ms() - took);
+    ok(server_now_ms() - took < SERVER_SOON_MS, "T-05 and returns: %lld ms", server_now_ms() - took);
     took = server_now_ms();
     is_int(hotel_shutdown(100), HOTEL_ERR_TIMEOUT, "T-03 a slow resolver: shutdown too");
-    ok(server_now_ms() - took < 300, "T-03 and returns: %lld ms", server_now_ms() - took);
+    ok(server_now_ms() - took < SERVER_SOON_MS, "T-03 and returns: %lld ms", server_now_ms() - took);
     is_int(since_opened(0).failed + since_opened(0).dropped_shutdown, 1, "the span is counted");
     server_stop(&s);
     check_books("a slow resolver");
     server_release(&s);
     (void)hotel_release();
-    server_sleep_ms(700); /* the abandoned lookup ends in a library that is gone */
+    server_sleep_ms(3000); /* the abandoned lookup ends in a library that is gone */
 }
 
 /* Neither hotel_init nor hotel_poll waits for a resolver: it has a short-lived thread. */
@@ -534,10 +535,10 @@ static void test_names_polled(void) {
     is_int(lookups(), 1, "after one lookup");
     end_single(&s, "a name without threads");
 
-    set_resolver(NULL, 250);
-    begin_named(&s, 1000, true);
+    set_resolver(NULL, 1000);
+    begin_named(&s, 1500, true);
     end_spans(1);
-    end = server_now_ms() + 1100; /* the first attempt and one more */
+    end = server_now_ms() + 2600; /* the first attempt and one more */
     while (server_now_ms() < end) {
         took = server_now_ms();
         (void)hotel_poll(5);
@@ -546,7 +547,7 @@ static void test_names_polled(void) {
     }
     ok(log_count(HOTEL_LOG_ID_EXPORT_RETRY) + log_count(HOTEL_LOG_ID_EXPORT_FAILED) > 0,
        "hotel_poll tries to send");
-    ok(longest < 150, "hotel_poll(5) waits for no resolver: at most %lld ms", longest);
+    ok(longest < 900, "hotel_poll(5) waits for no resolver: at most %lld ms", longest);
     (void)hotel_shutdown(200);
     server_stop(&s);
     check_books("an unknown name without threads");

@@ -30,7 +30,7 @@ const char *__tsan_default_options(void) {
 }
 #endif
 
-enum { CHILD_MS = 15000 };
+enum { CHILD_MS = 30000 };
 
 static server here;
 
@@ -69,24 +69,18 @@ static child child_start(child_fn fn, void *user_data) {
 
 /* One check: the child ended in time and without a complaint. */
 static bool child_wait(child c, const char *name) {
-    char problem[256];
+    char problem[256], words[64];
     ssize_t size;
-    int status = 0;
-    long long end = server_now_ms() + CHILD_MS;
-    while (waitpid(c.pid, &status, WNOHANG) == 0) {
-        if (server_now_ms() > end) {
-            (void)kill(c.pid, SIGKILL);
-            (void)waitpid(c.pid, &status, 0);
-            (void)close(c.report);
-            return ok(false, "%s: the child hung", name);
-        }
-        server_sleep_ms(2);
+    int code = server_wait_child(c.pid, CHILD_MS);
+    if (code < 0) {
+        (void)close(c.report);
+        return ok(false, "%s: the child hung", name);
     }
     size = read(c.report, problem, sizeof problem - 1);
     problem[size > 0 ? size : 0] = '\0';
     (void)close(c.report);
-    return ok(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: the child is content %s(%#x)",
-              name, problem, (unsigned)status);
+    return ok(code == 0, "%s: the child is content %s(%s)", name, problem,
+              server_child_words(code, words, sizeof words));
 }
 
 static bool child_run(child_fn fn, void *user_data, const char *name) {

@@ -34,7 +34,7 @@ const char *__tsan_default_options(void) {
 /* A sanitizer's fork is slow, and its own locks do not survive one in the middle of anything. */
 #define SLOW (UNDER_ASAN || UNDER_TSAN)
 
-enum { CHILD_MS = 10000 };
+enum { CHILD_MS = 30000 };
 
 static server here;
 static char here_url[160];
@@ -71,21 +71,12 @@ static void one_span(const char *name) {
     hotel_end(&span);
 }
 
-/* True when the child left with 0, in time. Says what it left with if not. */
-static bool child_ends(pid_t pid) {
-    int status = 0;
-    long long end = server_now_ms() + CHILD_MS;
-    while (waitpid(pid, &status, WNOHANG) == 0) {
-        if (server_now_ms() > end) {
-            note("the child hung");
-            (void)kill(pid, SIGKILL);
-            (void)waitpid(pid, &status, 0);
-            return false;
-        }
-        server_sleep_ms(1);
-    }
-    if (status != 0) note("the child's status: %#x", (unsigned)status);
-    return status == 0;
+/* True when the child left with 0, in time. Says which it was and what it left with if not. */
+static bool child_ends(pid_t pid, unsigned number) {
+    char words[64];
+    int code = server_wait_child(pid, CHILD_MS);
+    if (code != 0) note("child %u: %s", number, server_child_words(code, words, sizeof words));
+    return code == 0;
 }
 
 /* ---- While another thread sets up and stops -------------------------------------------------- */
@@ -119,12 +110,12 @@ static int live_in_child(void) {
     one_span("child");
     hotel_get_stats(&s);
     if (s.started != 1) return 3;
-    if (hotel_flush(3000) != HOTEL_OK) return 4;
-    if (hotel_shutdown(1000) != HOTEL_OK) return 5;
+    if (hotel_flush(CHILD_MS / 3) != HOTEL_OK) return 4;
+    if (hotel_shutdown(CHILD_MS / 3) != HOTEL_OK) return 5;
     if (!books_balance()) return 6;
     if (hotel_release() != HOTEL_OK) return 7;
     if (hotel_init(&config) != HOTEL_OK) return 8;
-    return hotel_shutdown(1000) != HOTEL_OK ? 9 : 0;
+    return hotel_shutdown(CHILD_MS / 3) != HOTEL_OK ? 9 : 0;
 }
 
 static void test_cycles(void) {
@@ -143,7 +134,7 @@ static void test_cycles(void) {
         (void)fflush(stdout);
         pid = server_fork(&here);
         if (pid == 0) _exit(live_in_child());
-        good += child_ends(pid);
+        good += child_ends(pid, i);
     }
     __atomic_store_n(&stop_cycling, true, __ATOMIC_RELAXED);
     (void)pthread_join(thread, NULL);
@@ -188,12 +179,12 @@ static void test_waiting(void *(*fn)(void *), const char *name) {
         one_span("child");
         (void)!hotel_flush(50);
         (void)hotel_shutdown(50);
-        if (server_now_ms() - began > 2000) _exit(2);
+        if (server_now_ms() - began > 100 + SERVER_SOON_MS) _exit(20);
         here_config.destinations = &to;
         here_config.log_fn = NULL;
         _exit(live_in_child());
     }
-    ok(child_ends(pid), "BSP-26 fork while another thread is in %s", name);
+    ok(child_ends(pid, 0), "BSP-26 fork while another thread is in %s", name);
     (void)pthread_join(thread, NULL);
     is_int(result, HOTEL_ERR_TIMEOUT, "%s goes on in the parent", name);
     finish(name);
@@ -221,7 +212,7 @@ static void log_forking(hotel_log_level level, hotel_log_id id, const char *mess
         here_config.log_fn = NULL;
         _exit(live_in_child());
     }
-    callback_good = child_ends(pid);
+    callback_good = child_ends(pid, 0);
 }
 
 static void test_callback(hotel_log_id id, const char *name) {
@@ -282,7 +273,7 @@ static int busy_child(unsigned i) {
         }
         if (waitpid(pid, &status, 0) != pid || status != 0) return 3;
     }
-    if (i % 20 == 3 && hotel_shutdown(3000) != HOTEL_OK) return 4;
+    if (i % 20 == 3 && hotel_shutdown(CHILD_MS / 2) != HOTEL_OK) return 4;
     return 0;
 }
 
@@ -300,7 +291,7 @@ static void test_busy(void) {
             IGNORE_LEAKS();
             _exit(busy_child(UNDER_TSAN ? 1 : i));
         }
-        good += child_ends(pid);
+        good += child_ends(pid, i);
     }
     __atomic_store_n(&stop_working, true, __ATOMIC_RELAXED);
     for (i = 0; i < 3; i++) (void)pthread_join(workers[i], NULL);
@@ -327,13 +318,13 @@ static int child_without_descriptors(void) {
     hotel_get_stats(&s);
     if (s.started != (UNDER_TSAN ? 1 : 0)) return 4;
     (void)hotel_shutdown(200);
-    if (server_now_ms() - began > 450) return 5;
+    if (server_now_ms() - began > 200 + SERVER_SOON_MS) return 5;
     limit.rlim_cur = former;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return 6;
     if (hotel_init(&config) != HOTEL_OK) return 7;
     memset(&books_opened, 0, sizeof books_opened);
     one_span("child");
-    if (hotel_shutdown(3000) != HOTEL_OK) return 8;
+    if (hotel_shutdown(CHILD_MS / 2) != HOTEL_OK) return 8;
     return books_balance() ? 0 : 9;
 }
 
@@ -346,7 +337,7 @@ static void test_without_descriptors(void) {
         IGNORE_LEAKS();
         _exit(child_without_descriptors());
     }
-    ok(child_ends(pid), "P5 a child without descriptors is not held up, and starts anew later");
+    ok(child_ends(pid, 0), "P5 a child without descriptors is not held up, and starts anew later");
     finish("a child without descriptors");
 }
 
@@ -424,7 +415,7 @@ static void test_execute(void) {
     if (pthread_create(&thread, NULL, cycle_against_nobody, NULL) != 0) abort();
     for (i = 0; i < 3 * rounds; i++) {
         pid_t pid = execute(i % 3);
-        good[i % 3] += pid > 0 && child_ends(pid);
+        good[i % 3] += pid > 0 && child_ends(pid, i);
     }
     __atomic_store_n(&stop_cycling, true, __ATOMIC_RELAXED);
     (void)pthread_join(thread, NULL);
@@ -448,7 +439,7 @@ static void test_connected_execute(void) {
        unmarked);
     mark_all();
     pid = execute(1);
-    ok(pid > 0 && child_ends(pid), "BSP-26 connected: vfork and exec");
+    ok(pid > 0 && child_ends(pid, 0), "BSP-26 connected: vfork and exec");
     one_span("connected");
     is_int(hotel_flush(5000), HOTEL_OK, "BSP-26 and the parent's exports go on");
     finish("connected");
@@ -477,7 +468,7 @@ static void test_raw_clone(void) {
             hotel_get_stats(&s);
             _exit(s.started != 0);
         }
-        good += pid > 0 && child_ends(pid);
+        good += pid > 0 && child_ends(pid, i);
     }
     __atomic_store_n(&stop_working, true, __ATOMIC_RELAXED);
     (void)pthread_join(thread, NULL);

@@ -56,7 +56,7 @@ static void start(run *r) {
 }
 
 static void end(run *r, size_t spans, const char *name) {
-    (void)hotel_shutdown(2000);
+    (void)hotel_shutdown(6000);
     server_stop(&r->s);
     is_int(r->s.num_bad, 0, "%s: every request is right (%s)", name, r->s.problem);
     is_int(since_opened(0).accepted, spans, "%s: accepted", name);
@@ -87,7 +87,7 @@ static void test_overlap(void) {
         end_spans(8 * BATCH);
         is_int(hotel_flush(8000), HOTEL_OK, "OC-01 %u at once: delivered", at_once);
         took = server_now_ms() - took;
-        ok(took >= 150 * 8 / at_once - 5 && (UNDER_TSAN || took < 150 * 8 / at_once + 600),
+        ok(took >= 150 * 8 / at_once - 5 && (UNDER_TSAN || took < 150 * 8 / at_once + 1000),
            "EX-11 %u at once: eight requests of 150 ms take %lld ms", at_once, took);
         is_int(since_opened(0).connections, at_once, "OT-07 %u at once: as many connections",
                at_once);
@@ -155,7 +155,7 @@ static void test_flush(void) {
     static const server_step first_slow[] = {{.reply = SERVER_OK, .delay_ms = 500},
                                              {.reply = SERVER_OK}};
     static const server_step second_slow[] = {{.reply = SERVER_OK, .delay_ms = 200},
-                                              {.reply = SERVER_OK, .delay_ms = 1200},
+                                              {.reply = SERVER_OK, .delay_ms = 3000},
                                               {.reply = SERVER_OK}};
     int which;
     for (which = 0; which < 2; which++) {
@@ -175,7 +175,7 @@ static void test_flush(void) {
             ok(took >= 400, "BSP-17 flush waits for the slow first request (%lld ms)", took);
             is_int(since_opened(0).accepted, 5 * BATCH, "... which the others have overtaken");
         } else {
-            ok(took >= 100 && took < 900, "BSP-17 and for none that began later (%lld ms)", took);
+            ok(took >= 100 && took < 2500, "BSP-17 and for none that began later (%lld ms)", took);
         }
         end(&r, 5 * BATCH, "flush with several requests");
     }
@@ -185,10 +185,10 @@ static void test_flush(void) {
 
 /* Four fail together. Then one of them tries, and the others go when it came through. */
 static void test_one_probes(void) {
-    static const server_step steps[] = {{.reply = BUSY, .delay_ms = 200},
-                                        {.reply = BUSY, .delay_ms = 200},
-                                        {.reply = BUSY, .delay_ms = 200},
-                                        {.reply = BUSY, .delay_ms = 200},
+    static const server_step steps[] = {{.reply = BUSY, .delay_ms = 600},
+                                        {.reply = BUSY, .delay_ms = 600},
+                                        {.reply = BUSY, .delay_ms = 600},
+                                        {.reply = BUSY, .delay_ms = 600},
                                         {.reply = BUSY},
                                         {.reply = SERVER_OK, .delay_ms = 150},
                                         {.reply = SERVER_OK}};
@@ -200,7 +200,7 @@ static void test_one_probes(void) {
     server_stop(&r.s);
     is_int(since_opened(0).requests, 11, "OC-01 six batches, five of them refused once");
     is_int(since_opened(0).retries, 5, "OC-01 ... and five repeats");
-    ok(gap_ms(&r.s, 0, 3) < 400, "OC-01 four are refused together");
+    ok(gap_ms(&r.s, 0, 3) < 1500, "OC-01 four are refused together");
     ok(gap_ms(&r.s, 3, 4) >= 400, "OC-01 then one tries (%lld ms later)", gap_ms(&r.s, 3, 4));
     ok(gap_ms(&r.s, 4, 5) >= 400, "OC-01 and once more, alone (%lld ms)", gap_ms(&r.s, 4, 5));
     ok(gap_ms(&r.s, 5, 6) >= 140, "OC-01 the others wait for its success (%lld ms)",
@@ -264,7 +264,7 @@ static void test_stale(void) {
     end_spans(6 * BATCH);
     is_int(hotel_flush(5000), HOTEL_OK, "OR-18 two of the connections are stale");
     took = server_now_ms() - took;
-    ok(took < 600, "OR-18 replaced at once (%lld ms)", took);
+    ok(took < SERVER_SOON_MS, "OR-18 replaced at once (%lld ms)", took);
     is_int(log_count(HOTEL_LOG_ID_EXPORT_RETRY), 0, "OR-18 without a back-off");
     end(&r, 9 * BATCH, "stale connections");
 }
@@ -282,7 +282,7 @@ static void test_shutdown(void) {
     took = server_now_ms();
     is_int(hotel_shutdown(200), HOTEL_ERR_TIMEOUT, "BSP-18 shutdown with four under way");
     took = server_now_ms() - took;
-    ok(took >= 150 && took < 500, "BSP-21 returns after %lld ms", took);
+    ok(took >= 150 && took < 200 + SERVER_SOON_MS, "BSP-21 returns after %lld ms", took);
     is_int(since_opened(0).failed, 4 * BATCH, "P5 four batches failed: the outcome is unknown");
     is_int(since_opened(0).dropped_shutdown, 2 * BATCH, "P5 two were never sent");
     end(&r, 0, "shutdown with four under way");

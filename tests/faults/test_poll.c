@@ -445,7 +445,7 @@ static void test_poll(void) {
     is_int(hotel_poll(0), HOTEL_ERR_NOT_RUNNING, "hotel_poll before hotel_init");
     if (!server_start(&s, SERVER_IPV4, NULL, 0)) abort();
     to = destination(server_url(&s, "", url, sizeof url));
-    to.schedule_delay_ms = 100;
+    to.schedule_delay_ms = 1000;
     config.no_threads = true;
     before = count_threads();
     is_int(hotel_init(&config), HOTEL_OK, "init without threads");
@@ -458,26 +458,26 @@ static void test_poll(void) {
     }
     began = server_now_ms();
     is_int(hotel_poll(0), HOTEL_OK, "poll(0) with nothing to do");
-    ok(server_now_ms() - began < 50, "returns at once");
+    ok(server_now_ms() - began < 900, "returns at once");
     end_spans(3);
     is_int(hotel_poll(0), HOTEL_OK, "poll(0) before the delay is over");
     is_int(server_num_requests(&s), 0, "BSP-03 sends nothing yet");
     while (since_opened(0).accepted < 3 && server_now_ms() - began < 5000) (void)hotel_poll(20);
     is_int(since_opened(0).accepted, 3, "BSP-03 polling alone delivers");
-    ok(server_now_ms() - began >= 80, "BSP-03 after the delay");
+    ok(server_now_ms() - began >= 980, "BSP-03 after the delay");
     is_int(since_opened(0).requests, 1, "in one request");
     began = server_now_ms();
     (void)hotel_poll(60);
-    ok(server_now_ms() - began < 400, "poll(60) with nothing to do returns");
+    ok(server_now_ms() - began < 900, "poll(60) with nothing to do returns");
     end_spans(1);
     began = server_now_ms();
     result = hotel_flush(0);
     ok(result == HOTEL_OK || result == HOTEL_ERR_TIMEOUT, "flush(0) starts the delivery: %d",
        result);
-    ok(server_now_ms() - began < 50, "... and does not wait");
+    ok(server_now_ms() - began < 900, "... and does not wait");
     began = server_now_ms();
     while (since_opened(0).accepted < 4 && server_now_ms() - began < 2000) (void)hotel_poll(5);
-    ok(server_now_ms() - began < 90, "... before the delay: %lld ms", server_now_ms() - began);
+    ok(server_now_ms() - began < 900, "... before the delay: %lld ms", server_now_ms() - began);
     end_spans(2);
     is_int(hotel_shutdown(2000), HOTEL_OK, "shutdown pumps itself");
     is_int(since_opened(0).accepted, 6, "and delivers the rest");
