@@ -7840,9 +7840,9 @@ static void hoteli_say_uint(hoteli_text *text, uint64_t value) {
 static void hoteli_say_date(hoteli_text *text, int64_t unix_s, const char *between) {
     /* Days are counted in years that begin in March, from the year 0 on; eras of 400 years. */
     const int64_t era_s = INT64_C(146097) * 86400;
-    int64_t shifted = unix_s + INT64_C(719468) * 86400;
-    int64_t era = shifted / era_s - (shifted % era_s < 0);
-    uint64_t second = (uint64_t)(shifted - era * era_s), day = second / 86400;
+    int64_t shifted = unix_s % era_s + INT64_C(719468) * 86400; /* positive */
+    int64_t era = unix_s / era_s + shifted / era_s;
+    uint64_t second = (uint64_t)(shifted % era_s), day = second / 86400;
     uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365, month;
     uint64_t fields[6];
     size_t i;
@@ -7903,8 +7903,8 @@ static void hoteli_log_later(hotel_log_id id) {
 }
 
 /* From a Hatchet operation: remembered, said once by the exporter. */
-static void hoteli_fault(hoteli_fault_kind fault, hotel_hatchet_key key) {
-    uint32_t mask = (uint32_t)1 << (key & 31), *word = &hoteli_g.bad_fields[fault][key >> 5];
+static void hoteli_fault(hoteli_fault_kind kind, hotel_hatchet_key key) {
+    uint32_t mask = (uint32_t)1 << (key & 31), *word = &hoteli_g.bad_fields[kind][key >> 5];
     if (HOTELI_GET(*word) & mask) return;
     (void)__atomic_fetch_or(word, mask, __ATOMIC_RELAXED);
     hoteli_log_later(HOTEL_LOG_ID_BAD_FIELD);
@@ -7980,19 +7980,19 @@ static void hoteli_log_faults(void) {
         "is not UTF-8: it is delivered as bytes\0"
         "is negative: the attribute is left out\0"
         "is too long: what does not fit is left out\0";
-    int fault, key;
-    for (fault = 0; fault < HOTELI_NUM_FAULTS; fault++) {
+    int kind, key;
+    for (kind = 0; kind < HOTELI_NUM_FAULTS; kind++) {
         for (key = 0; key < HOTEL_HATCHET_NUM_KEYS; key++) {
-            uint32_t mask = (uint32_t)1 << (key & 31), *said = hoteli_g.said_fields[fault];
+            uint32_t mask = (uint32_t)1 << (key & 31), *said = hoteli_g.said_fields[kind];
             char words[256];
             hoteli_text text;
-            if (!(HOTELI_GET(hoteli_g.bad_fields[fault][key >> 5]) & ~said[key >> 5] & mask))
+            if (!(HOTELI_GET(hoteli_g.bad_fields[kind][key >> 5]) & ~said[key >> 5] & mask))
                 continue;
             said[key >> 5] |= mask;
             hoteli_text_start(&text, words, sizeof words);
             hoteli_say(&text, hoteli_key_text((hotel_hatchet_key)key));
             hoteli_say(&text, " ");
-            hoteli_say(&text, hoteli_nth(faults, fault));
+            hoteli_say(&text, hoteli_nth(faults, kind));
             hoteli_log_text(HOTEL_LOG_WARN, HOTEL_LOG_ID_BAD_FIELD, &text);
         }
     }

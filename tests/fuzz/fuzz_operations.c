@@ -30,6 +30,7 @@ static void start(void) {
     config.ignore_environment = true;
     config.no_destinations = true;
     config.no_threads = true;
+    config.arena_bytes = 65536;
     config.log_fn = ignore_log;
     config.hatchet.task_name_in_span_name = true;
     config.hatchet.individual_run_spans = true;
