@@ -2045,9 +2045,10 @@ HOTEL_API void hotel_task_fail_with(hotel_task *task, const hotel_failure *failu
 HOTEL_API void hotel_task_cancel(hotel_task *task);
 
 /* Starts "hatchet.cancel_step_run" (CONSUMER) with the step_run_id, around what a worker does when
-   it is told to cancel a run. It goes under the traceparent in the metadata; without a good one
-   under the engine's span for workflow_run_id, so that it never is in a trace of its own, which
-   Hatchet's dashboard would show as the run's. */
+   it is told to cancel a run. Hatchet's dashboard finds a run's trace by that attribute, so the
+   span goes into it: under the traceparent in the metadata; without a good one under the engine's
+   span for workflow_run_id, where a run without a traceparent has its trace. Where neither is
+   given, the span starts a trace and has no step_run_id. */
 HOTEL_API hotel_span hotel_start_cancel_step_run(const hotel_step_run *step_run);
 
 /* Ends a span as hotel_task_succeed and hotel_task_fail end a task. */
