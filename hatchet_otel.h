@@ -8988,15 +8988,17 @@ static hotel_block hoteli_block_of_attrs(const hotel_attr *list, size_t count,
 /* The IDs in a task's block; none when the task is over. */
 static bool hoteli_block_ids(hotel_block block, hoteli_run_ids *out) {
     hoteli_cursor c;
+    bool found;
     memset(out, 0, sizeof *out);
-    if (!hoteli_g.arena || !block.index || block.index > hoteli_g.num_chunks ||
-        hoteli_block_finished(block) || !hoteli_block_hold(block))
-        return false;
-    c = hoteli_block_cursor(block.index);
-    hoteli_read(&c, NULL, hoteli_block_at(block.index)->size);
-    hoteli_read(&c, out, sizeof *out);
+    if (!hoteli_block_hold(block)) return false;
+    found = !hoteli_block_finished(block);
+    if (found) {
+        c = hoteli_block_cursor(block.index);
+        hoteli_read(&c, NULL, hoteli_block_at(block.index)->size);
+        hoteli_read(&c, out, sizeof *out);
+    }
     (void)hoteli_block_drop(block);
-    return true;
+    return found;
 }
 
 /* ==== [SECTION 41] INSIDE A SPAN =========================================================== */

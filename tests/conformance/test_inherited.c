@@ -11,7 +11,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-static const hoteli_run_ids no_ids;
+static hoteli_run_ids no_ids;
 
 static hotel_span start_from(const hotel_tracer_config *tracer, const char *name) {
     hotel_start_options options;

@@ -25,69 +25,69 @@ static otlp_bytes status_of(otlp_bytes span) {
 
 /* ---- Members, whatever the operation -------------------------------------------------------- */
 
-typedef struct member {
-    hotel_hatchet_key key;
-    size_t offset; /* of the text; its size is the next member */
-} member;
-
-#define MEMBER(type, KEY, name) {HOTEL_HATCHET_##KEY, offsetof(type, name)}
-
-static const member task_members[] = {
-    MEMBER(hotel_step_run, TENANT_ID, tenant_id),
-    MEMBER(hotel_step_run, WORKER_ID, worker_id),
-    MEMBER(hotel_step_run, WORKFLOW_RUN_ID, workflow_run_id),
-    MEMBER(hotel_step_run, STEP_ID, step_id),
-    MEMBER(hotel_step_run, STEP_RUN_ID, step_run_id),
-    MEMBER(hotel_step_run, PARENT_WORKFLOW_RUN_ID, parent_workflow_run_id),
-    MEMBER(hotel_step_run, CHILD_WORKFLOW_KEY, child_workflow_key),
-    MEMBER(hotel_step_run, WORKFLOW_NAME, workflow_name),
-    MEMBER(hotel_step_run, ACTION_NAME, action_name),
-    MEMBER(hotel_step_run, STEP_NAME, step_name),
-    MEMBER(hotel_step_run, WORKFLOW_ID, workflow_id),
-    MEMBER(hotel_step_run, WORKFLOW_VERSION_ID, workflow_version_id),
-    MEMBER(hotel_step_run, TRIGGERING_EVENT_EXTERNAL_ID, triggering_event_external_id),
-    MEMBER(hotel_step_run, TRIGGERING_EVENT_KEY, triggering_event_key),
-    MEMBER(hotel_step_run, PAYLOAD, payload),
-};
-static const member trigger_members[] = {
-    MEMBER(hotel_trigger, WORKFLOW_NAME, workflow_name),
-    MEMBER(hotel_trigger, PAYLOAD, payload),
-    MEMBER(hotel_trigger, PARENT_ID, parent_id),
-    MEMBER(hotel_trigger, PARENT_STEP_RUN_ID, parent_step_run_id),
-    MEMBER(hotel_trigger, CHILD_KEY, child_key),
-    MEMBER(hotel_trigger, NAMESPACE, namespace_name),
-    MEMBER(hotel_trigger, ADDITIONAL_METADATA, additional_metadata),
-    MEMBER(hotel_trigger, DESIRED_WORKER_ID, desired_worker_id),
-    MEMBER(hotel_trigger, KEY, key),
-};
-static const member schedule_members[] = {
-    MEMBER(hotel_schedule, WORKFLOW_NAME, workflow_name),
-    MEMBER(hotel_schedule, PAYLOAD, payload),
-    MEMBER(hotel_schedule, PARENT_ID, parent_id),
-    MEMBER(hotel_schedule, PARENT_STEP_RUN_ID, parent_step_run_id),
-    MEMBER(hotel_schedule, CHILD_KEY, child_key),
-    MEMBER(hotel_schedule, NAMESPACE, namespace_name),
-    MEMBER(hotel_schedule, ADDITIONAL_METADATA, additional_metadata),
-};
-static const member event_members[] = {
-    MEMBER(hotel_hatchet_event, EVENT_KEY, event_key),
-    MEMBER(hotel_hatchet_event, PAYLOAD, payload),
-    MEMBER(hotel_hatchet_event, ADDITIONAL_METADATA, additional_metadata),
-    MEMBER(hotel_hatchet_event, SCOPE, scope),
-};
-static const member wait_members[] = {
-    MEMBER(hotel_wait, STEP_RUN_ID, step_run_id),
-    MEMBER(hotel_wait, SIGNAL_KEY, signal_key),
-};
-
-/* Room for the struct of any operation. */
-typedef union input {
+/* The struct of any operation; not a union, which C++11 would want a constructor of. */
+typedef struct input {
     hotel_step_run task;
     hotel_trigger trigger;
     hotel_schedule schedule;
     hotel_hatchet_event event;
     hotel_wait wait;
 } input;
+
+typedef struct member {
+    hotel_hatchet_key key;
+    size_t offset; /* of the text; its size is the next member */
+} member;
+
+#define MEMBER(of, KEY, name) {HOTEL_HATCHET_##KEY, offsetof(input, of.name)}
+
+static const member task_members[] = {
+    MEMBER(task, TENANT_ID, tenant_id),
+    MEMBER(task, WORKER_ID, worker_id),
+    MEMBER(task, WORKFLOW_RUN_ID, workflow_run_id),
+    MEMBER(task, STEP_ID, step_id),
+    MEMBER(task, STEP_RUN_ID, step_run_id),
+    MEMBER(task, PARENT_WORKFLOW_RUN_ID, parent_workflow_run_id),
+    MEMBER(task, CHILD_WORKFLOW_KEY, child_workflow_key),
+    MEMBER(task, WORKFLOW_NAME, workflow_name),
+    MEMBER(task, ACTION_NAME, action_name),
+    MEMBER(task, STEP_NAME, step_name),
+    MEMBER(task, WORKFLOW_ID, workflow_id),
+    MEMBER(task, WORKFLOW_VERSION_ID, workflow_version_id),
+    MEMBER(task, TRIGGERING_EVENT_EXTERNAL_ID, triggering_event_external_id),
+    MEMBER(task, TRIGGERING_EVENT_KEY, triggering_event_key),
+    MEMBER(task, PAYLOAD, payload),
+};
+static const member trigger_members[] = {
+    MEMBER(trigger, WORKFLOW_NAME, workflow_name),
+    MEMBER(trigger, PAYLOAD, payload),
+    MEMBER(trigger, PARENT_ID, parent_id),
+    MEMBER(trigger, PARENT_STEP_RUN_ID, parent_step_run_id),
+    MEMBER(trigger, CHILD_KEY, child_key),
+    MEMBER(trigger, NAMESPACE, namespace_name),
+    MEMBER(trigger, ADDITIONAL_METADATA, additional_metadata),
+    MEMBER(trigger, DESIRED_WORKER_ID, desired_worker_id),
+    MEMBER(trigger, KEY, key),
+};
+static const member schedule_members[] = {
+    MEMBER(schedule, WORKFLOW_NAME, workflow_name),
+    MEMBER(schedule, PAYLOAD, payload),
+    MEMBER(schedule, PARENT_ID, parent_id),
+    MEMBER(schedule, PARENT_STEP_RUN_ID, parent_step_run_id),
+    MEMBER(schedule, CHILD_KEY, child_key),
+    MEMBER(schedule, NAMESPACE, namespace_name),
+    MEMBER(schedule, ADDITIONAL_METADATA, additional_metadata),
+};
+static const member event_members[] = {
+    MEMBER(event, EVENT_KEY, event_key),
+    MEMBER(event, PAYLOAD, payload),
+    MEMBER(event, ADDITIONAL_METADATA, additional_metadata),
+    MEMBER(event, SCOPE, scope),
+};
+static const member wait_members[] = {
+    MEMBER(wait, STEP_RUN_ID, step_run_id),
+    MEMBER(wait, SIGNAL_KEY, signal_key),
+};
 
 typedef struct operation {
     const char *name;

@@ -236,7 +236,11 @@ def check_not_a_uuid(tap, clear_engine):
     want = {base64.b64encode(form.encode()).decode() for form in forms if form != forms[1]}
     want.add(forms[1])
     tap.same(ids, want, "what is not a UUID is sent as bytes")
-    tap.same(said.count("UUID"), 1, "that is logged once")
+    lines = [line for line in said.splitlines() if "UUID" in line]
+    tap.same(len(lines), 3, "of the destination and of each member that is logged once")
+    for key in ["hatchet.step_run_id", "hatchet.workflow_run_id"]:
+        named = sum(f"{key} is not a UUID" in line and " or " not in line for line in lines)
+        tap.same(named, 1, f"{key} is named")
 
 
 # ---- refusals ----------------------------------------------------------------------------------
