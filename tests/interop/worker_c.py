@@ -9,6 +9,7 @@ A worker knows its workflows' names; the dispatcher does not send them.
 
 import concurrent.futures
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -190,6 +191,7 @@ class Worker:
 
 
 def main(program, *pairs):
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a background job of a shell ignores it
     worker = Worker(program, dict(pair.split("=") for pair in pairs))
     threading.Thread(target=worker.beat, daemon=True).start()
     worker.listen()
