@@ -206,15 +206,16 @@ hangs under the task's span and carries its hatchet.* attributes.
 
 THREADS, FORK, SIGNALS, EXIT
 
-Every function may be called by any thread, and several threads may use one span. The span calls
-may be used in signal handlers, for which an alternate stack of 8 KiB suffices, or 24 KiB beside a
-processor with on_end. After fork the child records and delivers its own spans with its first use of
-the library, which must not be in a signal handler, and its parent's spans stay valid as parents;
-spans that were open at the fork belong to the parent. A child that was forked while another thread
-was in hotel_init, hotel_shutdown, hotel_release, or one of the first two for a provider, begins as
-if never started. No call is a cancellation point; a thread that is cancelled asynchronously loses
-the span it works on. The library installs no signal handler, raises no SIGPIPE, prints nothing and
-does nothing at exit: call hotel_shutdown, or lose what was not sent yet.
+Every function may be called by any thread, and several threads may use one span. The span calls may
+be used in signal handlers, for which an alternate stack of 8 KiB suffices, or 24 KiB beside a
+processor with on_end or for the operations of section 14. After fork the child records and delivers
+its own spans with its first use of the library, which must not be in a signal handler, and its
+parent's spans stay valid as parents; spans that were open at the fork belong to the parent. A child
+that was forked while another thread was in hotel_init, hotel_shutdown, hotel_release, or one of the
+first two for a provider, begins as if never started. No call is a cancellation point; a thread that
+is cancelled asynchronously loses the span it works on. The library installs no signal handler,
+raises no SIGPIPE, prints nothing and does nothing at exit: call hotel_shutdown, or lose what was
+not sent yet.
 
 ERRORS
 
@@ -819,7 +820,8 @@ typedef struct hotel_hatchet {
     /* Attributes that no span carries, and no span of a task inherits: names out of
        HOTEL_HATCHET_KEYS with or without "hatchet.", in any case, or the names of the Python SDK's
        enum (ACTION_PAYLOAD, FILTER_SCOPE), as a JSON array or separated by commas.
-       OPENTELEMETRY_EXCLUDED_ATTRIBUTES. instrumentor and counts (num_..., unique_...) stay. */
+       OPENTELEMETRY_EXCLUDED_ATTRIBUTES. instrumentor, num_workflows, num_events and unique_...
+       stay. */
     const char *excluded_attributes HOTEL_ZERO;
     /* A task's span is called hatchet.start_step_run.<action_name>.
        OPENTELEMETRY_INCLUDE_TASK_NAME_IN_START_STEP_RUN_SPAN_NAME. Hatchet's dashboard shows it
@@ -1904,9 +1906,10 @@ HOTEL_API hotel_detector hotel_resource_detector(const hotel_resource *resource)
  * Each operation of a Hatchet client is a span that a call below starts from a struct with the
  * members of the message that the client sends or receives. What is NULL or empty, {} or [] is left
  * out; numbers are always sent, zero included, where NULL stands for "not given". A string without
- * NUL has its size in the member behind it; 0 there means up to the NUL. What Hatchet could not use
- * (an ID that is not a UUID, NUL, text that is not UTF-8, a negative count) is reported once for
- * each member, with its name, and never stops anything.
+ * NUL has its size in the member behind it; 0 there means up to the NUL, so that for an empty one
+ * without NUL the pointer is to be NULL. What Hatchet could not use (an ID that is not a UUID, NUL,
+ * text that is not UTF-8, a negative count) is reported once for each member, with its name, and
+ * never stops anything.
  *
  * End the span with hotel_succeed or hotel_fail when the client's call has returned; hotel_end
  * alone leaves the status unset, as the Python SDK does. threads: any, for all calls of this
@@ -2015,8 +2018,8 @@ typedef struct hotel_task {
    current on this thread. Until the task ends every span started in its context carries the
    hatchet.* attributes, by reference. Without a traceparent it goes under the current span, with
    a malformed one it begins a new trace. A retry is the same call with its retry_count.
-   End it exactly once, with one of the calls below; it may end on another thread than it started
-   on. */
+   End it once, with one of the calls below, on any thread; a thread's tasks may end in any order.
+   A member too long to be shared is on the task's own span alone. */
 HOTEL_API hotel_task hotel_start_step_run(const hotel_step_run *step_run);
 
 /* The same inside a task whose span somebody else has made, a Python worker for example: the
@@ -2036,7 +2039,8 @@ typedef struct hotel_failure {
 } hotel_failure;
 
 /* Ends the task: status OK; or status ERROR with the message and an exception event (type may
-   be NULL); or, for a task that was cancelled, without a status. A second end is ignored. */
+   be NULL); or, for a task that was cancelled, without a status. The first end counts, those that
+   follow or come at the same moment are ignored, by a copy of the task too. */
 HOTEL_API void hotel_task_succeed(hotel_task *task);
 HOTEL_API void hotel_task_fail(hotel_task *task, const char *message);
 HOTEL_API void hotel_task_fail_as(hotel_task *task, const char *type, const char *message,
@@ -2606,12 +2610,12 @@ HOTEL_INLINE size_t hotel_log_fields(const hotel_context *context, hotel_log_for
 }
 HOTEL_INLINE bool hotel_engine_run(const char *workflow_run_id, size_t size,
                                    hotel_span_context *out) {
-    *out = HOTEL_NOTHING(hotel_span_context);
+    if (out) *out = HOTEL_NOTHING(hotel_span_context);
     return false;
 }
 HOTEL_INLINE bool hotel_engine_queued(const char *step_run_id, size_t size, int32_t retry_count,
                                       uint8_t span_id[8]) {
-    __builtin_memset(span_id, 0, 8);
+    if (span_id) __builtin_memset(span_id, 0, 8);
     return false;
 }
 HOTEL_INLINE bool hotel_engine_step_run(const char *step_run_id, size_t size, int32_t retry_count,
@@ -7908,7 +7912,10 @@ static void hoteli_fault(hoteli_fault_kind kind, hotel_hatchet_key key) {
     uint32_t mask = (uint32_t)1 << (key & 31), *word = &hoteli_g.bad_fields[kind][key >> 5];
     if (HOTELI_GET(*word) & mask) return;
     (void)__atomic_fetch_or(word, mask, __ATOMIC_RELAXED);
-    hoteli_log_later(HOTEL_LOG_ID_BAD_FIELD);
+    /* In every case, where hoteli_log_later may look first: the exporter that clears the bit sees
+       the field. */
+    (void)__atomic_fetch_or(&hoteli_g.log_bits[HOTEL_LOG_ID_BAD_FIELD >> 5].bits,
+                            (uintptr_t)1 << (HOTEL_LOG_ID_BAD_FIELD & 31), __ATOMIC_RELEASE);
 }
 
 static const char *hoteli_log_sentence(int id) {
@@ -7980,7 +7987,8 @@ static void hoteli_log_faults(void) {
         "contains NUL: it is delivered as it is, to Hatchet as bytes\0"
         "is not UTF-8: it is delivered as bytes\0"
         "is negative: the attribute is left out\0"
-        "is too long: what does not fit is left out\0";
+        "is too long: what does not fit is left out, of a list, of a span's name, or of the "
+        "spans in the task\0";
     int kind, key;
     for (kind = 0; kind < HOTELI_NUM_FAULTS; kind++) {
         for (key = 0; key < HOTEL_HATCHET_NUM_KEYS; key++) {
@@ -8006,7 +8014,7 @@ static void hoteli_log_pending(int64_t now_ms) {
         hoteli_word *word = &hoteli_g.log_bits[id >> 5];
         uintptr_t mask = (uintptr_t)1 << (id & 31);
         if (!(hoteli_load_relaxed(word) & mask)) continue;
-        (void)__atomic_fetch_and(&word->bits, ~mask, __ATOMIC_RELAXED);
+        (void)__atomic_fetch_and(&word->bits, ~mask, __ATOMIC_ACQ_REL);
         if (id == HOTEL_LOG_ID_BAD_FIELD) hoteli_log_faults();
         else if (hoteli_log_due(&hoteli_g.logged_ms[id], now_ms))
             hoteli_log(HOTEL_LOG_WARN, (hotel_log_id)id, hoteli_log_sentence(id));
@@ -8991,7 +8999,7 @@ static bool hoteli_block_ids(hotel_block block, hoteli_run_ids *out) {
     bool found;
     memset(out, 0, sizeof *out);
     if (!hoteli_block_hold(block)) return false;
-    found = !hoteli_block_finished(block);
+    found = !hoteli_block_finished(block) && hoteli_block_at(block.index)->num_keys;
     if (found) {
         c = hoteli_block_cursor(block.index);
         hoteli_read(&c, NULL, hoteli_block_at(block.index)->size);
@@ -10502,11 +10510,39 @@ static inline const hotel_context *hoteli_top(const hoteli_thread *t) {
     return NULL;
 }
 
-static hotel_token hoteli_attach(const hotel_context *context) {
+/* Serials are even, with HOTELI_OF_TASK for what a task attached. Threads begin far apart: a token
+   is good on its own thread only. */
+#define HOTELI_OF_TASK 1u
+
+static uint32_t hoteli_next_serial(hoteli_thread *t) {
+    if (!t->serial)
+        t->serial = (uint32_t)__atomic_add_fetch(&hoteli_g.stream.bits, 1, __ATOMIC_RELAXED) *
+                    0x9e3779b9u & ~HOTELI_OF_TASK;
+    return t->serial += 2;
+}
+
+/* Takes off what tasks that ended on other threads, or before younger ones, have left on top. */
+static inline void hoteli_detach_ended(hoteli_thread *t) {
+    while (t->depth && t->depth <= HATCHET_OTEL_MAX_ATTACHED) {
+        const hoteli_slot *slot = &t->slots[t->depth - 1];
+        hotel_block values = slot->context.values;
+        if (HOTELI_LIKELY(!(slot->serial & HOTELI_OF_TASK)) || !values.index ||
+            (values.index <= hoteli_g.num_chunks && !hoteli_block_finished(values)))
+            break;
+        t->depth--;
+    }
+}
+
+static hotel_token hoteli_attach(const hotel_context *context, uint32_t of_task) {
     hoteli_thread *t = &hoteli_t;
-    hotel_token token;
+    hotel_token token = {0, 0};
+    hoteli_detach_ended(t);
+    if (of_task && t->depth >= HATCHET_OTEL_MAX_ATTACHED) {
+        hoteli_log_later(HOTEL_LOG_ID_ATTACH_DEPTH);
+        return token; /* it may end on another thread, which could not count it back */
+    }
     token.depth = t->depth + 1;
-    token.serial = ++t->serial;
+    token.serial = hoteli_next_serial(t) | of_task;
     if (token.depth <= HATCHET_OTEL_MAX_ATTACHED) {
         hoteli_slot *slot = &t->slots[token.depth - 1];
         if (context) slot->context = *context;
@@ -16418,9 +16454,10 @@ static void hoteli_books_clear(void) {
 }
 
 static void hoteli_log_clear(void) {
+    size_t i;
     hoteli_store(&hoteli_g.log_bits[0], 0);
     hoteli_store(&hoteli_g.log_bits[1], 0);
-    memset(hoteli_g.bad_fields, 0, sizeof hoteli_g.bad_fields);
+    for (i = 0; i < HOTELI_NUM_FAULTS * 2; i++) HOTELI_SET(hoteli_g.bad_fields[i / 2][i % 2], 0u);
     memset(hoteli_g.said_fields, 0, sizeof hoteli_g.said_fields);
     memset(hoteli_g.logged_ms, 0, sizeof hoteli_g.logged_ms);
 }
@@ -16509,21 +16546,22 @@ static void hoteli_put_field(hoteli_fields *f, hotel_attr field) {
     if (f->count < HOTELI_BLOCK_KEYS) f->list[f->count++] = field;
 }
 
+static void hoteli_check_text(hotel_hatchet_key key, const char *text, size_t size) {
+    bool names_run = key == HOTEL_HATCHET_STEP_RUN_ID || key == HOTEL_HATCHET_WORKFLOW_RUN_ID;
+    if (names_run && !size) hoteli_fault(HOTELI_EMPTY_ID, key);
+    else if (memchr(text, 0, size)) hoteli_fault(HOTELI_HAS_NUL, key);
+    else if (names_run && !hoteli_is_uuid(text, size)) hoteli_fault(HOTELI_NOT_UUID, key);
+    if (!hoteli_utf8_valid(text, size)) hoteli_fault(HOTELI_NOT_UTF8, key);
+}
+
 /* A string member with its size; kept out when NULL, empty, {} or [] (presence rule). */
 static void hoteli_put_text(hoteli_fields *f, hotel_hatchet_key key, const char *text,
                             size_t size) {
-    bool names_run = key == HOTEL_HATCHET_STEP_RUN_ID || key == HOTEL_HATCHET_WORKFLOW_RUN_ID;
-    if (!text) return;
+    if (!text || hoteli_excluded(key)) return;
     if (!size) size = strlen(text);
-    if (!size) {
-        if (names_run) hoteli_fault(HOTELI_EMPTY_ID, key);
-        return;
-    }
-    if (memchr(text, 0, size)) hoteli_fault(HOTELI_HAS_NUL, key);
-    else if (names_run && !hoteli_is_uuid(text, size)) hoteli_fault(HOTELI_NOT_UUID, key);
-    if (!hoteli_utf8_valid(text, size)) hoteli_fault(HOTELI_NOT_UTF8, key);
-    if (size == 2 && (memcmp(text, "{}", 2) == 0 || memcmp(text, "[]", 2) == 0)) return;
-    if (!hoteli_excluded(key)) hoteli_put_field(f, hotel_strn(hoteli_key_text(key), text, size));
+    hoteli_check_text(key, text, size);
+    if (!size || (size == 2 && (memcmp(text, "{}", 2) == 0 || memcmp(text, "[]", 2) == 0))) return;
+    hoteli_put_field(f, hotel_strn(hoteli_key_text(key), text, size));
 }
 
 static void hoteli_put_int(hoteli_fields *f, hotel_hatchet_key key, const int32_t *value) {
@@ -16629,6 +16667,7 @@ static void hoteli_array_put(hoteli_array *a, hoteli_fields *f, hotel_hatchet_ke
 
 /* A name of many, with its size, among the members of structs that stand one behind another. */
 typedef struct hoteli_names {
+    hotel_hatchet_key key;
     const void *first; /* the member of the first struct; its size is the next member */
     size_t step;       /* size of a struct */
     size_t count;
@@ -16649,14 +16688,18 @@ static hotel_string hoteli_name_at(const hoteli_names *names, size_t i) {
 
 /* Each name once, in the order of their first appearance. */
 static void hoteli_array_names(hoteli_array *a, const hoteli_names *names) {
-    size_t i, k;
+    uint32_t unique[sizeof a->text / 5 + 1]; /* a name takes five bytes at least */
+    size_t count = 0, i, k;
     for (i = 0; i < names->count && !a->full; i++) {
-        hotel_string name = hoteli_name_at(names, i), other;
-        for (k = 0; name.size && k < i; k++) {
-            other = hoteli_name_at(names, k);
+        hotel_string name = hoteli_name_at(names, i);
+        for (k = 0; name.size && k < count; k++) {
+            hotel_string other = hoteli_name_at(names, unique[k]);
             if (other.size == name.size && memcmp(other.text, name.text, name.size) == 0) break;
         }
-        if (name.size && k == i) hoteli_array_add(a, name.text, name.size);
+        if (!name.size || k < count) continue;
+        hoteli_check_text(names->key, name.text, name.size);
+        hoteli_array_add(a, name.text, name.size);
+        unique[count++] = (uint32_t)i;
     }
 }
 
@@ -16796,27 +16839,49 @@ static bool hoteli_extract_json(hotel_context *context, const char *json, size_t
     return hoteli_extract(context, parent, parent_size, state, state_size);
 }
 
+/* Takes a reference out of a task that another thread may be ending too. */
+static hotel_block hoteli_take_block(hotel_block *from) {
+    hotel_block taken;
+    taken.index = __atomic_exchange_n(&from->index, 0, __ATOMIC_RELAXED);
+    taken.generation = from->generation;
+    return taken;
+}
+
+/* The task that a block of values belongs to ends now: false if it had, by a copy of it. Where the
+   task's context is still current it reads as detached from now on. */
+static bool hoteli_block_finish(hotel_block values) {
+    hoteli_word *word;
+    uintptr_t state;
+    if (values.index > hoteli_g.num_chunks) return false;
+    word = &hoteli_chunk_at(values.index)->state;
+    state = hoteli_load(word);
+    do {
+        if ((uint32_t)(state >> HOTELI_GENERATION_SHIFT) != values.generation ||
+            !(state & HOTELI_COUNT) || (state & HOTELI_OWNED))
+            return false;
+    } while (!hoteli_cas(word, &state, state | HOTELI_OWNED));
+    (void)hoteli_block_drop(values);
+    return true;
+}
+
 static void hoteli_task_end(hotel_task *task) {
-    hotel_block values = task->context.values;
+    hotel_token token = task->token;
+    hotel_block state = hoteli_take_block(&task->context.span.context.trace_state);
+    hotel_block baggage = hoteli_take_block(&task->context.baggage);
+    hotel_block entries = hoteli_take_block(&task->context.entries);
+    hotel_block values = hoteli_take_block(&task->context.values);
+    hoteli_thread *t = &hoteli_t;
     hoteli_end(&task->span, 0);
-    if (values.index && values.index <= hoteli_g.num_chunks && !hoteli_block_finished(values)) {
-        /* Where it is still current, the task's context reads as detached from now on. */
-        (void)__atomic_fetch_or(&hoteli_chunk_at(values.index)->state.bits, HOTELI_OWNED,
-                                __ATOMIC_ACQ_REL);
-        (void)hoteli_block_drop(values);
+    if (!values.index || hoteli_block_finish(values)) {
+        (void)hoteli_block_drop(state);
+        (void)hoteli_block_drop(baggage);
+        (void)hoteli_block_drop(entries);
     }
-    if (task->token.depth && task->token.depth <= HATCHET_OTEL_MAX_ATTACHED &&
-        hoteli_t.depth >= task->token.depth &&
-        hoteli_t.slots[task->token.depth - 1].serial == task->token.serial)
-        (void)hoteli_detach(task->token);
-    (void)hoteli_block_drop(task->context.span.context.trace_state);
-    (void)hoteli_block_drop(task->context.baggage);
-    (void)hoteli_block_drop(task->context.entries);
-    memset(&task->context.span.context.trace_state, 0, sizeof(hotel_block));
-    memset(&task->token, 0, sizeof task->token);
-    memset(&task->context.values, 0, sizeof task->context.values);
-    memset(&task->context.baggage, 0, sizeof task->context.baggage);
-    memset(&task->context.entries, 0, sizeof task->context.entries);
+    if (!token.depth || t->depth < token.depth || token.depth > HATCHET_OTEL_MAX_ATTACHED ||
+        t->slots[token.depth - 1].serial != token.serial)
+        return;
+    /* Below others, of tasks that began later, it is skipped and trimmed when it comes up. */
+    if (t->depth == token.depth || !values.index) (void)hoteli_detach(token);
 }
 
 /* ==== [SECTION 55] BAGGAGE AND VALUES OF CONTEXTS ========================================== */
@@ -18558,6 +18623,13 @@ static void hoteli_describe(hoteli_text *text) {
         hoteli_describe_line(text, "  max_inflight", d->max_inflight);
         hoteli_say(text, d->gzip ? "  compression=gzip\n" : "  compression=none\n");
     }
+    for (i = 0; i < HOTEL_HATCHET_NUM_KEYS; i++)
+        if (hoteli_excluded((hotel_hatchet_key)i))
+            hoteli_describe_text(text, "excluded_attribute", hoteli_key_text((hotel_hatchet_key)i));
+    hoteli_describe_line(text, "shared_payload_bytes", HOTELI_GET(hoteli_g.hatchet_shared_payload));
+    if (HOTELI_GET(hoteli_g.hatchet_task_name))
+        hoteli_say(text, "task_name_in_span_name=yes\n");
+    if (HOTELI_GET(hoteli_g.hatchet_run_spans)) hoteli_say(text, "individual_run_spans=yes\n");
     hoteli_describe_text(text, "hatchet_namespace", hoteli_g.hatchet_namespace);
     hoteli_describe_text(text, "hatchet_tenant", hoteli_g.hatchet_tenant);
 }
@@ -18776,7 +18848,9 @@ HOTEL_API hotel_context hotel_context_with(const hotel_span *span) {
     return context;
 }
 
-HOTEL_API hotel_token hotel_attach(const hotel_context *context) { return hoteli_attach(context); }
+HOTEL_API hotel_token hotel_attach(const hotel_context *context) {
+    return hoteli_attach(context, 0);
+}
 
 HOTEL_API hotel_result hotel_detach(hotel_token token) { return hoteli_detach(token); }
 
@@ -18801,7 +18875,7 @@ HOTEL_API hotel_guard hotel_guard_span(const hotel_span *span) {
     hotel_guard guard;
     hotel_context context = hotel_context_with(span);
     guard.span = context.span;
-    guard.token = hoteli_attach(&context);
+    guard.token = hoteli_attach(&context, 0);
     guard.ends_span = true;
     return guard;
 }
@@ -18809,7 +18883,7 @@ HOTEL_API hotel_guard hotel_guard_span(const hotel_span *span) {
 HOTEL_API hotel_guard hotel_guard_context(const hotel_context *context) {
     hotel_guard guard;
     memset(&guard, 0, sizeof guard);
-    guard.token = hoteli_attach(context);
+    guard.token = hoteli_attach(context, 0);
     return guard;
 }
 
@@ -19272,25 +19346,49 @@ static void hoteli_task_parent(hotel_task *task, const hotel_step_run *step_run)
         memset(state, 0, sizeof *state);
 }
 
-/* The attributes that the spans of a task share; a large payload becomes the one of *num_own
-   attributes of the task's own span. */
-static hotel_block hoteli_task_block(const hotel_step_run *r, hotel_attr *own, size_t *num_own) {
-    hoteli_fields f;
-    uint32_t most = HOTELI_GET(hoteli_g.hatchet_shared_payload);
-    size_t before;
-    hoteli_task_fields(&f, r);
-    before = f.count;
-    HOTELI_FIELD(&f, r, PAYLOAD, payload);
-    if (f.count > before &&
-        (f.list[before].value.size > most || !hoteli_block_fits(f.list, f.count))) {
-        *own = f.list[before];
-        *num_own = 1;
-        f.count = before;
+/* Moves an attribute of the shared ones behind them. */
+static void hoteli_unshare(hoteli_fields *f, size_t i, size_t *shared) {
+    hotel_attr moved = f->list[i];
+    memmove((void *)(f->list + i), f->list + i + 1, (f->count - i - 1) * sizeof moved);
+    f->list[f->count - 1] = moved;
+    --*shared;
+}
+
+static size_t hoteli_longest_text(const hoteli_fields *f, size_t count) {
+    size_t i, longest = count;
+    for (i = 0; i < count; i++)
+        if (f->list[i].value.type == HOTEL_TYPE_STRING &&
+            (longest == count || f->list[i].value.size > f->list[longest].value.size))
+            longest = i;
+    return longest;
+}
+
+/* The block of the attributes that the spans of a task share. What is left of *f, from *shared on,
+   is for the task's own span: a large payload, and the longest of what a block has no room for. */
+static hotel_block hoteli_task_block(hoteli_fields *f, const hotel_step_run *r, size_t *shared) {
+    const char *payload = hoteli_key_text(HOTEL_HATCHET_PAYLOAD);
+    size_t i;
+    hoteli_task_fields(f, r);
+    HOTELI_FIELD(f, r, PAYLOAD, payload);
+    *shared = f->count;
+    i = f->count - 1;
+    if (f->list[i].key == payload &&
+        f->list[i].value.size > HOTELI_GET(hoteli_g.hatchet_shared_payload))
+        hoteli_unshare(f, i, shared);
+    while (!hoteli_block_fits(f->list, *shared)) {
+        const char *key;
+        i = hoteli_longest_text(f, *shared);
+        if (i == *shared) break;
+        key = f->list[i].key;
+        if (key != payload)
+            hoteli_fault(HOTELI_TOO_LONG,
+                         (hotel_hatchet_key)hoteli_key_named(key, strlen(key)));
+        hoteli_unshare(f, i, shared);
     }
-    f.ids.workflow_run_size =
-        hoteli_keep_id(f.ids.workflow_run, r->workflow_run_id, r->workflow_run_id_size);
-    f.ids.step_run_size = hoteli_keep_id(f.ids.step_run, r->step_run_id, r->step_run_id_size);
-    return hoteli_block_of_attrs(f.list, f.count, &f.ids);
+    f->ids.workflow_run_size =
+        hoteli_keep_id(f->ids.workflow_run, r->workflow_run_id, r->workflow_run_id_size);
+    f->ids.step_run_size = hoteli_keep_id(f->ids.step_run, r->step_run_id, r->step_run_id_size);
+    return hoteli_block_of_attrs(f->list, *shared, &f->ids);
 }
 
 /* Makes the name of a task's span; one that does not fit stays without the task's name. */
@@ -19311,8 +19409,8 @@ static const char *hoteli_task_name(const hotel_step_run *r, char *out, size_t c
 
 static hotel_task hoteli_task_start(const hotel_step_run *step_run, bool join) {
     hotel_task task;
-    hotel_attr own;
-    size_t num_own = 0;
+    hoteli_fields f;
+    size_t shared = 0;
     hotel_block state;
     char name[512];
     memset(&task, 0, sizeof task);
@@ -19320,17 +19418,19 @@ static hotel_task hoteli_task_start(const hotel_step_run *step_run, bool join) {
         hoteli_bad_argument();
         return task;
     }
-    if (hoteli_ready(&hoteli_t)) task.context.values = hoteli_task_block(step_run, &own, &num_own);
+    f.count = 0;
+    if (hoteli_ready(&hoteli_t)) task.context.values = hoteli_task_block(&f, step_run, &shared);
     hoteli_task_parent(&task, step_run);
     state = task.context.span.context.trace_state;
     if (join)
         task.span = hoteli_carrier(&task.context.span.context);
     else
         task.span = hoteli_start_operation(hoteli_task_name(step_run, name, sizeof name),
-                                           HOTEL_CONSUMER, &own, num_own, &task.context);
+                                           HOTEL_CONSUMER, f.list + shared, f.count - shared,
+                                           &task.context);
     task.context.span = task.span;
     task.context.span.context.trace_state = state;
-    task.token = hoteli_attach(&task.context);
+    task.token = hoteli_attach(&task.context, HOTELI_OF_TASK);
     return task;
 }
 
@@ -19429,9 +19529,9 @@ HOTEL_API hotel_span hotel_start_cancel_step_run(const hotel_step_run *step_run)
     hotel_span span;
     hoteli_fields f;
     memset((void *)&parent, 0, sizeof parent);
-    hoteli_fields_start(&f);
+    f.count = 0;
     if (!step_run) hoteli_bad_argument();
-    if (step_run) {
+    else {
         const char *json = step_run->additional_metadata;
         size_t size = step_run->additional_metadata_size;
         (void)hoteli_extract_json(&parent, json, size ? size : hotel_text_size(json));
@@ -19439,8 +19539,9 @@ HOTEL_API hotel_span hotel_start_cancel_step_run(const hotel_step_run *step_run)
             hotel_engine_run(step_run->workflow_run_id, step_run->workflow_run_id_size,
                              &found))
             parent.span = hoteli_carrier(&found);
+        if (hoteli_ready(&hoteli_t)) hoteli_fields_start(&f);
         /* In a trace of its own it would lead the dashboard away from the run's. */
-        if (hoteli_valid_ids(&parent.span.context))
+        if (f.count && hoteli_valid_ids(&parent.span.context))
             HOTELI_FIELD(&f, step_run, STEP_RUN_ID, step_run_id);
     }
     span = hoteli_start_operation("hatchet.cancel_step_run", HOTEL_CONSUMER, f.list, f.count,
@@ -19456,8 +19557,8 @@ static const hotel_context *hoteli_spawner(const hotel_trigger *trigger) {
 static hotel_span hoteli_start_run(const hotel_trigger *trigger, const hotel_context *parent) {
     hoteli_fields f;
     f.count = 0;
-    if (trigger) hoteli_trigger_fields(&f, trigger);
-    else hoteli_bad_argument();
+    if (!trigger) hoteli_bad_argument();
+    else if (hoteli_ready(&hoteli_t)) hoteli_trigger_fields(&f, trigger);
     return hoteli_start_operation("hatchet.run_workflow", HOTEL_PRODUCER, f.list, f.count, parent);
 }
 
@@ -19471,18 +19572,21 @@ static hotel_span hoteli_start_batch(const char *name, const hoteli_names *names
                                      const hotel_context *parent) {
     hoteli_fields f;
     hoteli_array a;
-    a.size = 0;
+    f.count = a.size = 0;
     a.full = false;
-    hoteli_fields_start(&f);
-    hoteli_put_field(&f, hotel_int(hoteli_key_text(number), (int64_t)names->count));
-    hoteli_array_names(&a, names);
-    hoteli_array_put(&a, &f, unique);
+    if (hoteli_ready(&hoteli_t)) {
+        hoteli_fields_start(&f);
+        hoteli_put_field(&f, hotel_int(hoteli_key_text(number), (int64_t)names->count));
+        hoteli_array_names(&a, names);
+        hoteli_array_put(&a, &f, unique);
+    }
     return hoteli_start_operation(name, HOTEL_PRODUCER, f.list, f.count, parent);
 }
 
 HOTEL_API hotel_span hotel_start_run_workflows(const hotel_trigger *runs, size_t num_runs) {
     hoteli_names names;
     if (!runs && num_runs) hoteli_bad_argument();
+    names.key = HOTEL_HATCHET_WORKFLOW_NAME;
     names.first = runs ? &runs->workflow_name : NULL;
     names.step = sizeof *runs;
     names.count = runs ? num_runs : 0;
@@ -19511,8 +19615,8 @@ HOTEL_API hotel_span hotel_start_schedule_workflow(const hotel_schedule *schedul
     hoteli_array a;
     f.count = a.size = 0;
     a.full = false;
-    if (schedule) hoteli_schedule_fields(&f, schedule, &a);
-    else hoteli_bad_argument();
+    if (!schedule) hoteli_bad_argument();
+    else if (hoteli_ready(&hoteli_t)) hoteli_schedule_fields(&f, schedule, &a);
     return hoteli_start_operation("hatchet.schedule_workflow", HOTEL_PRODUCER, f.list, f.count,
                                   NULL);
 }
@@ -19520,8 +19624,8 @@ HOTEL_API hotel_span hotel_start_schedule_workflow(const hotel_schedule *schedul
 HOTEL_API hotel_span hotel_start_push_event(const hotel_hatchet_event *event) {
     hoteli_fields f;
     f.count = 0;
-    if (event) hoteli_event_fields(&f, event);
-    else hoteli_bad_argument();
+    if (!event) hoteli_bad_argument();
+    else if (hoteli_ready(&hoteli_t)) hoteli_event_fields(&f, event);
     return hoteli_start_operation("hatchet.push_event", HOTEL_PRODUCER, f.list, f.count, NULL);
 }
 
@@ -19529,6 +19633,7 @@ HOTEL_API hotel_span hotel_start_bulk_push_event(const hotel_hatchet_event *even
                                                  size_t num_events) {
     hoteli_names names;
     if (!events && num_events) hoteli_bad_argument();
+    names.key = HOTEL_HATCHET_EVENT_KEY;
     names.first = events ? &events->event_key : NULL;
     names.step = sizeof *events;
     names.count = events ? num_events : 0;
@@ -19540,8 +19645,8 @@ HOTEL_API hotel_span hotel_start_wait_for(const hotel_wait *wait) {
     const hotel_context *parent = wait && wait->task ? &wait->task->context : NULL;
     hoteli_fields f;
     f.count = 0;
-    if (wait) hoteli_wait_fields(&f, wait);
-    else hoteli_bad_argument();
+    if (!wait) hoteli_bad_argument();
+    else if (hoteli_ready(&hoteli_t)) hoteli_wait_fields(&f, wait);
     return hoteli_start_operation("hatchet.durable.wait_for", HOTEL_INTERNAL, f.list, f.count,
                                   parent);
 }

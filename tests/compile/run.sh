@@ -178,6 +178,8 @@ int main(void) {
     if (hotel_inject_metadata(&span, NULL, text, sizeof text) != 2 ||
         strcmp(text, "{}") != 0) return 8;
     if (hotel_inject_metadata(&span, "{}", NULL, 0) != 2) return 9;
+    if (hotel_engine_run("", 0, NULL) || hotel_engine_queued("", 0, 0, NULL) ||
+        hotel_engine_step_run("", 0, 0, NULL) || hotel_engine_event("", 0, "", 0, NULL)) return 23;
     if (hotel_tracestate_set("a=1", "b", "2", text, sizeof text) != 3 ||
         strcmp(text, "a=1") != 0) return 10;
     if (hotel_tracestate_get("a=1", "a", text, sizeof text) != -1 || text[0] != 0) return 11;

@@ -589,16 +589,16 @@ static void test_join(void) {
     sink_close("join");
 }
 
-/* Before hotel_init there are no IDs at all; after the shutdown there are, for nothing. */
-static void test_not_running(bool ids) {
+/* Before hotel_init and after the shutdown there are no IDs at all. */
+static void test_not_running(void) {
     hotel_step_run r = run_with_ids();
     hotel_task task = hotel_start_step_run(&r);
     char fields[256], json[256];
     hotel_span span = hotel_start_cancel_step_run(&r);
     hotel_succeed(&span);
-    is_int(hotel_is_valid(&task.span.context), ids, "not running: the task's context");
+    is_int(hotel_is_valid(&task.span.context), 0, "not running: the task's context");
     ok(!hotel_is_recording(&task.span) && !hotel_is_recording(&span), "not running: no span");
-    is_int(hotel_log_fields(NULL, HOTEL_LOG_FORMAT_JSON, fields, sizeof fields), ids ? 75 : 0,
+    is_int(hotel_log_fields(NULL, HOTEL_LOG_FORMAT_JSON, fields, sizeof fields), 0,
            "not running: fields of a log line");
     ok(strstr(fields, "run_id") == NULL, "not running: without the IDs of a run (%s)", fields);
     (void)hotel_inject_event_metadata(&task.span, "{\"a\":1}", json, sizeof json);
@@ -675,6 +675,12 @@ static void test_unique(void) {
            "more than fit: the list is cut between names (%u)", (unsigned)list.size);
     }
     ok(log_has("hatchet.unique_workflow_names is too long"), "more than fit: it is said");
+    runs[0].workflow_name = "bad\xff", events[0].event_key = "nul\0x", events[0].event_key_size = 5;
+    span = hotel_start_run_workflows(runs, 8), hotel_end(&span);
+    span = hotel_start_bulk_push_event(events, 8), hotel_end(&span);
+    sink_flush();
+    ok(log_has("hatchet.workflow_name is not UTF-8"), "a name that is not UTF-8 is said");
+    ok(log_has("hatchet.event_key contains NUL"), "a key with NUL too");
     sink_close("unique names");
 }
 
@@ -813,7 +819,7 @@ static void test_excluded(bool environment) {
 
 /* A list of every key leaves instrumentor and counts. */
 static void test_exclude_all(void) {
-    char list[2048] = "";
+    char list[2048] = "", described[4096];
     int which, key;
     hotel_config config = sink_config();
     for (key = HOTEL_HATCHET_NAMESPACE; key <= HOTEL_HATCHET_NUM_CONDITIONS; key++) {
@@ -830,6 +836,10 @@ static void test_exclude_all(void) {
                operations[which].name);
     }
     is_int(log_count_all(), 0, "every key can be named");
+    (void)hotel_describe(described, sizeof described);
+    ok(strstr(described, "excluded_attribute=hatchet.payload\n") != NULL &&
+           strstr(described, "shared_payload_bytes=2048\n") != NULL,
+       "hotel_describe names what is left out");
     sink_close("all left out");
 }
 
@@ -1146,7 +1156,7 @@ static void test_key_names(void) {
 
 int main(void) {
     int which;
-    test_not_running(false);
+    test_not_running();
     for (which = 0; which < NUM_OPERATIONS; which++) {
         test_all_members(which);
         test_numbers(which);
@@ -1160,7 +1170,7 @@ int main(void) {
     test_ends();
     test_kept();
     test_join();
-    test_not_running(true);
+    test_not_running();
     test_unsampled();
     test_unique();
     test_parts(false);
