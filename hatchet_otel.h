@@ -10536,6 +10536,7 @@ static inline void hoteli_detach_ended(hoteli_thread *t) {
 static hotel_token hoteli_attach(const hotel_context *context, uint32_t of_task) {
     hoteli_thread *t = &hoteli_t;
     hotel_token token = {0, 0};
+    hoteli_slot *slot = NULL;
     hoteli_detach_ended(t);
     if (of_task && t->depth >= HATCHET_OTEL_MAX_ATTACHED) {
         hoteli_log_later(HOTEL_LOG_ID_ATTACH_DEPTH);
@@ -10543,17 +10544,23 @@ static hotel_token hoteli_attach(const hotel_context *context, uint32_t of_task)
     }
     token.depth = t->depth + 1;
     token.serial = hoteli_next_serial(t) | of_task;
-    if (token.depth <= HATCHET_OTEL_MAX_ATTACHED) {
-        hoteli_slot *slot = &t->slots[token.depth - 1];
-        if (context) slot->context = *context;
-        else memset(&slot->context, 0, sizeof slot->context);
-        slot->serial = token.serial;
-    } else {
-        hoteli_log_later(HOTEL_LOG_ID_ATTACH_DEPTH);
-    }
-    /* A signal handler sees the slot when it is whole. */
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    t->depth = token.depth;
+    if (token.depth <= HATCHET_OTEL_MAX_ATTACHED) slot = &t->slots[token.depth - 1];
+    else hoteli_log_later(HOTEL_LOG_ID_ATTACH_DEPTH);
+    /* A signal handler sees the slot when it is whole; one that has attached something before that
+       took the slot, and gave it back with its own serial in it. */
+    do {
+        t->depth = token.depth - 1;
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        if (slot) {
+            slot->serial = token.serial;
+            __atomic_signal_fence(__ATOMIC_SEQ_CST);
+            if (context) slot->context = *context;
+            else memset(&slot->context, 0, sizeof slot->context);
+        }
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        t->depth = token.depth;
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    } while (slot && slot->serial != token.serial);
     return token;
 }
 

@@ -138,6 +138,50 @@ static void test_handler(bool no_threads, const char *name) {
     finish(name);
 }
 
+static hotel_context signal_context;
+
+static void on_tick_attach(int number) {
+    hotel_token token = hotel_attach(&signal_context);
+    (void)number;
+    num_ticks = num_ticks + 1;
+    (void)hotel_detach(token);
+}
+
+static hotel_context context_of(unsigned char byte) {
+    hotel_context context;
+    memset((void *)&context, 0, sizeof context);
+    memset(context.span.context.trace_id, byte, 16);
+    memset(context.span.context.span_id, byte, 8);
+    return context;
+}
+
+/* Handlers attach a context of their own while the thread attaches one. */
+static void test_attach(void) {
+    enum { TICKS = 5000 };
+    hotel_context mine = context_of(1);
+    uint64_t until_ns = hoteli_clock_ns(CLOCK_MONOTONIC) + 10000000000u;
+    long num_wrong = 0;
+    signal_context = context_of(2);
+    num_ticks = 0;
+    handle(SIGALRM, on_tick_attach);
+    tick_every_us(20);
+    while (num_ticks < TICKS && hoteli_clock_ns(CLOCK_MONOTONIC) < until_ns) {
+        int i;
+        for (i = 0; i < 100; i++) {
+            hotel_token token = hotel_attach(&mine);
+            hotel_span span = hotel_current_span();
+            bool same = memcmp(span.context.trace_id, mine.span.context.trace_id, 16) == 0 &&
+                        memcmp(span.context.span_id, mine.span.context.span_id, 8) == 0;
+            num_wrong += !same;
+            num_wrong += hotel_detach(token) != HOTEL_OK;
+        }
+    }
+    tick_every_us(0);
+    handle(SIGALRM, on_tick);
+    is_int(num_wrong, 0, "what a thread attaches is not what a handler in between attached");
+    ok(num_ticks > 0, "%d handlers ran in between", (int)num_ticks);
+}
+
 /* flush and poll wait out their time although every sleep is interrupted. */
 static void test_eintr(void) {
     static const server_step slow[] = {{.reply = SERVER_OK, .delay_ms = 300}};
@@ -260,6 +304,7 @@ int main(void) {
     test_exit();
     test_handler(false, "handler");
     test_handler(true, "handler without threads");
+    test_attach();
     test_eintr();
     test_sigpipe();
     return done_testing();
