@@ -221,6 +221,27 @@ static void test_at_once(void) {
     sink_close("at once");
 }
 
+/* A context that its user has put together: a block of another kind where a task's should be. */
+static void test_forged(void) {
+    char memory[256], fields[256];
+    hotel_baggage baggage;
+    hotel_context with;
+    hotel_task task;
+    sink_open(NULL);
+    hotel_baggage_start(&baggage, memory, sizeof memory);
+    ok(hotel_baggage_set(&baggage, "user", "alice", NULL), "baggage");
+    task = start_task("real");
+    with = hotel_context_with_baggage(&task.context, &baggage);
+    with.values = with.baggage;
+    (void)hotel_log_fields(&with, HOTEL_LOG_FORMAT_TEXT, fields, sizeof fields);
+    ok(strstr(fields, " trace_id=") != NULL && strstr(fields, "run_id") == NULL,
+       "a block that is no task's has no IDs of a run:%s", fields);
+    with.values = task.context.values;
+    hotel_context_release(&with);
+    hotel_task_succeed(&task);
+    sink_close("forged");
+}
+
 /* ---- More than can be shared ---------------------------------------------------------------- */
 
 static void check_shared(uint32_t arena_bytes, const char *long_key, const char *long_text) {
@@ -280,6 +301,7 @@ int main(void) {
     test_depth();
     test_copies();
     test_at_once();
+    test_forged();
     test_long();
     return done_testing();
 }
